@@ -1,0 +1,169 @@
+"""The one family of errors: what failed, for whom, and what to do next.
+
+An error that ends one item is an `ImageError` and becomes part of the report;
+one that ends the program carries the exit status that it ends with.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+
+
+class ExitStatus(IntEnum):
+    """What the program's exit status says; scripts rely on the numbers."""
+
+    OK = 0
+    """All items are in sync: copied, or already there."""
+    FAILED = 1
+    """Some item failed, or a line of the list was bad."""
+    USAGE = 2
+    """The command line or the configuration is wrong; nothing was done."""
+    TOOL_MISSING = 3
+    """A program we need is missing or too old."""
+    LOCKED = 4
+    """Another run holds the state directory."""
+    INTERRUPTED = 130
+    """Ended by Ctrl-C or SIGTERM, as shells count it (128 + SIGINT)."""
+
+
+class Kind(str, Enum):
+    """Why an item failed. The value is what the report says."""
+
+    NO_SUCH_PLATFORM = "no-such-platform"
+    PLATFORM_MISMATCH = "platform-mismatch"
+    NOT_FOUND = "not-found"
+    UNAUTHORIZED = "unauthorized"
+    DENIED = "denied"
+    RATE_LIMITED = "rate-limited"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    TLS = "tls"
+    BAD_MANIFEST = "bad-manifest"
+    DIGEST_MISMATCH = "digest-mismatch"
+    CONFLICT = "conflict"
+    NO_SPACE = "no-space"
+    TOOL = "tool"
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the fault may heal by itself, so that trying again makes sense."""
+        return self in _PASSING
+
+
+_PASSING = frozenset({Kind.RATE_LIMITED, Kind.UNREACHABLE, Kind.TIMEOUT})
+
+
+class SyncerError(Exception):
+    """Base of the family. `str(error)` is one sentence, subject first.
+
+    Attributes:
+        hint: What the user can do next; empty where there is nothing to say.
+    """
+
+    exit_status = ExitStatus.FAILED
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    @property
+    def message(self) -> str:
+        """The sentence alone, without the hint."""
+        return str(self.args[0])
+
+
+class UsageError(SyncerError):
+    """The command line can't be carried out as it stands."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class FormatError(SyncerError):
+    """A text is not what it should be: a reference, a platform, a name.
+
+    Whoever knows where the text stands (a line of a file, an option) says so.
+    """
+
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigurationError(SyncerError):
+    """config.env, targets.toml or the environment is wrong; the message names where."""
+
+    exit_status = ExitStatus.USAGE
+
+
+class ToolMissingError(SyncerError):
+    """A program is not there, or older than we support."""
+
+    exit_status = ExitStatus.TOOL_MISSING
+
+
+class LockedError(SyncerError):
+    """Another run holds the state directory."""
+
+    exit_status = ExitStatus.LOCKED
+
+
+class InterruptedRunError(SyncerError):
+    """The user or the system asked us to stop."""
+
+    exit_status = ExitStatus.INTERRUPTED
+
+
+class ImageError(SyncerError):
+    """One image could not be looked at or copied; the other items go on.
+
+    Attributes:
+        kind: The class of fault; it decides whether trying again makes sense.
+        retry_after: Seconds the registry asked us to wait, where it said so.
+        is_lasting: True where a fault of a passing kind is known not to pass soon.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after: float | None = None,
+        is_lasting: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.is_lasting = is_lasting
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether another try may succeed."""
+        return self.kind.is_passing and not self.is_lasting
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in a file that a user edits, and where it stands.
+
+    Lines and columns count from 1; column 0 means the whole line.
+    """
+
+    file: str
+    line: int
+    column: int
+    text: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        column = f":{self.column}" if self.column else ""
+        tail = f"; {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}{column}: {self.message}{tail}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'X'?" for the known word nearest to `word`, or nothing."""
+    near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)
+    return f"did you mean '{near[0]}'?" if near else ""

@@ -1,0 +1,152 @@
+"""Platforms, normalised as containerd does, and chosen as skopeo does.
+
+Sources: containerd/platforms (database.go, platforms.go) for the normal form;
+the OCI image index specification for the fields; the platform matcher of
+containers/image for which variants serve which wish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.errors import FormatError, did_you_mean
+
+_ARCHITECTURES = frozenset(
+    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x sparc64 "
+    "wasm".split()
+)
+_SYSTEMS = frozenset(
+    "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 "
+    "windows zos".split()
+)
+_ARCHITECTURE_ALIASES = {
+    "i386": ("386", ""),
+    "x86_64": ("amd64", ""),
+    "x86-64": ("amd64", ""),
+    "aarch64": ("arm64", ""),
+    "armhf": ("arm", "v7"),
+    "armel": ("arm", "v6"),
+}
+_SYSTEM_ALIASES = {"macos": "darwin"}
+_PLAIN_VARIANTS = {("arm64", "v8"), ("amd64", "v1"), ("386", "")}
+"""Variants that mean nothing more than the architecture's own baseline."""
+
+_BEST_FIRST = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
+"""Which variants can stand in for which: each runs what comes after it."""
+
+
+@dataclass(frozen=True, order=True)
+class Platform:
+    """One operating system on one processor, in containerd's normal form.
+
+    Attributes:
+        variant: Empty where the architecture says it all (`arm64/v8` is `arm64`).
+    """
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Platform:
+        """Read `os/architecture/variant`; the system may be missing, and is `linux` then.
+
+        Raises:
+            FormatError: No such system or architecture, or too many parts.
+        """
+        parts = text.strip().lower().split("/")
+        if not all(parts) or len(parts) > 3:
+            raise _refused(text, "write it as 'linux/arm64' or 'linux/arm/v7'")
+        system = _SYSTEM_ALIASES.get(parts[0], parts[0])
+        if system in _SYSTEMS:
+            parts = parts[1:]
+        else:
+            system = "linux" if _is_architecture(parts[0]) else parts.pop(0)
+        if not parts:
+            raise _refused(text, f"name the architecture too, as in '{system}/amd64'")
+        if system not in _SYSTEMS or len(parts) > 2 or not _is_architecture(parts[0]):
+            raise _refused(text, _nearest(system, parts))
+        return cls.normal(system, parts[0], parts[1] if len(parts) == 2 else "")
+
+    @classmethod
+    def normal(cls, os: str, architecture: str, variant: str = "") -> Platform:
+        """The normal form of what a manifest or a config says; nothing is refused."""
+        architecture, implied = _ARCHITECTURE_ALIASES.get(
+            architecture.lower(), (architecture.lower(), "")
+        )
+        variant = (variant or implied).lower()
+        if variant.isdigit():
+            variant = f"v{variant}"
+        if architecture == "arm" and not variant:
+            variant = "v7"
+        if (architecture, variant) in _PLAIN_VARIANTS:
+            variant = ""
+        return cls(_SYSTEM_ALIASES.get(os.lower(), os.lower()), architecture, variant)
+
+    @property
+    def served_by(self) -> tuple[str, ...]:
+        """The variants that serve this platform, the best first, as skopeo tries them."""
+        order = _BEST_FIRST.get(self.architecture, ())
+        if not self.variant:
+            return ("", *order)
+        lower = order[order.index(self.variant) :] if self.variant in order else (self.variant,)
+        return (*lower, "")
+
+    def is_served_by(self, os: str, architecture: str, variant: str) -> bool:
+        """Whether an image that says it is for these runs where this one was asked for."""
+        return (os, architecture) == (self.os, self.architecture) and variant in self.served_by
+
+    def __str__(self) -> str:
+        tail = f"/{self.variant}" if self.variant else ""
+        return f"{self.os}/{self.architecture}{tail}"
+
+
+@dataclass(frozen=True)
+class PlatformChoice:
+    """Which platforms of an image an entry wants: one, several, or all.
+
+    Attributes:
+        platforms: In the order they were asked for; empty means all.
+    """
+
+    platforms: tuple[Platform, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> PlatformChoice:
+        """Read `all`, one platform, or several with commas between.
+
+        Raises:
+            FormatError: One of them is no platform.
+        """
+        if text.strip().lower() == "all":
+            return cls()
+        platforms = tuple(Platform.parse(part) for part in text.split(","))
+        return cls(tuple(dict.fromkeys(platforms)))
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the whole index is wanted, whatever it holds."""
+        return not self.platforms
+
+    @property
+    def single(self) -> Platform | None:
+        """The one platform, where it is one; its copy is a plain image, not an index."""
+        return self.platforms[0] if len(self.platforms) == 1 else None
+
+    def __str__(self) -> str:
+        return ",".join(str(platform) for platform in self.platforms) or "all"
+
+
+def _is_architecture(word: str) -> bool:
+    return word in _ARCHITECTURES or word in _ARCHITECTURE_ALIASES
+
+
+def _refused(text: str, hint: str) -> FormatError:
+    return FormatError(f"'{text}' is not a platform", hint=hint)
+
+
+def _nearest(system: str, parts: Iterable[str]) -> str:
+    known = [f"linux/{architecture}" for architecture in sorted(_ARCHITECTURES)]
+    meant = did_you_mean("/".join((system, *parts)), known)
+    return meant or "write it as 'linux/arm64' or 'linux/arm/v7'"

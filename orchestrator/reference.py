@@ -1,0 +1,171 @@
+"""References as people write them, made into one normal form.
+
+The grammar is distribution's (github.com/distribution/reference), by way of
+docker-image-py; this is the only module that knows it. What it adds: hosts are
+compared in lower case, Docker Hub has one name, and digests are sha256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+from docker_image.digest import InvalidDigest
+from docker_image.reference import InvalidReference
+from docker_image.reference import Reference as Grammar
+
+from orchestrator.errors import FormatError
+
+Digest = NewType("Digest", str)
+"""`sha256:` and 64 hexadecimal digits: the identity of a blob or a manifest."""
+
+DOCKER_HUB = "docker.io"
+_DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_HIDDEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_LONGEST = 1024
+"""Far above the longest valid reference: 255 of name, 128 of tag, 71 of digest."""
+
+
+@dataclass(frozen=True, order=True)
+class Reference:
+    """One image in one registry: `registry/repository[:tag][@digest]`.
+
+    Attributes:
+        registry: Host, with its port if it has one, in lower case.
+        repository: Path below the registry; official images stand in `library/`.
+        tag: None only where a digest is there.
+        digest: Set where the reference is pinned.
+    """
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read a reference as Docker's command line does.
+
+        `redis` is `docker.io/library/redis:latest`; a tag and a digest may both stand.
+
+        Raises:
+            FormatError: The text is no reference; the hint says what to write instead.
+        """
+        _refuse_what_people_paste(text)
+        try:
+            parsed = Grammar.parse_normalized_named(_lower_host(text))
+        except (InvalidReference, InvalidDigest) as error:
+            raise _refused(text, _in_words(str(error)), hint=_hint_for(text)) from None
+        digest = parse_digest(parsed["digest"]) if parsed["digest"] else None
+        tag = parsed["tag"] or (None if digest else "latest")
+        registry = parsed.domain()
+        if registry != registry.lower():
+            raise _refused(text, "capital letters", hint=_hint_for(text))
+        return cls(registry, _with_library(registry, parsed.path()), tag, digest)
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, without tag and digest."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the reference names content rather than a tag that may move."""
+        return self.digest is not None
+
+    @property
+    def is_docker_hub(self) -> bool:
+        """Whether the image is Docker Hub's, where pulls are counted."""
+        return self.registry == DOCKER_HUB
+
+    @property
+    def familiar(self) -> str:
+        """The short form people know: `redis:7` for `docker.io/library/redis:7`."""
+        short = str(self).removeprefix(f"{DOCKER_HUB}/") if self.is_docker_hub else str(self)
+        return short.removeprefix("library/") if self.is_docker_hub else short
+
+    def at(self, digest: Digest) -> Reference:
+        """The same repository by digest alone: skopeo refuses a tag beside a digest."""
+        return Reference(self.registry, self.repository, None, digest)
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.name}{tag}{digest}"
+
+
+def parse_digest(text: str) -> Digest:
+    """Check that `text` is a sha256 digest.
+
+    Raises:
+        FormatError: It is not, or it is of another algorithm.
+    """
+    if _DIGEST.fullmatch(text):
+        return Digest(text)
+    raise FormatError(
+        f"'{_shortened(text)}' is not a digest",
+        hint="a digest is 'sha256:' and 64 hexadecimal digits in lower case",
+    )
+
+
+def digest_of(content: bytes) -> Digest:
+    """The digest of these very bytes (OCI image spec, descriptor: "Digests")."""
+    return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def _refuse_what_people_paste(text: str) -> None:
+    if not text:
+        raise FormatError("an image reference is empty", hint="write one, as 'nginx:alpine'")
+    if len(text) > _LONGEST:
+        raise FormatError(f"an image reference of {len(text)} characters is too long")
+    hidden = _HIDDEN.search(text)
+    if hidden:
+        raise FormatError(
+            f"an image reference holds a space or an invisible character (U+{ord(hidden[0]):04X})",
+            hint="retype it",
+        )
+    scheme, found, rest = text.partition("://")
+    if found:
+        raise _refused(text, f"it starts with '{scheme}://'", hint=f"write '{rest}'")
+
+
+def _lower_host(text: str) -> str:
+    """Lower the host's case, and give Docker Hub its one name.
+
+    skopeo keeps the case of a host, so that one registry would have two logins.
+    """
+    host, slash, path = text.partition("/")
+    is_host = slash and ("." in host or ":" in host or host.lower() == "localhost")
+    if not is_host:
+        return text
+    lowered = host.lower()
+    return f"{DOCKER_HUB if lowered in _DOCKER_HUB_HOSTS else lowered}/{path}"
+
+
+def _with_library(registry: str, repository: str) -> str:
+    if registry == DOCKER_HUB and "/" not in repository:
+        return f"library/{repository}"
+    return repository
+
+
+def _refused(text: str, why: str, *, hint: str) -> FormatError:
+    return FormatError(f"'{_shortened(text)}' is not an image reference: {why}", hint=hint)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _in_words(reason: str) -> str:
+    if "lowercase" in reason:
+        return "capital letters"
+    return reason if "more than" in reason else "the format is wrong"
+
+
+def _hint_for(text: str) -> str:
+    if text.partition(":")[0] != text.partition(":")[0].lower():
+        return f"names are in lower case: '{text.lower()}'"
+    return "write it as [registry/]repository[:tag][@sha256:digest]"
