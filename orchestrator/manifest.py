@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from orchestrator.errors import FormatError, ImageError, Kind
 from orchestrator.platforms import Platform
 from orchestrator.reference import Digest, digest_of, parse_digest
 
-Json = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -29,7 +29,15 @@ LARGEST = 4 * 1024 * 1024
 """Bytes; registries should refuse larger manifests (distribution spec, "Pushing Manifests")."""
 
 _RUNTIME_KEYS = (
-    "Env Entrypoint Cmd WorkingDir User ExposedPorts Volumes Labels StopSignal".split()  # noqa: SIM905
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "WorkingDir",
+    "User",
+    "ExposedPorts",
+    "Volumes",
+    "Labels",
+    "StopSignal",
 )
 """What of a config decides how a container behaves, and survives a conversion."""
 
@@ -72,18 +80,16 @@ class Index:
         """The child that serves `wanted`, chosen as skopeo chooses.
 
         Variants are tried from the wanted one down, then none; of equal ones the first
-        stands (containers/image, internal/pkg/platform).
+        stands, and a child of no platform stands in where nothing fits (containers/image,
+        internal/pkg/platform). What it really is for, only its config tells.
         """
         for variant in wanted.served_by:
+            offered = Platform(wanted.os, wanted.architecture, variant)
             for child in self.manifests:
-                offered = child.platform
-                if offered and (offered.os, offered.architecture, offered.variant) == (
-                    wanted.os,
-                    wanted.architecture,
-                    variant,
-                ):
+                if child.platform == offered:
                     return child
-        return None
+        undeclared = (child for child in self.manifests if not child.platform)
+        return next((child for child in undeclared if not child.is_attestation), None)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -92,7 +98,7 @@ class Index:
         return tuple(dict.fromkeys(platform for platform in offered if platform))
 
 
-Manifest = Union[Image, Index]
+Manifest: TypeAlias = Image | Index
 
 
 @dataclass(frozen=True)

@@ -67,19 +67,22 @@ class Platform:
             raise _refused(text, f"name the architecture too, as in '{system}/amd64'")
         if system not in _SYSTEMS or len(parts) > 2 or not _is_architecture(parts[0]):
             raise _refused(text, _nearest(system, parts))
-        return cls.normal(system, parts[0], parts[1] if len(parts) == 2 else "")
+        wanted = cls.normal(system, parts[0], parts[1] if len(parts) == 2 else "")
+        is_bare_arm = wanted.architecture == "arm" and not wanted.variant
+        return cls(wanted.os, "arm", "v7") if is_bare_arm else wanted
 
     @classmethod
     def normal(cls, os: str, architecture: str, variant: str = "") -> Platform:
-        """The normal form of what a manifest or a config says; nothing is refused."""
+        """The normal form of what a manifest or a config says; nothing is refused.
+
+        A missing variant stays missing: skopeo takes such an image for any variant.
+        """
         architecture, implied = _ARCHITECTURE_ALIASES.get(
             architecture.lower(), (architecture.lower(), "")
         )
         variant = (variant or implied).lower()
         if variant.isdigit():
             variant = f"v{variant}"
-        if architecture == "arm" and not variant:
-            variant = "v7"
         if (architecture, variant) in _PLAIN_VARIANTS:
             variant = ""
         return cls(_SYSTEM_ALIASES.get(os.lower(), os.lower()), architecture, variant)
@@ -93,9 +96,10 @@ class Platform:
         lower = order[order.index(self.variant) :] if self.variant in order else (self.variant,)
         return (*lower, "")
 
-    def is_served_by(self, os: str, architecture: str, variant: str) -> bool:
-        """Whether an image that says it is for these runs where this one was asked for."""
-        return (os, architecture) == (self.os, self.architecture) and variant in self.served_by
+    def is_served_by(self, offered: Platform) -> bool:
+        """Whether an image for `offered` may be delivered where this one was asked for."""
+        same_processor = (offered.os, offered.architecture) == (self.os, self.architecture)
+        return same_processor and offered.variant in self.served_by
 
     def __str__(self) -> str:
         tail = f"/{self.variant}" if self.variant else ""

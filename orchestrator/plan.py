@@ -1,0 +1,155 @@
+"""Deciding: what to do with an item, and why. Values in, values out.
+
+The digest decides. Where digests differ, the configs tell a recompressed or
+converted image from another one; `created` alone proves nothing, since
+reproducible builds all bear one date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from orchestrator.errors import ImageError
+from orchestrator.manifest import Descriptor, ImageConfig
+from orchestrator.platforms import PlatformChoice
+from orchestrator.reference import Digest, Reference
+from orchestrator.targets import Target
+
+
+class Action(str, Enum):
+    """What is to be done with an item."""
+
+    COPY = "copy"
+    SKIP = "skip"
+
+
+class Reason(str, Enum):
+    """Why; an item that failed has the `Kind` of its error instead."""
+
+    FORCED = "forced"
+    MISSING = "missing"
+    SAME_DIGEST = "same-digest"
+    SAME_CONTENT = "same-content"
+    CREATED_ONLY = "created-only"
+    CONTENT_DIFFERS = "content-differs"
+
+
+class CreatedCheck(str, Enum):
+    """How far the double check behind the digest goes (`CREATED_CHECK`)."""
+
+    VERIFY = "verify"
+    """Same `created` and same content is in sync; same `created` alone is not."""
+    TRUST = "trust"
+    """Same `created` is in sync, unless it is unset or the date of reproducible builds."""
+    OFF = "off"
+    """Another digest is another image."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict: the action and its reason."""
+
+    action: Action
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of work: one source, one platform choice, one destination.
+
+    Attributes:
+        line: The line of the list it comes from; 0 where it comes from the command line.
+    """
+
+    line: int
+    source: Reference
+    choice: PlatformChoice
+    target: Target
+    destination: Reference
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One reading of a source: what is copied is what was read here, by digest.
+
+    Attributes:
+        digest: What the source's tag names: the index's where there is one.
+        expected: What the destination has when it is in sync.
+        delivered: The platform that the copy really is for; `all` for a whole index.
+        config_digest: The config's, where the copy is a single image.
+        created: As the config says it; empty where it was not read, or is not said.
+        blobs: All that travels, as far as it is known.
+    """
+
+    digest: Digest
+    expected: Digest
+    delivered: str
+    config_digest: Digest | None = None
+    created: str = ""
+    blobs: tuple[Descriptor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a destination holds now.
+
+    Attributes:
+        config_digest: None where it is an index.
+    """
+
+    digest: Digest
+    config_digest: Digest | None = None
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """An item and its verdict, or the error that stood in the way of one."""
+
+    item: Item
+    upstream: Upstream | None = None
+    found: Found | None = None
+    decision: Decision | None = None
+    error: ImageError | None = None
+
+
+def decide_by_digest(
+    expected: Digest, found: Digest | None, *, is_forced: bool = False
+) -> Decision | None:
+    """Decide as far as digests can; None where they differ, and the contents must tell."""
+    if is_forced:
+        return Decision(Action.COPY, Reason.FORCED)
+    if found is None:
+        return Decision(Action.COPY, Reason.MISSING)
+    if found == expected:
+        return Decision(Action.SKIP, Reason.SAME_DIGEST)
+    return None
+
+
+def decide_by_content(
+    ours: ImageConfig, theirs: ImageConfig, *, check: CreatedCheck = CreatedCheck.VERIFY
+) -> Decision:
+    """Decide between two images of different digests by their configs.
+
+    Args:
+        ours: The source's.
+        theirs: The destination's.
+        check: How far equal dates are believed.
+    """
+    if check is CreatedCheck.OFF:
+        return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
+    if ours.digest == theirs.digest or ours.is_same_image_as(theirs):
+        return Decision(Action.SKIP, Reason.SAME_CONTENT)
+    if ours.created != theirs.created:
+        return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
+    is_believed = check is CreatedCheck.TRUST and not is_epoch(ours.created)
+    return Decision(Action.SKIP if is_believed else Action.COPY, Reason.CREATED_ONLY)
+
+
+def is_epoch(created: str) -> bool:
+    """Whether a date says nothing: unset, or one that reproducible builds are given.
+
+    1970-01-01 is ko's, jib's and distroless's, 1980-01-01 the Cloud Native Buildpacks',
+    0001-01-01 Go's zero time.
+    """
+    return not created or created[:10] in {"1970-01-01", "1980-01-01", "0001-01-01"}
