@@ -1,0 +1,192 @@
+"""The files a user edits: config.env and targets.toml, read with where each value stands.
+
+config.env is read as a shell or `docker --env-file` reads it, without expansion.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomli
+from dotenv.parser import parse_stream
+
+from orchestrator.errors import ConfigurationError, Problem, did_you_mean
+from orchestrator.keys import FILE_SUFFIX, KEYS
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LARGEST = 1024 * 1024
+TARGET_KEYS = (
+    "registry",
+    "namespace",
+    "username",
+    "password",
+    "naming",
+    "profile",
+    "jobs",
+    "insecure",
+    "ca",
+)
+NOTIFY_KEYS = ("url", "secret", "on", "format")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting as it was found: its text, and where it stands."""
+
+    text: str = field(repr=False)
+    origin: str
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """What config.env says, and what in it is unknown to us."""
+
+    values: Mapping[str, Value]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetsFile:
+    """What targets.toml says: a table of texts for each target, and one for each webhook."""
+
+    targets: Mapping[str, Mapping[str, Value]]
+    notify: tuple[Mapping[str, Value], ...] = ()
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read config.env; an unknown key is a warning with a hint.
+
+    Raises:
+        ConfigurationError: The file can't be read, or a line is no `KEY=value`.
+    """
+    values: dict[str, Value] = {}
+    warnings: list[str] = []
+    problems: list[Problem] = []
+    for binding in parse_stream(io.StringIO(_text_of(path))):
+        line = binding.original.line + _blank_lines_before(binding.original.string)
+        if binding.error or (binding.key is not None and binding.value is None):
+            text = binding.original.string.strip().partition("=")[0]
+            problems.append(
+                Problem(str(path), line, 0, text, "this is not KEY=value", "quote odd values")
+            )
+        elif binding.key is not None:
+            if not _is_known(binding.key):
+                meant = did_you_mean(binding.key, KEYS) or "it is ignored"
+                warnings.append(str(Problem(str(path), line, 0, "", _unknown(binding.key), meant)))
+            elif binding.value:
+                values[binding.key] = Value(binding.value, f"{path}:{line}")
+    if problems:
+        raise ConfigurationError("\n".join(map(str, problems)))
+    return ConfigFile(values, tuple(warnings))
+
+
+def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
+    """Read targets.toml; `"${NAME}"` takes a value from the environment.
+
+    Raises:
+        ConfigurationError: It is no TOML, or has a key that we don't know.
+    """
+    try:
+        document = tomli.loads(_text_of(path))
+    except tomli.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: {error}", hint="see the README's targets.toml") from None
+    _refuse_unknown(document, ("targets", "notify"), where=str(path))
+    tables = document.get("targets", {})
+    hooks = document.get("notify", [])
+    if not isinstance(tables, dict) or not isinstance(hooks, list):
+        raise ConfigurationError(
+            f"{path}: targets are written as [targets.NAME], webhooks as [[notify]]"
+        )
+    return TargetsFile(
+        {
+            name: _texts(table, TARGET_KEYS, where=f"{path}: [targets.{name}]", environ=environ)
+            for name, table in tables.items()
+        },
+        tuple(
+            _texts(table, NOTIFY_KEYS, where=f"{path}: [[notify]] {number}", environ=environ)
+            for number, table in enumerate(hooks, start=1)
+        ),
+    )
+
+
+def read_secret(value: Value, *, base: Path) -> Value:
+    """Read the file that a key ending in `_FILE` names; its last newline is dropped.
+
+    Raises:
+        ConfigurationError: The file can't be read.
+    """
+    path = base / value.text
+    return Value(_text_of(path, named_at=value.origin).rstrip("\r\n"), str(path))
+
+
+def _text_of(path: Path, *, named_at: str = "") -> str:
+    prefix = f"{named_at}: " if named_at else ""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigurationError(f"{prefix}{path} is larger than {_LARGEST} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigurationError(f"{prefix}{path} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"{prefix}{path} is not UTF-8 text", hint="save the file as UTF-8"
+        ) from None
+
+
+def _blank_lines_before(text: str) -> int:
+    """The parser counts a binding from the blank lines before it; people do not."""
+    stripped = text.lstrip()
+    return text[: len(text) - len(stripped)].count("\n")
+
+
+def _is_known(key: str) -> bool:
+    return key in KEYS or (key.endswith(FILE_SUFFIX) and key.removesuffix(FILE_SUFFIX) in KEYS)
+
+
+def _unknown(key: str) -> str:
+    return f"unknown key '{key}'"
+
+
+def _refuse_unknown(table: Mapping[str, object], known: tuple[str, ...], *, where: str) -> None:
+    for key in table:
+        if key not in known:
+            meant = did_you_mean(key, known) or f"the keys are {', '.join(known)}"
+            raise ConfigurationError(f"{where}: {_unknown(key)}", hint=meant)
+
+
+def _texts(
+    table: object, known: tuple[str, ...], *, where: str, environ: Mapping[str, str]
+) -> dict[str, Value]:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{where}: this is not a table")
+    _refuse_unknown(table, known, where=where)
+    return dict(_pairs(table, where=where, environ=environ))
+
+
+def _pairs(
+    table: Mapping[str, object], *, where: str, environ: Mapping[str, str]
+) -> Iterator[tuple[str, Value]]:
+    for key, given in table.items():
+        if isinstance(given, bool):
+            yield key, Value(str(given).lower(), f"{where} {key}")
+        elif isinstance(given, str | int):
+            yield key, Value(_expanded(str(given), f"{where} {key}", environ), f"{where} {key}")
+        else:
+            raise ConfigurationError(f"{where}: '{key}' is neither a text nor a number")
+
+
+def _expanded(text: str, origin: str, environ: Mapping[str, str]) -> str:
+    variable = _VARIABLE.fullmatch(text)
+    if not variable:
+        return text
+    value = environ.get(variable[1])
+    if not value:
+        raise ConfigurationError(
+            f"{origin}: {variable[1]} is not set in the environment",
+            hint=f"export {variable[1]}=...",
+        )
+    return value

@@ -1,0 +1,118 @@
+"""What the texts of settings mean: each function reads one kind of value.
+
+They raise FormatError; whoever knows where the text stands says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from orchestrator.errors import FormatError, did_you_mean
+from orchestrator.naming import check_naming
+from orchestrator.settings import BUILT_IN
+from orchestrator.targets import ALIYUN_ENTERPRISE, ALIYUN_PERSONAL, PROFILES, Profile
+
+E = TypeVar("E", bound=Enum)
+
+NO_TARGETS = "none"
+
+
+def target_names(
+    text: str, known: tuple[str, ...], *, is_on_actions: bool = False
+) -> tuple[str, ...]:
+    """The targets of SYNC_MODE, in their order, each once; `none` has none.
+
+    `double` begins with the target that is near: GHCR on GitHub's runners, Aliyun elsewhere.
+    """
+    if text == NO_TARGETS:
+        return ()
+    both = tuple(reversed(BUILT_IN)) if is_on_actions else BUILT_IN
+    names = tuple(part for word in words(text) for part in (both if word == "double" else (word,)))
+    for name in names:
+        if name not in known:
+            choices = (*known, "double", NO_TARGETS)
+            hint = did_you_mean(name, choices) or f"write {', '.join(choices)}"
+            raise FormatError(f"there is no target '{name}'", hint=hint)
+    if not names:
+        raise FormatError("it names no target")
+    return tuple(dict.fromkeys(names))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words with commas or spaces between."""
+    return tuple(text.replace(",", " ").split())
+
+
+def naming_rule(text: str) -> str:
+    """A way of naming: `flat`, `nested`, or a template."""
+    check_naming(text)
+    return text
+
+
+def profile_named(text: str) -> Profile:
+    """A registry's set of rules, by its name."""
+    if text in PROFILES:
+        return PROFILES[text]
+    hint = did_you_mean(text, PROFILES) or f"write {', '.join(PROFILES)}"
+    raise FormatError(f"there is no profile '{text}'", hint=hint)
+
+
+def aliyun_edition(text: str) -> Profile | None:
+    """The edition of an Aliyun registry; None lets its host name tell."""
+    editions = {"": None, "personal": ALIYUN_PERSONAL, "enterprise": ALIYUN_ENTERPRISE}
+    if text.lower() in editions:
+        return editions[text.lower()]
+    raise FormatError(f"'{text}' is no edition", hint="write personal or enterprise")
+
+
+def host(text: str) -> str:
+    """A host, with its port if it has one, in lower case."""
+    text = text.strip().lower()
+    if "://" in text:
+        raise FormatError(f"'{text}' is not a host", hint=f"write '{text.partition('://')[2]}'")
+    if "/" in text.rstrip("/") or any(character.isspace() for character in text):
+        raise FormatError(
+            f"'{text}' is not a host", hint="the path below it goes into the namespace"
+        )
+    return text.rstrip("/")
+
+
+def web_url(text: str) -> str:
+    """An http or https URL; a message never holds it, since it may be a secret."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise FormatError("this is not an http or https URL")
+    return text
+
+
+def count(text: str) -> int:
+    """A number from 1 to 10,000."""
+    if text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000:
+        return int(text)
+    raise FormatError(f"'{text}' is not a number of 1 or more")
+
+
+def boolean(text: str) -> bool:
+    """True or false, as people write it."""
+    words = {"true": True, "1": True, "yes": True, "on": True}
+    words |= {"false": False, "0": False, "no": False, "off": False, "": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    raise FormatError(f"'{text}' is neither true nor false")
+
+
+def one_of(kind: type[E]) -> Callable[[str], E]:
+    """Make a reader of the values that an enumeration has."""
+
+    def parse(text: str) -> E:
+        for member in kind:
+            if member.value == text.lower():
+                return member
+        values = [str(member.value) for member in kind]
+        hint = did_you_mean(text, values) or f"write {', '.join(values)}"
+        raise FormatError(f"'{text}' is not one of its values", hint=hint)
+
+    return parse

@@ -1,0 +1,161 @@
+"""Settings: everything a run depends on, in frozen values.
+
+Past this module nobody looks at a variable or a file of settings again;
+load_settings.py makes it from flags, environment and files.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchestrator.errors import ConfigurationError, did_you_mean
+from orchestrator.plan import CreatedCheck
+from orchestrator.platforms import PlatformChoice
+from orchestrator.targets import Target
+
+BUILT_IN = ("aliyun", "ghcr")
+"""The targets that need no targets.toml."""
+
+
+class NotifyOn(str, Enum):
+    """Which runs are told of (`WEBHOOK_ON`)."""
+
+    ALWAYS = "always"
+    CHANGE = "change"
+    FAILURE = "failure"
+
+
+class Attestations(str, Enum):
+    """What becomes of an index's attestation children (`ATTESTATIONS`)."""
+
+    AUTO = "auto"
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class FanOut(str, Enum):
+    """Where the second target of an image is fed from (`FAN_OUT`)."""
+
+    CHAIN = "chain"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A chat or a program to tell; only the host of its URL is ever shown."""
+
+    url: str = field(repr=False)
+    secret: str = field(default="", repr=False)
+    on: NotifyOn = NotifyOn.ALWAYS
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who we are to one registry."""
+
+    registry: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run depends on.
+
+    Attributes:
+        base: The folder that relative paths are counted from.
+        mode: Names of the run's targets, in their order; empty for `none`.
+        targets: Every target that is configured, by name.
+        logins: Logins to sources; a target bears its own.
+        user_authfiles: Where the user's own logins may stand, the strongest first.
+        tool_environ: What a program we start sees: no secret of ours.
+        jobs: Items at once.
+        retries: Tries of a passing fault.
+        stall_timeout: Seconds without a byte moved before a copy is ended.
+        secrets: Every secret value, for redaction.
+        warnings: What the user should know about the configuration.
+        is_on_actions: Whether this is a GitHub Actions runner.
+    """
+
+    base: Path
+    mode: tuple[str, ...]
+    targets: Mapping[str, Target]
+    state_dir: Path
+    default_platform: PlatformChoice
+    jobs: int = 4
+    retries: int = 3
+    stall_timeout: float = 120.0
+    fan_out: FanOut = FanOut.CHAIN
+    attestations: Attestations = Attestations.AUTO
+    created_check: CreatedCheck = CreatedCheck.VERIFY
+    insecure_registries: frozenset[str] = frozenset()
+    logins: tuple[Login, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    cleans_disk: bool = False
+    user_authfiles: tuple[Path, ...] = ()
+    tool_environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
+    is_on_actions: bool = False
+
+    def is_insecure(self, registry: str) -> bool:
+        """Whether plain HTTP or unverified TLS will do for this host."""
+        target_says = any(
+            target.is_insecure for target in self.targets.values() if target.registry == registry
+        )
+        if self.ca_of(registry):
+            return target_says
+        return target_says or registry in self.insecure_registries or is_loopback(registry)
+
+    def ca_of(self, registry: str) -> Path | None:
+        """The authority that a target names for this host."""
+        found = (target.ca for target in self.targets.values() if target.registry == registry)
+        return next((ca for ca in found if ca), None)
+
+    def target(self, name: str) -> Target:
+        """The target of this name.
+
+        Raises:
+            ConfigurationError: There is none, or it lacks what it needs.
+        """
+        target = self.targets.get(name)
+        if target is None:
+            hint = did_you_mean(name, self.targets) or "targets.toml has more of them"
+            raise ConfigurationError(f"there is no target '{name}'", hint=hint)
+        missing = tuple(_missing_of(target))
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise ConfigurationError(
+                f"target '{name}': {' and '.join(missing)} {verb} not set",
+                hint="set it in config.env or in the environment; on GitHub Actions as a secret "
+                "or variable under Settings > Secrets and variables > Actions",
+            )
+        return target
+
+
+def is_loopback(registry: str) -> bool:
+    """Whether a host is this machine itself: 127.0.0.0/8, ::1 or localhost."""
+    host = urlsplit(f"//{registry}").hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _missing_of(target: Target) -> Iterator[str]:
+    prefix = target.name.upper() if target.name in BUILT_IN else ""
+    password = {"aliyun": "ALIYUN_PASSWORD", "ghcr": "GHCR_TOKEN"}.get(target.name, "password")
+    if not target.registry:
+        yield f"{prefix}_REGISTRY" if prefix else "registry"
+    if prefix and not target.namespace:
+        yield f"{prefix}_NAMESPACE"
+    if target.username and not target.password:
+        yield password
+    if target.password and not target.username:
+        yield f"{prefix}_USERNAME" if prefix else "username"
