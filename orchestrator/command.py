@@ -1,0 +1,188 @@
+"""The one door to programs: starts them, waits, and ends them when it must.
+
+Programs get their arguments as a list (no shell is ever involved), an
+environment without our secrets, no terminal, and a process group of their own.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import InterruptedRunError, ToolMissingError
+
+if TYPE_CHECKING:
+    from sh import RunningCommand
+
+_log = logging.getLogger(__name__)
+
+_WATCH_EVERY = 1.0
+_GRACE = 5.0
+"""Seconds between asking a program to end and ending it."""
+
+_ANY_STATUS = tuple(range(-64, 256))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program left behind.
+
+    Attributes:
+        status: Its exit status; negative where a signal ended it.
+        has_stalled: Whether we ended it because it had moved nothing for too long.
+    """
+
+    status: int
+    output: bytes = field(repr=False)
+    errors: str = field(repr=False)
+    has_stalled: bool = False
+
+
+@dataclass(eq=False)
+class _Running:
+    process: RunningCommand
+    stall_timeout: float
+    moved: int = -1
+    moved_at: float = field(default_factory=time.monotonic)
+    asked_to_end_at: float | None = None
+    has_stalled: bool = False
+
+
+class Programs:
+    """Starts programs for many threads at once, and can end them all.
+
+    Args:
+        environ: What the programs see.
+        read_moved: How many bytes a process has read and written so far; None where the
+            system doesn't tell. A program that moves nothing is stalled.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], *, read_moved: Callable[[int], int | None] | None = None
+    ) -> None:
+        self._environ = {**environ, "LC_ALL": "C"}
+        self._read_moved = read_moved or moved_bytes
+        self._running: set[_Running] = set()
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._watchdog: threading.Thread | None = None
+
+    def find(self, name: str, *, hint: str) -> str:
+        """The path of a program.
+
+        Raises:
+            ToolMissingError: It is not on PATH.
+        """
+        path = which(name, path=self._environ.get("PATH"))
+        if path is None:
+            raise ToolMissingError(f"{name} is not installed, or not on PATH", hint=hint)
+        return path
+
+    def run(self, argv: Sequence[str], *, stall_timeout: float) -> Finished:
+        """Run a program to its end.
+
+        Args:
+            argv: The program's path and its arguments; no secret may be among them.
+            stall_timeout: Seconds without a byte moved after which it is ended.
+
+        Raises:
+            InterruptedRunError: `end_all` was called before or meanwhile.
+        """
+        import sh  # noqa: PLC0415  (starting up stays fast)
+
+        _log.debug("running %s", shlex.join(argv))
+        output, errors = io.BytesIO(), io.BytesIO()
+        with self._lock:
+            if self._ending.is_set():
+                raise InterruptedRunError("the run was interrupted")
+            process: RunningCommand = sh.Command(argv[0])(
+                *argv[1:],
+                _bg=True,
+                _bg_exc=False,
+                _env=self._environ,
+                _err=errors,
+                _in=None,
+                _new_session=True,
+                _ok_code=_ANY_STATUS,
+                _out=output,
+                _tty_out=False,
+            )
+            running = _Running(process, stall_timeout)
+            self._running.add(running)
+            self._watch()
+        if self._ending.is_set():  # the call came in between
+            _ask_to_end(running)
+        try:
+            process.wait()
+        finally:
+            with self._lock:
+                self._running.discard(running)
+        if self._ending.is_set() and process.exit_code < 0:
+            raise InterruptedRunError("the run was interrupted")
+        text = errors.getvalue().decode("utf-8", "replace")
+        return Finished(process.exit_code, output.getvalue(), text, running.has_stalled)
+
+    def end_all(self) -> None:
+        """End every running program and start no more; safe in a signal handler."""
+        self._ending.set()
+        for running in tuple(self._running):
+            _ask_to_end(running)
+
+    def _watch(self) -> None:
+        if self._watchdog is None or not self._watchdog.is_alive():
+            self._watchdog = threading.Thread(target=self._watch_all, daemon=True, name="watchdog")
+            self._watchdog.start()
+
+    def _watch_all(self) -> None:
+        """Look after the running programs until none is left."""
+        while True:
+            time.sleep(_WATCH_EVERY)
+            with self._lock:
+                if not self._running:
+                    self._watchdog = None
+                    return
+                running = tuple(self._running)
+            for one in running:
+                self._look_after(one, time.monotonic())
+
+    def _look_after(self, running: _Running, now: float) -> None:
+        if running.asked_to_end_at is not None:
+            if now - running.asked_to_end_at > _GRACE:
+                _signal(running, signal.SIGKILL)
+            return
+        moved = self._read_moved(running.process.pid)
+        if moved is not None and moved != running.moved:
+            running.moved, running.moved_at = moved, now
+        elif now - running.moved_at > running.stall_timeout:
+            running.has_stalled = True
+            _ask_to_end(running)
+
+
+def moved_bytes(pid: int) -> int | None:
+    """Bytes that a process has read and written, by whatever way (proc(5), /proc/PID/io)."""
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    counters = dict(line.split(": ", 1) for line in lines)
+    return int(counters["rchar"]) + int(counters["wchar"])
+
+
+def _ask_to_end(running: _Running) -> None:
+    running.asked_to_end_at = time.monotonic()
+    _signal(running, signal.SIGTERM)
+
+
+def _signal(running: _Running, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        running.process.signal_group(number)

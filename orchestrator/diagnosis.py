@@ -1,0 +1,217 @@
+"""What skopeo's complaints mean: its last fatal line becomes an error of our family.
+
+skopeo exits with 1 whatever happened (2 for a missing manifest, from 1.16 on),
+so its words are all there is. The table goes from the particular to the
+general; each row is a text seen from skopeo 1.9 to 1.22 with real registries.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from orchestrator.errors import ImageError, Kind
+from orchestrator.reference import DOCKER_HUB, Reference
+
+
+class Side(Enum):
+    """Which end of a copy a complaint is about."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """A complaint, and about what.
+
+    Attributes:
+        text: The last fatal message, as skopeo says it.
+        reference: The image it is about.
+        login: What holds the credentials for its registry, in the user's words.
+    """
+
+    text: str
+    reference: Reference
+    side: Side
+    login: str
+
+
+_TABLE: tuple[tuple[str, Kind, str], ...] = (
+    (r"no space left on device", Kind.NO_SPACE, "the disk is full"),
+    (r"unknown manifest class", Kind.DENIED, "the registry refuses this kind of manifest"),
+    (
+        r"no image found in (?:image index|manifest list)",
+        Kind.NO_SUCH_PLATFORM,
+        "it has no such platform",
+    ),
+    (r"secondary rate limit", Kind.RATE_LIMITED, "the registry asks for a pause"),
+    (
+        r"toomanyrequests|too many requests|rate limit|status: 429|code 429",
+        Kind.RATE_LIMITED,
+        "the registry's rate limit is reached",
+    ),
+    (
+        r"[Dd]igest did not match|would not match destination reference",
+        Kind.DIGEST_MISMATCH,
+        "the content does not match its digest",
+    ),
+    (r"manifest does not match provided manifest digest", Kind.DIGEST_MISMATCH, "other content"),
+    (
+        r"tag.{0,40}immutable|immutable.{0,40}tag|cannot be overwritten",
+        Kind.CONFLICT,
+        "the tag there can't be overwritten",
+    ),
+    (r"manifest unknown|status: 404|StatusCode: 404", Kind.NOT_FOUND, "it is not there"),
+    (
+        r"name unknown|repository .{0,100}not found|does not exist",
+        Kind.NOT_FOUND,
+        "there is no such repository",
+    ),
+    (
+        r"requested access to the resource is denied[\s\S]*unauthorized"
+        r"|unauthorized[\s\S]*requested access to the resource is denied",
+        Kind.UNAUTHORIZED,
+        "there is no such image, or no permission to see it",
+    ),
+    (
+        r"invalid username/password|unauthorized|authentication required|status: 401"
+        r"|incorrect username or password|no basic auth credentials",
+        Kind.UNAUTHORIZED,
+        "the registry wants a login, or refuses the one it was given",
+    ),
+    (r"denied|forbidden|status: 403|code from registry 403", Kind.DENIED, "permission is denied"),
+    (
+        r"x509|certificate|tls: |server gave HTTP response to HTTPS client",
+        Kind.TLS,
+        "no trusted TLS connection",
+    ),
+    (
+        r"context deadline exceeded|Client\.Timeout|i/o timeout|TLS handshake timeout",
+        Kind.TIMEOUT,
+        "no answer in time",
+    ),
+    (
+        r"connection refused|connection reset|no such host|network is unreachable|no route to host"
+        r"|broken pipe|server misbehaving|temporary failure|: EOF|unexpected EOF|use of closed"
+        r"|HTTP status: 5\d\d|StatusCode: 5\d\d|code from registry 5\d\d|blob upload unknown",
+        Kind.UNREACHABLE,
+        "the registry can't be reached, or fails",
+    ),
+    (
+        r"manifest invalid|invalid character|unexpected end of JSON|manifest blob unknown"
+        r"|unsupported manifest|unsupported image-specific|Unknown media type|schema version"
+        r"|zstd compression is not supported|formats: ",
+        Kind.BAD_MANIFEST,
+        "the manifest can't be used",
+    ),
+)
+_PATTERNS = tuple((re.compile(pattern), kind, words) for pattern, kind, words in _TABLE)
+
+_FATAL = re.compile(r'^.*level=fatal msg="(?P<text>(?:[^"\\]|\\.)*)"', re.MULTILINE)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_PREFIXES = re.compile(
+    r'^(?:Error parsing image name "[^"]*": '
+    r"|Error parsing manifest for image: "
+    r"|Error reading manifest[^:]*: "
+    r"|initializing (?:source|destination) docker://\S+: "
+    r"|copying system image from manifest list: "
+    r"|reading manifest \S+ in \S+: "
+    r"|pinging container registry \S+: "
+    r"|unable to retrieve auth token: "
+    r"|errors:\s+)+"
+)
+_STATE = re.compile(r"\?\S*(?:_state|token|sig|signature|X-Amz-\w+)=\S*", re.IGNORECASE)
+_DESTINATION = re.compile(
+    r"^initializing destination|at destination|initiating layer upload|^writing blob"
+    r"|^writing manifest|[Uu]ploading manifest|blob upload"
+)
+_SOURCE = re.compile(r"happened during read|^initializing source|^reading blob|Fetching")
+_SHOWN = 300
+
+
+def last_fatal(errors: str) -> str:
+    """Skopeo's last word, as it meant it: unquoted, and without upload URLs' secrets."""
+    found = tuple(_FATAL.finditer(errors))
+    text = found[-1]["text"] if found else _last_line(errors)
+    unescaped = _ESCAPE.sub(lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), text)
+    return _STATE.sub("?...", unescaped)
+
+
+def side_of(text: str) -> Side:
+    """Which end of a copy a fatal message is about."""
+    if _SOURCE.search(text):
+        return Side.SOURCE
+    return Side.DESTINATION if _DESTINATION.search(text) else Side.SOURCE
+
+
+def diagnose(complaint: Complaint) -> ImageError:
+    """Say what a complaint means, and what the user can do about it."""
+    kind, words = next(
+        ((kind, words) for pattern, kind, words in _PATTERNS if pattern.search(complaint.text)),
+        (Kind.TOOL, "skopeo failed"),
+    )
+    detail = " ".join(_PREFIXES.sub("", complaint.text).split())[:_SHOWN]
+    subject = complaint.reference.familiar
+    is_hub_limit = kind is Kind.RATE_LIMITED and complaint.reference.registry == DOCKER_HUB
+    return ImageError(
+        kind,
+        f"{subject}: {words}" + (f" ({detail})" if detail else ""),
+        hint=hint_for(kind, complaint),
+        is_lasting=is_hub_limit,
+    )
+
+
+def hint_for(kind: Kind, complaint: Complaint) -> str:
+    """What to do next, for one kind of fault at one end."""
+    registry = complaint.reference.registry
+    particular = _particular_hint(kind, complaint, registry)
+    if particular:
+        return particular
+    hints = {
+        Kind.NOT_FOUND: "check the name and the tag",
+        Kind.UNAUTHORIZED: f"check {complaint.login}",
+        Kind.DENIED: f"check that {complaint.login} may do this in {complaint.reference.name}",
+        Kind.RATE_LIMITED: f"wait, or log in to {registry}",
+        Kind.UNREACHABLE: f"check the network's way to {registry}; the next run tries again",
+        Kind.TIMEOUT: f"check the network's way to {registry}; the next run tries again",
+        Kind.TLS: f"give the registry's CA in targets.toml, or name {registry} in "
+        "INSECURE_REGISTRIES",
+        Kind.BAD_MANIFEST: "the registry or the image is odd; -v shows what was asked",
+        Kind.DIGEST_MISMATCH: "what arrived is not what was promised; the next run tries again",
+        Kind.CONFLICT: "allow the tag to be overwritten in the registry's settings",
+        Kind.NO_SPACE: "free some of the disk; skopeo itself needs next to none",
+        Kind.NO_SUCH_PLATFORM: "choose another with --platform",
+        Kind.TOOL: "-v shows skopeo's own words",
+    }
+    return hints.get(kind, "")
+
+
+def _particular_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
+    is_push = complaint.side is Side.DESTINATION
+    if "unknown manifest class" in complaint.text:
+        return "it refuses attestation manifests: set ATTESTATIONS=drop, or name one platform"
+    if registry == DOCKER_HUB and kind is Kind.UNAUTHORIZED and not is_push:
+        return (
+            "Docker Hub does not tell a missing image from a private one: check the name, or set "
+            "DOCKERHUB_USERNAME and DOCKERHUB_TOKEN"
+        )
+    if registry == DOCKER_HUB and kind is Kind.RATE_LIMITED:
+        return "set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN for a higher limit, or wait 6 hours"
+    if is_push and registry == "ghcr.io" and kind is Kind.DENIED:
+        return (
+            "the job needs `permissions: packages: write`; a package made by other means needs "
+            "this repository under its settings > Manage Actions access"
+        )
+    if is_push and kind in (Kind.DENIED, Kind.NOT_FOUND):
+        return (
+            f"check that the namespace of {complaint.reference.name} exists, and that "
+            f"{complaint.login} may push there"
+        )
+    return ""
+
+
+def _last_line(errors: str) -> str:
+    lines = [line for line in errors.strip().splitlines() if "level=debug" not in line]
+    return lines[-1] if lines else ""

@@ -1,0 +1,224 @@
+"""The skopeo adapter: questions in, values out; nobody else knows its flags or its words.
+
+skopeo 1.9.3 is the oldest that has what we need (`--preserve-digests` came with
+1.6, and 1.9.3 is what Debian 12 has). References are passed as `docker://` and a
+parsed name, so that nothing a user wrote can become an option.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.command import Finished, Programs
+from orchestrator.diagnosis import Complaint, Side, diagnose, last_fatal, side_of
+from orchestrator.errors import ImageError, Kind, ToolMissingError
+from orchestrator.platforms import Platform
+from orchestrator.reference import Digest, Reference, digest_of
+
+OLDEST = (1, 9, 3)
+INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
+_VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
+_UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
+_QUESTION_TIMEOUT = 120.0
+"""Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How skopeo reaches registries in this run.
+
+    Attributes:
+        authfile: The run's own logins.
+        is_insecure: Whether a registry may be spoken to in plain HTTP or unverified TLS.
+        certificates: The folder that holds a registry's own CA, where it has one.
+        login_of: What holds a registry's credentials, in the user's words.
+    """
+
+    authfile: Path
+    is_insecure: Callable[[str], bool]
+    certificates: Callable[[str], Path | None]
+    login_of: Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class CopyRequest:
+    """What goes where, and how.
+
+    Attributes:
+        source: By digest: what was looked at is what is copied.
+        destination: By tag.
+        platform: The one that is wanted; None copies an index with all its children.
+        keeps_digests: Whether a copy that would change a digest is an error.
+        format: The manifest type to convert to (`v2s2`, `oci`); empty keeps what it is.
+    """
+
+    source: Reference
+    destination: Reference
+    platform: Platform | None
+    keeps_digests: bool = True
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy did.
+
+    Attributes:
+        uploaded: The blobs that travelled; others were there, or were mounted.
+    """
+
+    uploaded: tuple[Digest, ...]
+
+
+@dataclass(frozen=True)
+class Skopeo:
+    """skopeo, as this run uses it."""
+
+    programs: Programs
+    path: str
+    connection: Connection
+    version: str = field(default="")
+
+    @classmethod
+    def found(cls, programs: Programs, connection: Connection) -> Skopeo:
+        """Find skopeo, and check that it is new enough.
+
+        Raises:
+            ToolMissingError: It is not there, or too old.
+        """
+        path = programs.find("skopeo", hint=INSTALL_HINT)
+        output = programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
+        match = _VERSION.search(output)
+        version = tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+        shown = ".".join(map(str, version))
+        if version < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise ToolMissingError(
+                f"skopeo {shown} is too old: {oldest} is the oldest that will do",
+                hint=INSTALL_HINT,
+            )
+        return cls(programs, path, connection, shown)
+
+    def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+        """The raw manifest or index; None where the registry says that there is none.
+
+        Raises:
+            ImageError: The registry said something else, or nothing.
+        """
+        try:
+            raw = self._inspect(("--raw",), reference, side)
+        except ImageError as error:
+            if error.kind is Kind.NOT_FOUND:
+                return None
+            raise
+        if reference.digest:
+            _check_digest(raw, reference)
+        return raw
+
+    def read_config(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes:
+        """The raw config blob of a single image.
+
+        Raises:
+            ImageError: It can't be had.
+        """
+        return self._inspect(("--config", "--raw"), reference, side)
+
+    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+        """Copy an image from registry to registry.
+
+        Args:
+            request: What goes where.
+            stall_timeout: Seconds without a byte moved before the copy is ended.
+
+        Raises:
+            ImageError: It did not work; the end where it failed is part of the diagnosis.
+        """
+        argv = (self.path, *copy_argv(request, self.connection))
+        finished = self.programs.run(argv, stall_timeout=stall_timeout)
+        if finished.status != 0:
+            side = side_of(last_fatal(finished.errors))
+            reference = request.source if side is Side.SOURCE else request.destination
+            raise self._error(finished, reference, side)
+        return Copied(tuple(map(Digest, _UPLOADED.findall(finished.errors))))
+
+    def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
+        argv = (self.path, *inspect_argv(options, reference, self.connection))
+        finished = self.programs.run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        if finished.status != 0:
+            raise self._error(finished, reference, side)
+        return finished.output
+
+    def _error(self, finished: Finished, reference: Reference, side: Side) -> ImageError:
+        if finished.has_stalled:
+            return ImageError(
+                Kind.TIMEOUT,
+                f"{reference.familiar}: nothing moved for too long, so the copy was ended",
+                hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
+            )
+        login = self.connection.login_of(reference.registry)
+        text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
+        return diagnose(Complaint(text, reference, side, login))
+
+
+def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:
+    """The arguments of one copy, the program's own path left out."""
+    options: list[str] = []
+    if request.platform:
+        options += _override(request.platform)
+    options += ["--debug", "copy"]
+    if request.platform is None:
+        options.append("--all")
+    if request.keeps_digests:
+        options.append("--preserve-digests")
+    if request.format:
+        options.append(f"--format={request.format}")
+    options.append(f"--authfile={connection.authfile}")
+    options += _access("src-", request.source.registry, connection)
+    options += _access("dest-", request.destination.registry, connection)
+    return (*options, _transport(request.source), _transport(request.destination))
+
+
+def inspect_argv(
+    options: tuple[str, ...], reference: Reference, connection: Connection
+) -> tuple[str, ...]:
+    """The arguments of one question, the program's own path left out.
+
+    skopeo refuses a tag beside a digest; the digest alone says it all.
+    """
+    asked = reference.at(reference.digest) if reference.digest else reference
+    access = _access("", reference.registry, connection)
+    authfile = f"--authfile={connection.authfile}"
+    return ("inspect", *options, authfile, *access, _transport(asked))
+
+
+def _override(platform: Platform) -> list[str]:
+    """Say the platform although the source is named by its digest.
+
+    Without it, skopeo takes the platform of the machine it runs on.
+    """
+    options = [f"--override-os={platform.os}", f"--override-arch={platform.architecture}"]
+    return options + ([f"--override-variant={platform.variant}"] if platform.variant else [])
+
+
+def _access(prefix: str, registry: str, connection: Connection) -> list[str]:
+    certificates = connection.certificates(registry)
+    options = [f"--{prefix}cert-dir={certificates}"] if certificates else []
+    if connection.is_insecure(registry):
+        options.append(f"--{prefix}tls-verify=false")
+    return options
+
+
+def _transport(reference: Reference) -> str:
+    return f"docker://{reference}"
+
+
+def _check_digest(raw: bytes, reference: Reference) -> None:
+    if digest_of(raw) != reference.digest:
+        raise ImageError(
+            Kind.DIGEST_MISMATCH,
+            f"{reference.familiar}: the registry sent other content than was asked for",
+            hint="the registry, or a proxy before it, is broken",
+        )

@@ -1,0 +1,112 @@
+"""Working on many things at once, trying again, and doing a thing only once.
+
+Nothing here knows what the work is.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+from orchestrator.errors import ImageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+K = TypeVar("K")
+
+_LONGEST_WAIT = 60.0
+
+
+def map_bounded(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Iterator[R]:
+    """Do `work` on every item, `jobs` at once, and yield the results as they come.
+
+    No more than `jobs` items are taken ahead, so a long list costs no memory. What `work`
+    raises is raised here; `work` should return failures as values.
+    """
+    waiting = iter(items)
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        running: set[Future[R]] = set()
+        while True:
+            free = jobs - len(running)
+            running |= {pool.submit(work, item) for item in islice(waiting, free)}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+@dataclass(frozen=True)
+class RetryRule:
+    """How a passing fault is tried again.
+
+    Attributes:
+        tries: How often in all, the first one included.
+        base: Seconds before the second try; each further wait is twice as long.
+        sleep: Waits so many seconds; True where it was called off.
+    """
+
+    tries: int
+    base: float
+    sleep: Callable[[float], bool]
+
+    def run(self, work: Callable[[], T], *, on_retry: Callable[[ImageError], None]) -> T:
+        """Do `work`, again while a passing fault stands in the way.
+
+        Raises:
+            ImageError: The last fault, or the first that won't pass.
+        """
+        for attempt in range(1, self.tries + 1):
+            try:
+                return work()
+            except ImageError as error:
+                delay = self.delay(attempt, error)
+                if delay is None or attempt == self.tries:
+                    raise
+                on_retry(error)
+                if self.sleep(delay):
+                    raise
+        raise AssertionError("a rule has at least one try")
+
+    def delay(self, attempt: int, error: ImageError) -> float | None:
+        """Seconds to wait after this attempt; None where trying again makes no sense.
+
+        A registry's own Retry-After is honoured up to a minute; one that asks for more
+        will not heal within this run. Otherwise exponential, with jitter, so that several
+        items do not come back at one instant.
+        """
+        if not error.is_passing:
+            return None
+        if error.retry_after is not None:
+            return error.retry_after if error.retry_after <= _LONGEST_WAIT else None
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311  (no secret depends on it)
+        return float(min(_LONGEST_WAIT, self.base * 2 ** (attempt - 1) * jitter))
+
+
+class Once(Generic[K, R]):
+    """Remembers what `work` gave for a key; of many threads asking, one does it."""
+
+    def __init__(self, work: Callable[[K], R]) -> None:
+        self._work = work
+        self._futures: dict[K, Future[R]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, key: K) -> R:
+        """The value for `key`; what `work` raised for it is raised again."""
+        with self._lock:
+            future = self._futures.get(key)
+            is_ours = future is None
+            if future is None:
+                future = self._futures[key] = Future()
+        if is_ours:
+            try:
+                future.set_result(self._work(key))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()
