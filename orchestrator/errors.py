@@ -159,8 +159,9 @@ class Problem:
 
     def __str__(self) -> str:
         column = f":{self.column}" if self.column else ""
+        place = f"{self.file}:{self.line}{column}" if self.line else f"'{self.text}'"
         tail = f"; {self.hint}" if self.hint else ""
-        return f"{self.file}:{self.line}{column}: {self.message}{tail}"
+        return f"{place}: {self.message}{tail}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

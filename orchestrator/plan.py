@@ -91,26 +91,22 @@ class Upstream:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a destination holds now.
+class PlannedItem:
+    """An item and its verdict, or the error that stood in the way of one.
+
+    It has neither where the run was interrupted first.
 
     Attributes:
-        config_digest: None where it is an index.
+        found: What the destination holds now; None where it holds nothing.
+        seconds: How long it took to reach the verdict.
     """
-
-    digest: Digest
-    config_digest: Digest | None = None
-
-
-@dataclass(frozen=True)
-class PlannedItem:
-    """An item and its verdict, or the error that stood in the way of one."""
 
     item: Item
     upstream: Upstream | None = None
-    found: Found | None = None
+    found: Digest | None = None
     decision: Decision | None = None
     error: ImageError | None = None
+    seconds: float = 0.0
 
 
 def decide_by_digest(

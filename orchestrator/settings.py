@@ -16,10 +16,16 @@ from urllib.parse import urlsplit
 from orchestrator.errors import ConfigurationError, did_you_mean
 from orchestrator.plan import CreatedCheck
 from orchestrator.platforms import PlatformChoice
+from orchestrator.reference import DOCKER_HUB
 from orchestrator.targets import Target
 
 BUILT_IN = ("aliyun", "ghcr")
 """The targets that need no targets.toml."""
+
+_LOGIN_KEYS = {
+    "aliyun": "ALIYUN_USERNAME and ALIYUN_PASSWORD",
+    "ghcr": "GHCR_USERNAME and GHCR_TOKEN",
+}
 
 
 class NotifyOn(str, Enum):
@@ -117,6 +123,25 @@ class Settings:
         """The authority that a target names for this host."""
         found = (target.ca for target in self.targets.values() if target.registry == registry)
         return next((ca for ca in found if ca), None)
+
+    @property
+    def usable_targets(self) -> dict[str, Target]:
+        """The targets that have all they need."""
+        return {
+            name: target for name, target in self.targets.items() if not any(_missing_of(target))
+        }
+
+    def login_of(self, registry: str) -> str:
+        """What holds the credentials for a registry, in the user's words."""
+        names = {target.registry: target.name for target in self.usable_targets.values()}
+        name = names.get(registry)
+        if name in _LOGIN_KEYS:
+            return _LOGIN_KEYS[name]
+        if name:
+            return f"username and password of [targets.{name}] in targets.toml"
+        if registry == DOCKER_HUB:
+            return "DOCKERHUB_USERNAME and DOCKERHUB_TOKEN"
+        return f"your login to {registry} (skopeo login {registry})"
 
     def target(self, name: str) -> Target:
         """The target of this name.

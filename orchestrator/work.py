@@ -49,13 +49,15 @@ class RetryRule:
         tries: How often in all, the first one included.
         base: Seconds before the second try; each further wait is twice as long.
         sleep: Waits so many seconds; True where it was called off.
+        on_retry: Is told of the fault, and of the seconds until the next try.
     """
 
     tries: int
     base: float
     sleep: Callable[[float], bool]
+    on_retry: Callable[[ImageError, float], None]
 
-    def run(self, work: Callable[[], T], *, on_retry: Callable[[ImageError], None]) -> T:
+    def run(self, work: Callable[[], T]) -> T:
         """Do `work`, again while a passing fault stands in the way.
 
         Raises:
@@ -68,7 +70,7 @@ class RetryRule:
                 delay = self.delay(attempt, error)
                 if delay is None or attempt == self.tries:
                     raise
-                on_retry(error)
+                self.on_retry(error, delay)
                 if self.sleep(delay):
                     raise
         raise AssertionError("a rule has at least one try")

@@ -1,0 +1,18 @@
+"""Where the program starts: the process's arguments, environment and streams go in here."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from orchestrator.cli import Streams
+from orchestrator.cli import main as run_command
+
+
+def main() -> int:
+    """The console script `syncer`, and `python -m orchestrator`."""
+    return run_command(sys.argv[1:], os.environ, Streams(sys.stdout, sys.stderr))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""The executor: a verdict becomes a result. It copies, verifies, and tries again.
+
+"Copied" is never said on skopeo's word alone: afterwards the destination is
+asked again, and has the expected digest, or the item has failed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from orchestrator.diagnosis import Side
+from orchestrator.errors import ImageError, InterruptedRunError, Kind
+from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manifest
+from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
+from orchestrator.reference import Digest, Reference, digest_of
+from orchestrator.result import Outcome, Result
+from orchestrator.skopeo import Copied, CopyRequest
+from orchestrator.work import RetryRule
+
+INTERRUPTED = "interrupted"
+FAIL_FAST = "fail-fast"
+
+_CONVERTED = "converted to Docker's manifest types, since the registry refuses OCI's"
+
+
+class Copier(Protocol):
+    """What the executor asks of skopeo."""
+
+    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+        """Copy from registry to registry."""
+        ...
+
+    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
+        """The raw manifest; None where there is none."""
+        ...
+
+    def read_config(self, reference: Reference, *, side: Side) -> bytes:
+        """The raw config of a single image."""
+        ...
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How the run goes about its work.
+
+    Attributes:
+        is_dry_run: Whether nothing is written.
+        fails_fast: Whether the first failure puts off all that has not begun.
+        stall_timeout: Seconds without a byte moved before a copy is ended.
+    """
+
+    is_dry_run: bool = False
+    fails_fast: bool = False
+    stall_timeout: float = 120.0
+
+
+@dataclass(frozen=True)
+class _Delivery:
+    """What a copy brought: blobs that travelled, and what the destination has now."""
+
+    uploaded: tuple[Digest, ...]
+    digest: Digest
+    sizes: Mapping[Digest, int]
+    is_converted: bool = False
+
+    @property
+    def moved(self) -> int:
+        return sum(self.sizes.get(digest, 0) for digest in self.uploaded)
+
+
+class Executor:
+    """Carries verdicts out; safe to be asked by many threads.
+
+    Args:
+        copier: Copies, and asks destinations.
+        retry: How a passing fault is tried again.
+        conditions: How the run goes about its work.
+        is_ending: Set once the run is to end.
+    """
+
+    def __init__(
+        self,
+        copier: Copier,
+        retry: RetryRule,
+        conditions: Conditions,
+        is_ending: threading.Event,
+    ) -> None:
+        self._copier = copier
+        self._retry = retry
+        self._conditions = conditions
+        self._is_ending = is_ending
+        self._has_failed = threading.Event()
+
+    def execute(self, planned: PlannedItem) -> Result:
+        """Make a result of a verdict; what goes wrong is part of it."""
+        started = time.monotonic()
+        result = self._execute(planned)
+        if result.outcome is Outcome.FAILED:
+            self._has_failed.set()
+        return replace(result, seconds=planned.seconds + time.monotonic() - started)
+
+    def _execute(self, planned: PlannedItem) -> Result:
+        if planned.error:
+            return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
+        upstream, decision = planned.upstream, planned.decision
+        if upstream is None or decision is None:
+            return Result(planned.item, Outcome.DEFERRED, INTERRUPTED)
+        result = _begun(planned, upstream, decision.reason)
+        if decision.action is Action.SKIP:
+            return replace(result, outcome=self._skips_as, digest=planned.found)
+        if self._conditions.is_dry_run:
+            moves = sum(blob.size for blob in upstream.blobs)
+            return replace(result, outcome=Outcome.WOULD_COPY, bytes=moves)
+        put_off = self._put_off()
+        if put_off:
+            return replace(result, outcome=Outcome.DEFERRED, reason=put_off)
+        return self._copied(result, planned.item, upstream)
+
+    @property
+    def _skips_as(self) -> Outcome:
+        return Outcome.WOULD_SKIP if self._conditions.is_dry_run else Outcome.SKIPPED
+
+    def _put_off(self) -> str:
+        """Why nothing new is begun any more; empty while it is."""
+        if self._is_ending.is_set():
+            return INTERRUPTED
+        return FAIL_FAST if self._conditions.fails_fast and self._has_failed.is_set() else ""
+
+    def _copied(self, result: Result, item: Item, upstream: Upstream) -> Result:
+        attempts = 0
+
+        def attempt() -> _Delivery:
+            nonlocal attempts
+            attempts += 1
+            return self._deliver(item, upstream)
+
+        try:
+            delivery = self._retry.run(attempt)
+        except ImageError as error:
+            return _failed(replace(result, attempts=attempts), error)
+        except InterruptedRunError:
+            interrupted = replace(result, attempts=attempts, reason=INTERRUPTED)
+            return replace(interrupted, outcome=Outcome.DEFERRED)
+        return replace(
+            result,
+            outcome=Outcome.COPIED,
+            digest=delivery.digest,
+            bytes=delivery.moved,
+            attempts=attempts,
+            note=_CONVERTED if delivery.is_converted else result.note,
+        )
+
+    def _deliver(self, item: Item, upstream: Upstream) -> _Delivery:
+        request = CopyRequest(
+            source=item.source.at(upstream.expected),
+            destination=item.destination,
+            platform=item.choice.single,
+        )
+        if item.target.profile.wants_docker_types:
+            return self._converted(replace(request, format="v2s2"), upstream)
+        try:
+            copied = self._copier.copy(request, stall_timeout=self._conditions.stall_timeout)
+        except ImageError as error:
+            # The source's manifest was read and is good, so it is refused at the destination.
+            if error.kind is not Kind.BAD_MANIFEST or item.choice.single is None:
+                raise
+            return self._converted(request, upstream)
+        raw = self._asked_again(request)
+        if digest_of(raw) != upstream.expected:
+            raise _mismatch(request, upstream, raw)
+        return _Delivery(copied.uploaded, upstream.expected, self._sizes(request, raw))
+
+    def _converted(self, request: CopyRequest, upstream: Upstream) -> _Delivery:
+        """Copy in a form that the registry takes; the content must come out the same."""
+        request = replace(request, keeps_digests=False)
+        copied = self._copier.copy(request, stall_timeout=self._conditions.stall_timeout)
+        raw = self._asked_again(request)
+        digest = digest_of(raw)
+        if digest != upstream.expected and not self._is_same_content(request, upstream, raw):
+            raise _mismatch(request, upstream, raw)
+        sizes = self._sizes(request, raw)
+        is_converted = digest != upstream.expected
+        return _Delivery(copied.uploaded, digest, sizes, is_converted=is_converted)
+
+    def _asked_again(self, request: CopyRequest) -> bytes:
+        raw = self._copier.read_manifest(request.destination, side=Side.DESTINATION)
+        if raw is None:
+            raise ImageError(
+                Kind.DIGEST_MISMATCH,
+                f"{request.destination.familiar}: it is not there after the copy",
+                hint="the registry says it took it; ask its operator",
+            )
+        return raw
+
+    def _is_same_content(self, request: CopyRequest, upstream: Upstream, raw: bytes) -> bool:
+        manifest = parse_manifest(raw, of=request.destination.familiar)
+        if not isinstance(manifest, Image):
+            return False
+        if manifest.config.digest == upstream.config_digest:
+            return True
+        ours = self._config(request.source, Side.SOURCE)
+        return ours.is_same_image_as(self._config(request.destination, Side.DESTINATION))
+
+    def _config(self, reference: Reference, side: Side) -> ImageConfig:
+        raw = self._copier.read_config(reference, side=side)
+        return parse_config(raw, of=reference.familiar)
+
+    def _sizes(self, request: CopyRequest, raw: bytes) -> dict[Digest, int]:
+        """The sizes of the blobs that a destination has, the children of an index included.
+
+        They are asked there and not at the source, where each question may be a counted pull.
+        """
+        manifest = parse_manifest(raw, of=request.destination.familiar)
+        if isinstance(manifest, Image):
+            return {blob.digest: blob.size for blob in manifest.blobs}
+        sizes: dict[Digest, int] = {}
+        for child in manifest.manifests:
+            reference = request.destination.at(child.digest)
+            found = self._copier.read_manifest(reference, side=Side.DESTINATION)
+            if found is None:
+                raise _lost_child(request, child.digest)
+            sizes |= self._sizes(replace(request, destination=reference), found)
+        return sizes
+
+
+def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
+    return Result(
+        item=planned.item,
+        outcome=Outcome.DEFERRED,
+        reason=reason.value,
+        delivered=upstream.delivered,
+        source_digest=upstream.digest,
+        expected_digest=upstream.expected,
+        digest_before=planned.found,
+        created=upstream.created,
+        note=_note(planned.item, upstream, reason),
+    )
+
+
+def _note(item: Item, upstream: Upstream, reason: Reason) -> str:
+    notes = []
+    single = item.choice.single
+    if single and upstream.delivered != str(single):
+        notes.append(f"the image is for {upstream.delivered}, which serves {single}")
+    if reason is Reason.CREATED_ONLY:
+        notes.append("same date, other content")
+    return "; ".join(notes)
+
+
+def _failed(result: Result, error: ImageError) -> Result:
+    return replace(result, outcome=Outcome.FAILED, reason=error.kind.value, error=error)
+
+
+def _mismatch(request: CopyRequest, upstream: Upstream, raw: bytes) -> ImageError:
+    return ImageError(
+        Kind.DIGEST_MISMATCH,
+        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, "
+        f"not {upstream.expected}",
+        hint="another program may write to the same tag; the next run tries again",
+    )
+
+
+def _lost_child(request: CopyRequest, digest: Digest) -> ImageError:
+    return ImageError(
+        Kind.DIGEST_MISMATCH,
+        f"{request.destination.familiar}: its index is there, but {digest} is not",
+        hint="the registry lost a part of it; use --force to copy it again",
+    )

@@ -1,0 +1,96 @@
+"""The report for eyes: what happened to each image, failures last, each with its hint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from orchestrator.report.tables import markdown_table, markdown_text, text_table
+from orchestrator.result import Outcome, Report, Result, of_outcome
+from orchestrator.text import human_bytes, human_seconds, printable
+
+_HEADERS = ("image", "platform", "target", "outcome", "why", "size", "time")
+_RIGHT = frozenset({5, 6})
+_OUTCOMES = {
+    Outcome.COPIED: "copied",
+    Outcome.SKIPPED: "in sync",
+    Outcome.FAILED: "FAILED",
+    Outcome.DEFERRED: "deferred",
+    Outcome.WOULD_COPY: "would copy",
+    Outcome.WOULD_SKIP: "in sync",
+}
+
+
+def text_summary(report: Report) -> str:
+    """The table and all there is to say beside it, for a terminal."""
+    blocks = []
+    if report.results:
+        blocks.append(text_table(_HEADERS, map(_row, _failures_last(report)), right=_RIGHT))
+    blocks += ["\n".join(lines) for lines in (_failures(report), _problems(report)) if lines]
+    blocks.append(totals_line(report))
+    return printable("\n\n".join(blocks)) + "\n"
+
+
+def markdown_summary(report: Report) -> str:
+    """The same for a page on GitHub."""
+    parts = [f"### Docker Image Syncer: {markdown_text(totals_line(report))}"]
+    failures = [*_problems(report), *_failures(report)]
+    if failures:
+        parts.append("\n".join(f"- {markdown_text(line.strip())}" for line in failures))
+    if report.results:
+        parts.append(markdown_table(_HEADERS, map(_row, _failures_last(report)), right=_RIGHT))
+    return "\n\n".join(parts) + "\n"
+
+
+def totals_line(report: Report) -> str:
+    """One sentence of the whole run."""
+    totals = report.totals
+    verb = "would be copied" if report.is_dry_run else "copied"
+    parts = [f"{totals.copied} {verb}", f"{totals.skipped} in sync", f"{totals.failed} failed"]
+    if totals.deferred:
+        parts.append(f"{totals.deferred} deferred")
+    if totals.invalid:
+        parts.append(f"{totals.invalid} bad line{'s' if totals.invalid > 1 else ''}")
+    moved = f"{human_bytes(totals.bytes)} {'to move' if report.is_dry_run else 'moved'}"
+    state = "interrupted: " if report.is_interrupted else ""
+    return f"{state}{', '.join(parts)}; {moved} in {human_seconds(report.seconds)}"
+
+
+def result_line(result: Result) -> str:
+    """One result on one line, for the log as it goes."""
+    image, platform, target, outcome, why, size, time = _row(result)
+    amount = f", {size} in {time}" if result.outcome is Outcome.COPIED else ""
+    return f"{image} ({platform}) -> {target}: {outcome} ({why}){amount}"
+
+
+def _failures_last(report: Report) -> tuple[Result, ...]:
+    failed = of_outcome(report.results, Outcome.FAILED)
+    return (*(one for one in report.results if one.outcome is not Outcome.FAILED), *failed)
+
+
+def _row(result: Result) -> tuple[str, ...]:
+    moves = result.outcome in (Outcome.COPIED, Outcome.WOULD_COPY)
+    return (
+        result.item.source.familiar,
+        str(result.item.choice),
+        result.item.target.name,
+        _OUTCOMES[result.outcome],
+        f"{result.reason}; {result.note}" if result.note else result.reason,
+        human_bytes(result.bytes) if moves else "",
+        human_seconds(result.seconds),
+    )
+
+
+def _failures(report: Report) -> list[str]:
+    return [line for result in of_outcome(report.results, Outcome.FAILED) for line in _told(result)]
+
+
+def _told(result: Result) -> Iterator[str]:
+    if result.error:
+        line = f"line {result.item.line}, " if result.item.line else ""
+        yield f"{line}{result.item.target.name}: {result.error.message}"
+        if result.error.hint:
+            yield f"  -> {result.error.hint}"
+
+
+def _problems(report: Report) -> list[str]:
+    return [str(problem) for problem in report.problems]

@@ -1,0 +1,69 @@
+"""Text from others, made safe to show: no escape sequences, no invisible tricks."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable
+from urllib.parse import quote
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
+_LINE_BREAKS = re.compile(r"[\r\n\t]+")
+HIDDEN = "***"
+_SHORTEST_SECRET = 4
+"""A shorter secret would blot out half of every message; it is too weak to be one."""
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey or a reader would not see; line breaks stay."""
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """The same on a single line, for table cells and log lines."""
+    return printable(_LINE_BREAKS.sub(" ", text))
+
+
+class Redactor:
+    """Blots out secrets, in the forms that they may appear in.
+
+    It is the last line of defence: nothing should put a secret into a text at all.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets for form in _forms(secret)}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        """The text, with `***` where a secret stood."""
+        return self._pattern.sub(HIDDEN, text) if self._pattern else text
+
+
+def _forms(secret: str) -> Iterable[str]:
+    if len(secret) < _SHORTEST_SECRET:
+        return ()
+    quoted = quote(secret, safe="")
+    return (secret, quoted, b64encode(secret.encode()).decode())
+
+
+def human_bytes(count: int) -> str:
+    """A size for people, in powers of 1024 as registries show it: `13.2 MiB`."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def human_seconds(seconds: float) -> str:
+    """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
