@@ -106,12 +106,8 @@ class Registry:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Registry:
-        config = self._folder / "config.yml"
-        config.write_text(_configuration(self.options, self._folder), encoding="utf-8")
-        with self._log("access").open("wb") as access, self._log("registry").open("wb") as log:
-            self._process = _start(config, access, log)
         try:
-            self._wait_until_listening(self._process)
+            self._start()
         except BaseException:
             self.stop()
             raise
@@ -168,6 +164,13 @@ class Registry:
             return None
         response.raise_for_status()
         return response
+
+    def _start(self) -> None:
+        config = self._folder / "config.yml"
+        config.write_text(_configuration(self.options, self._folder), encoding="utf-8")
+        with self._log("access").open("wb") as access, self._log("registry").open("wb") as log:
+            self._process = _start(config, access, log)
+        self._wait_until_listening(self._process)
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"

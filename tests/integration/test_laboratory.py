@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from requests import Session
 
+from demo.binaries import fetch_busybox
 from demo.faults import (
     Answer,
     Call,
@@ -262,3 +263,10 @@ def test_an_early_answer_reaches_a_client_that_still_sends(tmp_path: Path) -> No
         upload = f"{proxy.url}/v2/image/blobs/uploads/unknown"
         answer = session.patch(upload, data=iter((layer.blob.content,)), timeout=30)
     assert answer.status_code == 401
+
+
+def test_a_platform_without_a_package_gets_the_file_of_this_machine(tmp_path: Path) -> None:
+    (own,) = fetch_busybox(("plan9/amd64",), tmp_path / "cache")
+    assert own.platform == "plan9/amd64"
+    assert own.origin.endswith("of this machine")
+    assert own.content
