@@ -177,14 +177,7 @@ def build_image(  # noqa: PLR0913  (each is one line of a Dockerfile)
         "history": [{"created_by": f"layer {number}"} for number, _ in enumerate(stack)],
     }
     config = _json({key: value for key, value in _known(whole).items() if key not in without})
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE[media],
-        "config": _descriptor(_CONFIG_TYPE[media], config),
-        "layers": [_describe_layer(one, media) for one in stack],
-    }
-    blobs = tuple(one.blob for one in stack)
-    return Image(platform, _MANIFEST_TYPE[media], _json(manifest), config, blobs)
+    return _assemble(platform, config, stack, media)
 
 
 def build_index(
@@ -253,6 +246,17 @@ def _push_manifest(client: Client, repository: str, name: str, content: Image | 
     path = f"/v2/{repository}/manifests/{name}"
     headers = {"Content-Type": content.media_type}
     client.ask("PUT", path, headers=headers, body=content.manifest).raise_for_status()
+
+
+def _assemble(platform: str, config: bytes, stack: Sequence[Layer], media: Media) -> Image:
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST_TYPE[media],
+        "config": _descriptor(_CONFIG_TYPE[media], config),
+        "layers": [_describe_layer(one, media) for one in stack],
+    }
+    blobs = tuple(one.blob for one in stack)
+    return Image(platform, _MANIFEST_TYPE[media], _json(manifest), config, blobs)
 
 
 def _attest(image: Image, style: Attestations) -> Image:
