@@ -15,7 +15,11 @@ GRAMMAR = "[registry/]repository[:tag][@sha256:digest]"
 
 WORDS = st.text(alphabet="abcAB01._-:/@#[]% \n\x00é\uff1a", max_size=40)
 HOSTS = st.sampled_from(["", "quay.io/", "LOCALHOST:5000/", "[::1]:5000/", "index.docker.io/"])
-PATHS = st.from_regex(r"[a-z0-9]{1,8}(?:(?:[._]|__|-{1,3}|/)[a-z0-9]{1,8}){0,4}", fullmatch=True)
+PATHS = st.from_regex(
+    r"[a-z0-9]{1,8}(?:(?:_{1,2}|-{1,3}|/)[a-z0-9]{1,8}){0,4}(?:/[a-z0-9]{1,4}\.[a-z0-9]{1,4})?",
+    fullmatch=True,
+)
+"""No dot in the first component, which would make a host of it."""
 TAGS = st.from_regex(r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,20})?", fullmatch=True)
 DIGESTS = st.sampled_from(["", f"@{DIGEST}"])
 
