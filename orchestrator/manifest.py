@@ -139,8 +139,8 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
         ImageError: `bad-manifest`, with what is wrong with it.
     """
     document = _document(raw, of=of)
-    media_type = _text(document, "mediaType")
     try:
+        media_type = _text(document, "mediaType")
         if media_type in _INDEX_TYPES or (not media_type and "manifests" in document):
             children = tuple(_descriptor(child) for child in _objects(document, "manifests"))
             return Index(digest_of(raw), media_type or OCI_INDEX, children)

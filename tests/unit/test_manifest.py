@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from orchestrator.errors import ImageError, Kind
 from orchestrator.manifest import (
@@ -29,6 +31,24 @@ OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 ATTESTATION = {"vnd.docker.reference.type": "attestation-manifest"}
 REMOVED: Json = "(removed)"
+
+VALUES: st.SearchStrategy[Json] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["mediaType", "digest", "size", "platform", "os", "diff_ids", "Env", "x"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from(
+    "schemaVersion mediaType config layers manifests annotations rootfs created os variant".split()
+)
 
 
 def digest(name: str) -> Digest:
@@ -532,3 +552,17 @@ def test_what_is_no_config_is_refused_by_name(raw: bytes, why: str) -> None:
         parse_config(raw, of="quay.io/a/b:1")
     assert refused.value.kind is Kind.BAD_MANIFEST
     assert refused.value.message == f"quay.io/a/b:1: the manifest can't be used: {why}"
+
+
+@given(st.binary() | VALUES.map(packed) | st.dictionaries(FIELDS, VALUES).map(packed))
+@example(b'{"mediaType":"' + OCI_INDEX.encode() + b'","manifests":[{}]}')
+def test_any_bytes_are_a_manifest_or_a_bad_one(raw: bytes) -> None:
+    kinds: list[Kind] = []
+    for parse in (parse_manifest, parse_config):
+        try:
+            found = parse(raw, of="x")
+        except ImageError as error:
+            kinds.append(error.kind)
+        else:
+            assert found.digest == digest_of(raw)
+    assert set(kinds) <= {Kind.BAD_MANIFEST}
