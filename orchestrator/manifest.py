@@ -119,7 +119,15 @@ class ImageConfig:
     runtime: str
 
     def is_same_image_as(self, other: ImageConfig) -> bool:
-        """Whether a container of one can't be told from a container of the other."""
+        """Whether a container of one can't be told from a container of the other.
+
+        A config that names no layers tells nothing of them: artifacts of all kinds share
+        the config `{}`, so that every version of one would look the same.
+        """
+        if not self.diff_ids:
+            return False
+        if self.digest == other.digest:
+            return True
         return (
             self.created == other.created
             and self.diff_ids == other.diff_ids

@@ -523,6 +523,21 @@ def test_whatever_a_container_would_notice_makes_another_image(fields: dict[str,
     assert not config_of(**fields).is_same_image_as(config_of())
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"{}", id="an artifact's empty config"),
+        pytest.param(config(rootfs=None), id="no rootfs"),
+        pytest.param(config(rootfs={"type": "layers"}), id="no list of layers"),
+        pytest.param(config(rootfs={"diff_ids": {}}), id="no list but an object"),
+    ],
+)
+def test_a_config_that_names_no_layers_proves_nothing(raw: bytes) -> None:
+    found = parse_config(raw, of="x")
+    assert found.diff_ids == ()
+    assert not found.is_same_image_as(found)
+
+
 def test_the_order_of_keys_does_not_count() -> None:
     one = config_of(config={"Cmd": ["sh"], "Labels": {"a": "1", "b": "2"}})
     other = config_of(config={"Labels": {"b": "2", "a": "1"}, "Cmd": ["sh"]})

@@ -41,6 +41,7 @@ CONVERTED = replace(OURS, digest=OLD)
 RECOMPRESSED = OURS
 RETAGGED = replace(OURS, digest=OLD, runtime='{"Cmd": ["bash"]}')
 REBUILT = replace(RETAGGED, created="2024-05-02T10:00:00Z")
+ARTIFACT = ImageConfig(digest_of(b"{}"), Platform("", ""), created="", diff_ids=(), runtime="{}")
 REDATED = replace(CONVERTED, created="2024-05-02T10:00:00Z")
 
 
@@ -88,6 +89,13 @@ def test_configs_decide_where_digests_can_not(
     assert decide_by_content(OURS, theirs, check=CreatedCheck.VERIFY) == verify
     assert decide_by_content(OURS, theirs, check=CreatedCheck.TRUST) == trust
     assert decide_by_content(OURS, theirs, check=CreatedCheck.OFF) == DIFFERS
+
+
+@pytest.mark.parametrize("check", [CreatedCheck.VERIFY, CreatedCheck.TRUST])
+def test_two_artifacts_are_never_the_same_for_the_empty_config_they_share(
+    check: CreatedCheck,
+) -> None:
+    assert decide_by_content(ARTIFACT, ARTIFACT, check=check).action is Action.COPY
 
 
 @pytest.mark.parametrize(
