@@ -239,9 +239,18 @@ def test_any_arm_is_the_best_there_is_where_no_variant_was_asked_for() -> None:
     assert chosen.digest == digest("7")
 
 
-def test_an_attestation_without_a_platform_is_never_chosen() -> None:
-    found = index_of(child("x", annotations=ATTESTATION))
+@pytest.mark.parametrize(
+    "platform",
+    [
+        pytest.param("", id="no platform"),
+        pytest.param("unknown/unknown", id="unknown"),
+        pytest.param("linux/amd64", id="the wanted platform"),
+    ],
+)
+def test_an_attestation_is_never_chosen_whatever_it_says(platform: str) -> None:
+    found = index_of(child("x", platform, annotations=ATTESTATION))
     assert found.select(Platform("linux", "amd64")) is None
+    assert found.select(Platform("unknown", "unknown")) is None
 
 
 def test_an_index_offers_its_platforms_once_and_no_attestation() -> None:
@@ -332,6 +341,15 @@ def test_unknown_fields_are_left_alone() -> None:
         pytest.param(image(layers={}), "'layers' is not a list of objects", id="layers an object"),
         pytest.param(image(layers=["a"]), "'layers' is not a list of objects", id="layers of text"),
         pytest.param(
+            image(manifests=[]), "it is an image and an index in one", id="image and index"
+        ),
+        pytest.param(index(layers=[]), "it is an image and an index in one", id="index and layers"),
+        pytest.param(
+            index(config={}, mediaType=REMOVED),
+            "it is an image and an index in one",
+            id="both, of no type",
+        ),
+        pytest.param(
             index(manifests=REMOVED), "'manifests' is not a list of objects", id="no manifests"
         ),
         pytest.param(
@@ -354,6 +372,12 @@ def test_unknown_fields_are_left_alone() -> None:
             index(descriptor("a", digest=digest("a").upper())),
             f"'{digest('a').upper()}' is not a digest",
             id="digest in capitals",
+        ),
+        pytest.param(image(mediaType=7), "'mediaType' is not a text", id="type 7"),
+        pytest.param(
+            packed({"mediaType": "x" * 1000}),
+            f"it is of an unknown type '{'x' * 100}'",
+            id="an endless type",
         ),
         pytest.param(
             index(descriptor("a", mediaType=7)), "'mediaType' is not a text", id="child's type 7"
