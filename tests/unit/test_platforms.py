@@ -41,6 +41,7 @@ WORDS = st.text(alphabet="armv7864x-_/,.LINUXlinux \n\x00\u0667", max_size=24)
         pytest.param("linux/arm/v8", "linux/arm/v8", id="arm v8"),
         pytest.param("armhf", "linux/arm/v7", id="debian's armhf"),
         pytest.param("armel", "linux/arm/v6", id="debian's armel"),
+        pytest.param("armhf/v6", "linux/arm/v7", id="armhf is v7, as containerd insists"),
         pytest.param("linux/ppc64le", "linux/ppc64le", id="power"),
         pytest.param("s390x", "linux/s390x", id="mainframe"),
         pytest.param("riscv64", "linux/riscv64", id="risc-v"),
@@ -90,6 +91,10 @@ def test_a_platform_has_one_normal_form(text: str, normal: str) -> None:
         pytest.param("all", id="all is a choice, not a platform"),
         pytest.param("--all", id="an option"),
         pytest.param("linux/--all", id="an option as architecture"),
+        pytest.param("linux/arm/--all", id="an option as variant"),
+        pytest.param("linux/arm/\u0667", id="an arabic digit as variant"),
+        pytest.param("linux/arm/v7\x00", id="NUL in the variant"),
+        pytest.param("linux/arm/v 7", id="a space in the variant"),
         pytest.param("linux/amd64\x00", id="NUL"),
         pytest.param("linux/amd64\u200b", id="zero-width space"),
     ],
@@ -104,8 +109,18 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
     [
         pytest.param("linux", "name the architecture too, as in 'linux/amd64'", id="system only"),
         pytest.param("macos", "name the architecture too, as in 'darwin/amd64'", id="alias only"),
-        pytest.param("linux/amd46", "did you mean 'linux/amd64'?", id="misspelt"),
-        pytest.param("linux/arm64v8", "did you mean 'linux/arm64'?", id="hub's old prefix"),
+        pytest.param("linux/amd46", "did you mean 'amd64'?", id="misspelt"),
+        pytest.param("amd46", "did you mean 'amd64'?", id="misspelt, alone"),
+        pytest.param("windows/amd46", "did you mean 'amd64'?", id="misspelt, elsewhere"),
+        pytest.param("lunix/amd64", "did you mean 'linux/amd64'?", id="misspelt system"),
+        pytest.param("linux/arm64v8", "did you mean 'arm64'?", id="hub's old prefix"),
+        pytest.param("arm64v8", "did you mean 'arm64'?", id="hub's old prefix, alone"),
+        pytest.param("ppc64el", "did you mean 'ppc64le'?", id="debian's power"),
+        pytest.param("all", "write it as 'linux/arm64' or 'linux/arm/v7'", id="all"),
+        pytest.param("linux/v7", "write it as 'linux/arm64' or 'linux/arm/v7'", id="variant"),
+        pytest.param(
+            "linux/\x1b[31m", "write it as 'linux/arm64' or 'linux/arm/v7'", id="nothing near"
+        ),
         pytest.param("linux//v7", "write it as 'linux/arm64' or 'linux/arm/v7'", id="empty part"),
         pytest.param("a/b/c/d", "write it as 'linux/arm64' or 'linux/arm/v7'", id="four parts"),
     ],
@@ -115,6 +130,12 @@ def test_a_refusal_says_what_to_write(text: str, hint: str) -> None:
         Platform.parse(text)
     assert refused.value.message == f"'{text}' is not a platform"
     assert refused.value.hint == hint
+
+
+def test_a_refusal_does_not_repeat_an_endless_text() -> None:
+    with pytest.raises(FormatError) as refused:
+        Platform.parse("x" * 4000)
+    assert refused.value.message == f"'{'x' * 97}...' is not a platform"
 
 
 @pytest.mark.parametrize(
