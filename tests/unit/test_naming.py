@@ -70,6 +70,7 @@ def destination(image: str, target: Target = MIRROR, *, platform: str = "", name
         pytest.param("[::1]:5000/foo", "", "1-5000_foo:latest", id="ipv6"),
         pytest.param("[2001:db8::1]/foo", "", "2001-db8-1_foo:latest", id="ipv6 without port"),
         pytest.param("a/b/c/d/e:1", "", "a_b_c_d_e:1", id="deep"),
+        pytest.param("library/a/b:1", "", "library_a_b:1", id="library, and deeper"),
         pytest.param(
             "quay.io/coreos/etcd:1", "arm64", "linux_arm64_quay-io_coreos_etcd:1", id="everything"
         ),
@@ -165,6 +166,18 @@ def test_a_name_that_breaks_the_grammar_is_refused(name: str) -> None:
         destination("redis:7", name=name)
 
 
+def test_a_refused_name_says_what_a_name_is() -> None:
+    with pytest.raises(FormatError) as refused:
+        destination("redis:7", name="a___b")
+    assert refused.value.message == (
+        "the destination 'mirror.example:5000/lab/a___b:7' is no valid name"
+    )
+    assert refused.value.hint == (
+        "choose one with --name: lower-case letters and digits, with '.', '_' or '-' between, "
+        "and a tag"
+    )
+
+
 @pytest.mark.parametrize(
     ("length", "fits"),
     [pytest.param(255, True, id="255"), pytest.param(256, False, id="256")],
@@ -198,7 +211,8 @@ def test_one_level_registries_refuse_a_slash_and_say_what_to_write() -> None:
 
 
 def test_ghcr_takes_names_in_lower_case_and_tags_as_they_are() -> None:
-    assert destination("redis:7", GITHUB, name="Team/Redis:V7") == "ghcr.io/octocat/team/redis:V7"
+    owned = Target("ghcr", "ghcr.io", "OctoCat", profile=GHCR)
+    assert destination("redis:7", owned, name="Team/Redis:V7") == "ghcr.io/octocat/team/redis:V7"
 
 
 @pytest.mark.parametrize(
@@ -208,12 +222,29 @@ def test_ghcr_takes_names_in_lower_case_and_tags_as_they_are() -> None:
         pytest.param("ghcr.io", "a/b", "ghcr.io/a/b", id="two levels"),
         pytest.param("localhost:5000", "", "localhost:5000", id="none"),
         pytest.param("docker.io", "me", "docker.io/me", id="docker hub"),
+        pytest.param("index.docker.io", "me", "docker.io/me", id="docker hub's index"),
+        pytest.param("registry:5000", "lab", "registry:5000/lab", id="one word and a port"),
+        pytest.param("Mirror.Example", "lab", "mirror.example/lab", id="host in capitals"),
     ],
 )
 def test_a_destination_starts_with_the_targets_base(
     registry: str, namespace: str, base: str
 ) -> None:
     assert destination("redis:7", Target("t", registry, namespace)) == f"{base}/redis:7"
+
+
+@pytest.mark.parametrize(
+    "registry", [pytest.param("registry", id="one word"), pytest.param("mirror", id="another")]
+)
+def test_a_registry_without_dot_or_port_is_refused_not_taken_for_a_user_of_docker_hub(
+    registry: str,
+) -> None:
+    with pytest.raises(FormatError) as refused:
+        destination("redis:7", Target("t", registry, "lab"))
+    assert refused.value.message == (
+        f"'{registry}' is read as a user of Docker Hub, not as a registry"
+    )
+    assert f"'{registry}:443'" in refused.value.hint
 
 
 @pytest.mark.parametrize(
