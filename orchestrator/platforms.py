@@ -130,7 +130,11 @@ class PlatformChoice:
         """
         if text.strip().lower() == "all":
             return cls()
-        platforms = tuple(Platform.parse(part) for part in text.split(","))
+        parts = text.split(",")
+        if len(parts) > 1 and not all(parts):
+            hint = "write them as 'linux/amd64,linux/arm64', no spaces"
+            raise FormatError(f"'{_shown(text)}' has a comma too many", hint=hint)
+        platforms = tuple(Platform.parse(part) for part in parts)
         return cls(tuple(dict.fromkeys(platforms)))
 
     @property
@@ -152,10 +156,12 @@ def _is_architecture(word: str) -> bool:
 
 
 def _refused(text: str, hint: str = "") -> FormatError:
-    shown = text if len(text) <= 100 else f"{text[:97]}..."
-    return FormatError(
-        f"'{shown}' is not a platform", hint=hint or "write it as 'linux/arm64' or 'linux/arm/v7'"
-    )
+    otherwise = "write it as 'linux/arm64' or 'linux/arm/v7'"
+    return FormatError(f"'{_shown(text)}' is not a platform", hint=hint or otherwise)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _nearest(system: str, architecture: str) -> str:

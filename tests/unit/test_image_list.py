@@ -240,6 +240,43 @@ def test_an_entry_knows_where_its_image_stands() -> None:
             id="scheme",
         ),
         pytest.param(
+            "--platform=linux/amd64, linux/arm64 nginx",
+            "1:12: 'linux/amd64,' has a comma too many; "
+            "write them as 'linux/amd64,linux/arm64', no spaces",
+            id="a space in a list of platforms",
+        ),
+        pytest.param(
+            "nginx --to=aliyun, ghcr",
+            "1:12: 'aliyun,' names no target; write --to=aliyun,ghcr, no spaces",
+            id="a space in a list of targets",
+        ),
+        pytest.param(
+            "nginx --to=,",
+            "1:12: ',' names no target; write --to=aliyun,ghcr, no spaces",
+            id="comma",
+        ),
+        pytest.param(
+            "--platform=arm64",
+            "1:12: the line has options but no image; write the image too",
+            id="options without an image",
+        ),
+        pytest.param(
+            "\u2014platform=arm64 nginx",
+            "1:1: an image reference can't hold '\u2014' (U+2014); retype it in plain ASCII",
+            id="a dash made long by an editor",
+        ),
+        pytest.param(
+            "nginx --platform\u200b=arm64",
+            "1:17: an invisible character (U+200B); delete it",
+            id="zero-width space in an option",
+        ),
+        pytest.param(
+            "nginx --to=a\x1b[2J",
+            "1:13: an invisible character (U+001B); delete it",
+            id="escape sequence in a value",
+        ),
+        pytest.param("nginx\x00 # x", "1:6: an invisible character (U+0000); delete it", id="NUL"),
+        pytest.param(
             "nginx#web",
             "1:1: 'nginx#web' is not an image reference: the format is wrong; "
             "write it as [registry/]repository[:tag][@sha256:digest]",
@@ -256,7 +293,6 @@ def test_a_bad_line_says_where_and_what_to_do(line: str, told: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        pytest.param("--platform=arm64", id="options without an image"),
         pytest.param("--name nginx", id="the image taken for a value"),
         pytest.param("nginx\x00", id="NUL"),
         pytest.param("ngi\u200bnx", id="zero-width space"),
@@ -282,6 +318,11 @@ def test_bytes_that_are_no_utf_8_are_a_problem_of_their_line_only() -> None:
     assert [str(problem) for problem in found.problems] == [
         "images.txt:2:3: this is not UTF-8 text; save the file as UTF-8"
     ]
+
+
+def test_the_column_of_a_bad_byte_is_counted_in_characters() -> None:
+    (problem,) = problems_of("网页".encode() + b"\xff")
+    assert problem.column == 3
 
 
 def test_a_line_far_too_long_is_a_problem_and_is_not_shown_whole() -> None:
