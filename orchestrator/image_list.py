@@ -77,12 +77,12 @@ def parse_list(content: bytes, *, file: str) -> ImageList:
     """Read a whole list; a bad line never hides the others.
 
     Args:
-        content: UTF-8, with or without a byte order mark, CRLF or LF.
+        content: UTF-8, with or without a byte order mark; lines end in LF, CRLF or CR.
         file: What messages call it.
     """
     entries: list[Entry] = []
     problems: list[Problem] = []
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
     for number, raw in enumerate(lines, start=1):
         try:
             entry = _parse_line(_decoded(raw), number)

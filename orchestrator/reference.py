@@ -28,6 +28,7 @@ _NOT_PLAIN = re.compile(r"[^\x21-\x7e]")
 _NAME = re.compile(r"(?:.*/)?[^:@/]*")
 """What stands before tag and digest, whose case counts; a port's colon has a slash after it."""
 _DIGEST_HINT = "a digest is 'sha256:' and 64 hexadecimal digits in lower case"
+_HUB_PAGE = re.compile(r"^hub\.docker\.com/(?:_|r)/(?=.)")
 _LONGEST = 1024
 """Far above the longest valid reference: 255 of name, 128 of tag, 71 of digest."""
 
@@ -132,7 +133,8 @@ def _refuse_what_people_paste(text: str) -> None:
         raise _refused_for(odd[0])
     scheme, found, rest = text.partition("://")
     if found:
-        hint = f"write '{rest}'" if rest else "write one, as 'nginx:alpine'"
+        meant = _HUB_PAGE.sub("", rest).partition("?")[0].rstrip("/")
+        hint = f"write '{meant}'" if meant else "write one, as 'nginx:alpine'"
         raise _refused(text, f"it starts with '{scheme}://'", hint=hint)
 
 

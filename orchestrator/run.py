@@ -150,12 +150,11 @@ class _Stages:
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         done = {}
         with progress(self.stderr, total=len(items), title="checking") as shown:
-            queue: InOrder[int, PlannedItem] = InOrder(range(len(items)))
-            plan = lambda place: planner.plan(items[place])
-            for place, planned in map_bounded(plan, queue, jobs=self.settings.jobs):
-                done[place] = planned
+            queue: InOrder[Item, PlannedItem] = InOrder(items)
+            for item, planned in map_bounded(planner.plan, queue, jobs=self.settings.jobs):
+                done[item] = planned
                 shown.step("")
-        return tuple(done[place] for place in range(len(items)))
+        return tuple(done[item] for item in items)
 
     def carry_out(self, planned: tuple[PlannedItem, ...]) -> tuple[Result, ...]:
         """Make every verdict a result."""

@@ -136,6 +136,7 @@ def test_an_empty_line_and_a_comment_hold_nothing(line: str) -> None:
         pytest.param(b"nginx\nredis\n", [1, 2], id="LF"),
         pytest.param(b"nginx\r\nredis\r\n", [1, 2], id="CRLF"),
         pytest.param(b"nginx\nredis\r\n", [1, 2], id="both"),
+        pytest.param(b"# x\rnginx\rredis", [2, 3], id="CR alone"),
         pytest.param(b"nginx\nredis", [1, 2], id="no last newline"),
         pytest.param(b"nginx\r\nredis\r", [1, 2], id="half a last newline"),
         pytest.param(b"\xef\xbb\xbfnginx\nredis\n", [1, 2], id="byte order mark"),

@@ -165,6 +165,19 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
             id="a scheme",
         ),
         pytest.param(
+            "https://hub.docker.com/r/bitnami/redis",
+            "'https://hub.docker.com/r/bitnami/redis' is not an image reference: it starts with "
+            "'https://'",
+            "write 'bitnami/redis'",
+            id="a page of Docker Hub",
+        ),
+        pytest.param(
+            "https://hub.docker.com/_/nginx",
+            "'https://hub.docker.com/_/nginx' is not an image reference: it starts with 'https://'",
+            "write 'nginx'",
+            id="an official image's page of Docker Hub",
+        ),
+        pytest.param(
             "docker://",
             "'docker://' is not an image reference: it starts with 'docker://'",
             "write one, as 'nginx:alpine'",
