@@ -67,7 +67,7 @@ def main() -> int:
 def _play(stage: Stage, binaries: Mapping[str, Binary]) -> tuple[int, ...]:
     _act("Two registries of our own, and a list of what to mirror into both")
     bases = {platform: _base(binary) for platform, binary in binaries.items()}
-    _push_upstream(stage, bases, greeting="hello")
+    _push_upstream(stage, bases, greeting="hello", created="2026-01-01T00:00:00Z")
     host = stage.upstream.host
     stage.write("config.env", _config(stage))
     stage.write("images.txt", _list(host))
@@ -77,7 +77,7 @@ def _play(stage: Stage, binaries: Mapping[str, Binary]) -> tuple[int, ...]:
     _act("The second run finds everything in sync, and writes nothing")
     second = stage.run("batch")
     _act("Upstream changes: hello:1 is built anew, and only that is copied")
-    _push_upstream(stage, bases, greeting="hello again")
+    _push_upstream(stage, bases, greeting="hello again", created="2026-02-01T00:00:00Z")
     third = stage.run("batch")
     _act("A list with mistakes: each one is named, and the good lines run all the same")
     with (stage.folder / "images.txt").open("a", encoding="utf-8") as images:
@@ -96,17 +96,20 @@ def _base(binary: Binary) -> Layer:
     return layer({"bin/busybox": binary.content})
 
 
-def _push_upstream(stage: Stage, bases: Mapping[str, Layer], *, greeting: str) -> None:
+def _push_upstream(
+    stage: Stage, bases: Mapping[str, Layer], *, greeting: str, created: str
+) -> None:
     busybox = [_image(platform, base, "busybox") for platform, base in bases.items()]
     push(stage.upstream.url, "demo/busybox", "1.36", build_index(busybox))
-    hello = [_image(platform, base, greeting) for platform, base in bases.items()]
+    hello = [_image(platform, base, greeting, created) for platform, base in bases.items()]
     push(stage.upstream.url, "demo/hello", "1", build_index(hello))
     push(stage.upstream.url, "demo/arm-only", "1", hello[1])
 
 
-def _image(platform: str, base: Layer, greeting: str) -> Image:
+def _image(platform: str, base: Layer, greeting: str, created: str | None = None) -> Image:
     command = ["/bin/busybox", "echo", greeting]
-    return build_image(platform, {"etc/motd": greeting.encode()}, layers=[base], cmd=command)
+    files = {"etc/motd": greeting.encode()}
+    return build_image(platform, files, layers=[base], cmd=command, created=created)
 
 
 def _config(stage: Stage) -> str:
