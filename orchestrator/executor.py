@@ -21,6 +21,7 @@ from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
 from orchestrator.schedule import Task
 from orchestrator.skopeo import Copied, CopyRequest
+from orchestrator.subset import Subset
 from orchestrator.work import RetryRule
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ class Copier(Protocol):
 
     def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
         """Copy from registry to registry."""
+        ...
+
+    def push_index(self, raw: bytes, destination: Reference) -> None:
+        """Push an index whose children are there already."""
         ...
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
@@ -108,7 +113,7 @@ class Executor:
         if result.outcome is Outcome.FAILED:
             self._has_failed.set()
         if result.digest is not None and result.digest == result.expected_digest:
-            self._held[task.place] = planned.item.destination
+            self._held[task.place] = planned.item.destination.at(result.digest)
         return replace(result, seconds=planned.seconds + time.monotonic() - started)
 
     def _execute(self, task: Task) -> Result:
@@ -142,6 +147,8 @@ class Executor:
     def _copied(self, result: Result, task: Task, upstream: Upstream) -> Result:
         attempts = 0
         feed = self._held.get(task.after) if task.after is not None else None
+        if feed is not None and feed.digest != upstream.expected:
+            feed = None  # its target wanted the index in another form
 
         def attempt() -> _Delivery:
             nonlocal attempts
@@ -181,6 +188,8 @@ class Executor:
             destination=item.destination,
             platform=item.choice.single,
         )
+        if upstream.index and not upstream.index.is_whole:
+            return self._assemble(origin, request, upstream.index)
         if item.target.profile.wants_docker_types:
             return self._converted(replace(request, format="v2s2"), upstream)
         try:
@@ -192,8 +201,28 @@ class Executor:
             return self._converted(request, upstream)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
-            raise _mismatch(request, upstream, raw)
+            raise _mismatch(request, upstream.expected, raw)
         return _Delivery(copied.uploaded, upstream.expected, self._sizes(request, raw))
+
+    def _assemble(self, origin: Reference, request: CopyRequest, subset: Subset) -> _Delivery:
+        """Copy the chosen children by digest, and then push the index that names them.
+
+        The tag stays where it is until everything that it will name is there.
+        """
+        uploaded: list[Digest] = []
+        for child in subset.children:
+            part = replace(
+                request,
+                source=origin.at(child.digest),
+                destination=request.destination.at(child.digest),
+            )
+            copied = self._copier.copy(part, stall_timeout=self._conditions.stall_timeout)
+            uploaded += copied.uploaded
+        self._copier.push_index(subset.raw, request.destination)
+        raw = self._asked_again(request)
+        if digest_of(raw) != subset.digest:
+            raise _mismatch(request, subset.digest, raw)
+        return _Delivery(tuple(uploaded), subset.digest, self._sizes(request, raw))
 
     def _converted(self, request: CopyRequest, upstream: Upstream) -> _Delivery:
         """Copy in a form that the registry takes; the content must come out the same."""
@@ -202,7 +231,7 @@ class Executor:
         raw = self._asked_again(request)
         digest = digest_of(raw)
         if digest != upstream.expected and not self._is_same_content(request, upstream, raw):
-            raise _mismatch(request, upstream, raw)
+            raise _mismatch(request, upstream.expected, raw)
         sizes = self._sizes(request, raw)
         is_converted = digest != upstream.expected
         return _Delivery(copied.uploaded, digest, sizes, is_converted=is_converted)
@@ -258,13 +287,13 @@ def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
         expected_digest=upstream.expected,
         digest_before=planned.found,
         created=upstream.created,
-        note=_note(planned.item, upstream, reason),
+        note=_note(planned, upstream, reason),
     )
 
 
-def _note(item: Item, upstream: Upstream, reason: Reason) -> str:
-    notes = []
-    single = item.choice.single
+def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
+    notes = [planned.note] if planned.note else []
+    single = planned.item.choice.single
     if single and upstream.delivered != str(single):
         notes.append(f"the image is for {upstream.delivered}, which serves {single}")
     if reason is Reason.CREATED_ONLY:
@@ -276,11 +305,10 @@ def _failed(result: Result, error: ImageError) -> Result:
     return replace(result, outcome=Outcome.FAILED, reason=error.kind.value, error=error)
 
 
-def _mismatch(request: CopyRequest, upstream: Upstream, raw: bytes) -> ImageError:
+def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:
     return ImageError(
         Kind.DIGEST_MISMATCH,
-        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, "
-        f"not {upstream.expected}",
+        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, not {expected}",
         hint="another program may write to the same tag; the next run tries again",
     )
 

@@ -145,7 +145,11 @@ class _Stages:
 
     def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
         """Reach the verdict of every item."""
-        wishes = Wishes(self.settings.created_check, is_forced=self.options.is_forced)
+        wishes = Wishes(
+            created_check=self.settings.created_check,
+            attestations=self.settings.attestations,
+            is_forced=self.options.is_forced,
+        )
         planner = Planner(self.skopeo, self._retry, wishes)
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         done = {}
