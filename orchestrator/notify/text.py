@@ -7,10 +7,8 @@ messages that hold a keyword.
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from itertools import accumulate
 
 from orchestrator.notify.markup import Markup, one_line
 from orchestrator.result import Outcome, Report, Result, of_outcome
@@ -156,15 +154,21 @@ def _words(text: str, markup: Markup) -> str:
 def _fitted(
     head: Sequence[str], blocks: Sequence[str], foot: Sequence[str], *, limit: int, newline: str
 ) -> str:
-    """Keep head and foot, and of the blocks what fits, saying how many more there are."""
+    """Keep head and foot, and of the blocks what fits, saying how many more there are.
+
+    One that is too long doesn't keep shorter ones behind it from being seen.
+    """
     room = limit - _json_bytes(newline.join((*head, *foot)) + newline)
-    ends = list(accumulate(_json_bytes(block + newline) for block in blocks))
-    kept = bisect_right(ends, room)
-    if kept < len(blocks):
-        room -= _json_bytes(_more(len(blocks)) + newline)
-        kept = bisect_right(ends, room)
-    more = (_more(len(blocks) - kept),) if kept < len(blocks) else ()
-    return newline.join((*head, *blocks[:kept], *more, *foot))
+    sizes = [_json_bytes(block + newline) for block in blocks]
+    if sum(sizes) <= room:
+        return newline.join((*head, *blocks, *foot))
+    room -= _json_bytes(_more(len(blocks)) + newline)
+    kept: list[str] = []
+    for block, size in zip(blocks, sizes, strict=True):
+        if size <= room:
+            kept.append(block)
+            room -= size
+    return newline.join((*head, *kept, _more(len(blocks) - len(kept)), *foot))
 
 
 def _more(count: int) -> str:
