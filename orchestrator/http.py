@@ -211,6 +211,8 @@ def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests
 
 
 def _read(response: Response, limit: int) -> Answer:
+    # urllib3 1.26 takes a body that ends early for a whole one, unless it is told.
+    response.raw.enforce_content_length = True
     body = bytearray()
     for chunk in response.iter_content(_CHUNK):
         body += chunk
@@ -249,7 +251,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(current))
         yield current
-        found = (*current.args, getattr(current, "reason", None), current.__cause__)
+        reason = getattr(current, "reason", None)
+        found = (*current.args, reason, current.__cause__, current.__context__)
         waiting += [cause for cause in found if isinstance(cause, BaseException)]
 
 

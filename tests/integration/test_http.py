@@ -65,6 +65,13 @@ def test_no_more_than_the_limit_is_read(http: Http) -> None:
     assert (len(whole.body), whole.is_whole) == (300_000, True)
 
 
+def test_what_is_beyond_the_limit_is_not_waited_for(http: Http) -> None:
+    with serving(answering(Reply(200, b"x" * 300_000, promised=10**9))) as server:
+        cut = http.request("GET", server.url, headers={}, limit=100_000)
+
+    assert (len(cut.body), cut.is_whole) == (100_000, False)
+
+
 def test_a_head_has_the_length_and_no_body(http: Http) -> None:
     with serving(answering(Reply(200, b"12345"))) as server:
         answer = http.request("HEAD", server.url, headers={})
