@@ -10,9 +10,10 @@ from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from orchestrator.http import Answer, HttpError, host_of, redirect_of
-from orchestrator.notify.markup import one_line
+from orchestrator.notify.markup import short
 from orchestrator.notify.message import Format, Message, Refusal
 from orchestrator.settings import Webhook
+from orchestrator.text import Redactor
 
 _WAITS = (2.0, 10.0)
 """Seconds after the first try, and after the second; the third one is the last."""
@@ -65,9 +66,7 @@ def deliver(
 
 def hidden(words: str, webhook: Webhook) -> str:
     """Words from outside on one line, without any part of the webhook's URL or its secret."""
-    for part in sorted(_secrets(webhook), key=len, reverse=True):
-        words = words.replace(part, "***")
-    return one_line(words, _WORD_BYTES)
+    return short(Redactor(_secrets(webhook))(words), _WORD_BYTES)
 
 
 def _attempt(webhook: Webhook, chat: Format, message: Message, http: Poster) -> Refusal | None:

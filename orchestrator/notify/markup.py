@@ -7,12 +7,10 @@ everybody, or show a link that leads elsewhere.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_SPACES = re.compile(r"\s+")
+from orchestrator.text import one_line
 
 WORD_JOINER = "\u2060"
 """Takes no room, and ends a mention before it has begun."""
@@ -38,10 +36,9 @@ class Markup:
     newline: str = "\n"
 
 
-def one_line(text: str, limit: int) -> str:
-    """The text on one line of at most `limit` bytes, without anything invisible."""
-    seen = "".join(" " if unicodedata.category(char) in _HIDDEN else char for char in text)
-    return cut(_SPACES.sub(" ", seen).strip(), limit)
+def short(text: str, limit: int) -> str:
+    """The text on one line of at most `limit` bytes, with nothing in it that can't be seen."""
+    return cut(one_line(text).strip(), limit)
 
 
 def cut(text: str, limit: int) -> str:

@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from orchestrator.notify.markup import Markup, one_line
+from orchestrator.notify.markup import Markup, short
 from orchestrator.result import Outcome, Report, Result, of_outcome
+from orchestrator.text import human_bytes, human_seconds
 
 PRODUCT = "Docker Image Syncer"
 
@@ -85,36 +86,16 @@ def text_of(
     return _fitted((*head, *summary), blocks, foot, limit=limit, newline=markup.newline)
 
 
-def duration_of(seconds: float) -> str:
-    """`8 s`, `3 min 12 s` or `1 h 5 min`."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes_left = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes_left} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def size_of(count: int) -> str:
-    """Bytes in powers of 1000, as registries show them: `12.3 MB`."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
-
-
 def _summary(report: Report) -> Iterator[str]:
     totals = report.totals
     items = "1 item" if totals.items == 1 else f"{totals.items} items"
     counts = f"{items}: {totals.copied} copied, {totals.skipped} skipped, {totals.failed} failed"
     if totals.deferred:
         counts += f", {totals.deferred} deferred"
-    yield f"{counts} · {size_of(totals.bytes)} · {duration_of(report.seconds)}"
+    yield f"{counts} · {human_bytes(totals.bytes)} · {human_seconds(report.seconds)}"
     shard = f", shard {report.shard}" if report.shard else ""
     mode = report.mode or "nowhere"
-    yield one_line(f"{PRODUCT} {report.version} to {mode}{shard}", _NAME_BYTES)
+    yield short(f"{PRODUCT} {report.version} to {mode}{shard}", _NAME_BYTES)
 
 
 def _blocks(report: Report, markup: Markup) -> Iterator[str]:
@@ -122,12 +103,12 @@ def _blocks(report: Report, markup: Markup) -> Iterator[str]:
     for result in of_outcome(report.results, Outcome.FAILED):
         yield _failure(result, markup)
     for problem in report.problems:
-        yield f"✗ {markup.words(one_line(str(problem), _SENTENCE_BYTES))}"
+        yield f"✗ {markup.words(short(str(problem), _SENTENCE_BYTES))}"
     for result in of_outcome(report.results, Outcome.DEFERRED):
         yield f"… {_item(result, markup)}: deferred, {_words(result.reason, markup)}"
     for result in of_outcome(report.results, Outcome.COPIED):
         note = f"; {_words(result.note, markup)}" if result.note else ""
-        yield f"✓ {_item(result, markup)}, {size_of(result.bytes)}{note}"
+        yield f"✓ {_item(result, markup)}, {human_bytes(result.bytes)}{note}"
     for warning in report.warnings:
         yield f"! {_words(warning, markup)}"
 
@@ -142,13 +123,13 @@ def _failure(result: Result, markup: Markup) -> str:
 
 def _item(result: Result, markup: Markup) -> str:
     item = result.item
-    source = markup.name(one_line(item.source.familiar, _NAME_BYTES))
-    target = markup.name(one_line(item.target.name, _NAME_BYTES))
-    return f"{source} ({one_line(str(item.choice), _NAME_BYTES)}) → {target}"
+    source = markup.name(short(item.source.familiar, _NAME_BYTES))
+    target = markup.name(short(item.target.name, _NAME_BYTES))
+    return f"{source} ({short(str(item.choice), _NAME_BYTES)}) → {target}"
 
 
 def _words(text: str, markup: Markup) -> str:
-    return markup.words(one_line(text, _SENTENCE_BYTES))
+    return markup.words(short(text, _SENTENCE_BYTES))
 
 
 def _fitted(

@@ -119,7 +119,7 @@ def test_every_message_holds_the_keyword_the_totals_the_failure_and_the_link(cha
     body = written(chat, a_report(copied("alpine:3"), failed("nginx:nope")))
 
     assert "Docker Image Syncer: 1 failed, 1 copied" in body
-    assert "2 items: 1 copied, 0 skipped, 1 failed · 12.3 MB · 3 min 12 s" in body
+    assert "2 items: 1 copied, 0 skipped, 1 failed · 11.8 MiB · 3 min 12 s" in body
     assert body.index("nginx:nope") < body.index("there is no such tag") < body.index("alpine:3")
     assert body.index("there is no such tag") < body.index("see the tags")
     assert RUN in body
