@@ -73,7 +73,7 @@ class Image:
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    size: int = 0
+    size: int = field(default=0, compare=False)
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
