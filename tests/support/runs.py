@@ -9,17 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
+import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from demo.images import push
+from demo.images import noise_layer, push
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from demo.images import Image, Index
+    from demo.images import Image, Index, Layer
     from demo.registry import Registry, Request
 
 TIMEOUT = 60
@@ -200,6 +201,10 @@ class Site:
         """Push an image upstream; returns its digest."""
         repository, _, tag = image.partition(":")
         return push(self.upstream.url, f"{self.namespace}/{repository}", tag or None, content)
+
+    def noise(self, size: int = 1000) -> Layer:
+        """A layer that no other test has: else skopeo mounts it from there, and nothing travels."""
+        return noise_layer(size, seed=zlib.crc32(self.namespace.encode()))
 
     def source(self, image: str = "app:1", *, host: str = "") -> str:
         """What a user calls an image; `host` is another way to the same registry."""
