@@ -6,6 +6,7 @@ asked again, and has the expected digest, or the item has failed.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -18,8 +19,11 @@ from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manife
 from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
 from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
+from orchestrator.schedule import Task
 from orchestrator.skopeo import Copied, CopyRequest
 from orchestrator.work import RetryRule
+
+_log = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted"
 FAIL_FAST = "fail-fast"
@@ -94,16 +98,21 @@ class Executor:
         self._conditions = conditions
         self._is_ending = is_ending
         self._has_failed = threading.Event()
+        self._held: dict[int, Reference] = {}
 
-    def execute(self, planned: PlannedItem) -> Result:
+    def execute(self, task: Task) -> Result:
         """Make a result of a verdict; what goes wrong is part of it."""
         started = time.monotonic()
-        result = self._execute(planned)
+        planned = task.planned
+        result = self._execute(task)
         if result.outcome is Outcome.FAILED:
             self._has_failed.set()
+        if result.digest is not None and result.digest == result.expected_digest:
+            self._held[task.place] = planned.item.destination
         return replace(result, seconds=planned.seconds + time.monotonic() - started)
 
-    def _execute(self, planned: PlannedItem) -> Result:
+    def _execute(self, task: Task) -> Result:
+        planned = task.planned
         if planned.error:
             return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
         upstream, decision = planned.upstream, planned.decision
@@ -118,7 +127,7 @@ class Executor:
         put_off = self._put_off()
         if put_off:
             return replace(result, outcome=Outcome.DEFERRED, reason=put_off)
-        return self._copied(result, planned.item, upstream)
+        return self._copied(result, task, upstream)
 
     @property
     def _skips_as(self) -> Outcome:
@@ -130,13 +139,14 @@ class Executor:
             return INTERRUPTED
         return FAIL_FAST if self._conditions.fails_fast and self._has_failed.is_set() else ""
 
-    def _copied(self, result: Result, item: Item, upstream: Upstream) -> Result:
+    def _copied(self, result: Result, task: Task, upstream: Upstream) -> Result:
         attempts = 0
+        feed = self._held.get(task.after) if task.after is not None else None
 
         def attempt() -> _Delivery:
             nonlocal attempts
             attempts += 1
-            return self._deliver(item, upstream)
+            return self._deliver(task.planned.item, upstream, feed)
 
         try:
             delivery = self._retry.run(attempt)
@@ -154,9 +164,20 @@ class Executor:
             note=_CONVERTED if delivery.is_converted else result.note,
         )
 
-    def _deliver(self, item: Item, upstream: Upstream) -> _Delivery:
+    def _deliver(self, item: Item, upstream: Upstream, feed: Reference | None) -> _Delivery:
+        """Copy from the target before this one in the chain, or else from the source."""
+        if feed is not None:
+            try:
+                return self._deliver_from(feed, item, upstream)
+            except ImageError as error:
+                if error.registry != feed.registry:
+                    raise
+                _log.info("%s; it is read from the source instead", error.message)
+        return self._deliver_from(item.source, item, upstream)
+
+    def _deliver_from(self, origin: Reference, item: Item, upstream: Upstream) -> _Delivery:
         request = CopyRequest(
-            source=item.source.at(upstream.expected),
+            source=origin.at(upstream.expected),
             destination=item.destination,
             platform=item.choice.single,
         )

@@ -81,15 +81,16 @@ class Index:
 
         Variants are tried from the wanted one down, then none; of equal ones the first
         stands, and a child of no platform stands in where nothing fits (containers/image,
-        internal/pkg/platform). What it really is for, only its config tells.
+        internal/pkg/platform). What it really is for, only its config tells. Attestations
+        are never chosen, whatever platform they say.
         """
+        images = [child for child in self.manifests if not child.is_attestation]
         for variant in wanted.served_by:
             offered = Platform(wanted.os, wanted.architecture, variant)
-            for child in self.manifests:
+            for child in images:
                 if child.platform == offered:
                     return child
-        undeclared = (child for child in self.manifests if not child.platform)
-        return next((child for child in undeclared if not child.is_attestation), None)
+        return next((child for child in images if not child.platform), None)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -119,7 +120,15 @@ class ImageConfig:
     runtime: str
 
     def is_same_image_as(self, other: ImageConfig) -> bool:
-        """Whether a container of one can't be told from a container of the other."""
+        """Whether a container of one can't be told from a container of the other.
+
+        A config that names no layers tells nothing of them: artifacts of all kinds share
+        the config `{}`, so that every version of one would look the same.
+        """
+        if not self.diff_ids:
+            return False
+        if self.digest == other.digest:
+            return True
         return (
             self.created == other.created
             and self.diff_ids == other.diff_ids
@@ -139,8 +148,10 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
         ImageError: `bad-manifest`, with what is wrong with it.
     """
     document = _document(raw, of=of)
-    media_type = _text(document, "mediaType")
+    if "manifests" in document and ("layers" in document or "config" in document):
+        raise _bad(of, "it is an image and an index in one")  # CVE-2021-41190
     try:
+        media_type = _text(document, "mediaType")
         if media_type in _INDEX_TYPES or (not media_type and "manifests" in document):
             children = tuple(_descriptor(child) for child in _objects(document, "manifests"))
             return Index(digest_of(raw), media_type or OCI_INDEX, children)
@@ -156,7 +167,7 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
             "it has Docker's schema 1, which registries dropped",
             hint="ask its maintainer to push it anew, or choose a newer tag",
         )
-    raise _bad(of, f"it is of an unknown type '{media_type or 'none'}'")
+    raise _bad(of, f"it is of an unknown type '{media_type[:100] or 'none'}'")
 
 
 def parse_config(raw: bytes, *, of: str) -> ImageConfig:

@@ -134,7 +134,7 @@ def decide_by_content(
     """
     if check is CreatedCheck.OFF:
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
-    if ours.digest == theirs.digest or ours.is_same_image_as(theirs):
+    if ours.is_same_image_as(theirs):
         return Decision(Action.SKIP, Reason.SAME_CONTENT)
     if ours.created != theirs.created:
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)

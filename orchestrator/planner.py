@@ -129,7 +129,7 @@ class Planner:
             return differs
         ours = self._config(item.source.at(upstream.expected))
         destination = item.destination.at(theirs.digest)
-        if theirs.config.digest == ours.digest:
+        if ours.diff_ids and theirs.config.digest == ours.digest:
             return Decision(Action.SKIP, Reason.SAME_CONTENT)
         config = self._retried(lambda: self._reader.read_config(destination, side=Side.DESTINATION))
         found = parse_config(config, of=destination.familiar)

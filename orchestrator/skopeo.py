@@ -157,6 +157,7 @@ class Skopeo:
                 Kind.TIMEOUT,
                 f"{reference.familiar}: nothing moved for too long, so the copy was ended",
                 hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
+                registry=reference.registry,
             )
         login = self.connection.login_of(reference.registry)
         text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
