@@ -283,7 +283,9 @@ def test_a_spoilt_layer_never_reaches_the_tag(site: Site, near: FaultProxy, faul
     site.publish(image)
     near.add(Rule(fault, path=f"/blobs/{image.layers[0].digest}"))
     site.list_images(site.source(host=near.host))
-    assert site.run("batch").item["action"] == "failed"
+    outcome = site.run("batch")
+    assert outcome.item["action"] == "failed"
+    assert "Patch" not in outcome.error["message"], "skopeo's inner workings are no news"
     assert site.mirrored(host=near.host) is None
 
 
@@ -306,6 +308,16 @@ def test_a_silent_registry_is_given_up_on(site: Site, near: FaultProxy) -> None:
     outcome = site.run("batch")
     assert outcome.verdict == ("failed", "timeout")
     assert "STALL_TIMEOUT" in outcome.error["hint"]
+
+
+def test_verbose_shows_the_commands_and_skopeos_own_words(site: Site, near: FaultProxy) -> None:
+    site.publish(build_app())
+    near.add(Rule(Answer.error(403, "DENIED", "not today"), path="/manifests/"))
+    site.list_images(site.source(host=near.host))
+    outcome = site.run("batch", "-v")
+    assert "skopeo inspect --raw" in outcome.stderr
+    assert "skopeo said: " in outcome.stderr
+    assert "denied: not today" in outcome.stderr
 
 
 def test_a_failing_image_stops_no_other(site: Site, near: FaultProxy) -> None:
