@@ -107,7 +107,10 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the manifest can't be used",
     ),
 )
-_PATTERNS = tuple((re.compile(pattern), kind, words) for pattern, kind, words in _TABLE)
+_AT_DESTINATION: tuple[tuple[str, Kind, str], ...] = (
+    (r"requested access to the resource is denied", Kind.DENIED, "permission is denied"),
+)
+"""Goes before the table: who pushes is not looking for an image, but lacks a permission."""
 
 _FATAL = re.compile(r'^.*level=fatal msg="(?P<text>(?:[^"\\]|\\.)*)"', re.MULTILINE)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -120,6 +123,7 @@ _PREFIXES = re.compile(
     r"|reading manifest \S+ in \S+: "
     r"|pinging container registry \S+: "
     r"|unable to retrieve auth token: "
+    r"|writing blob: .*happened during read: "
     r"|errors:\s+)+"
 )
 _STATE = re.compile(r"\?\S*(?:_state|token|sig|signature|X-Amz-\w+)=\S*", re.IGNORECASE)
@@ -148,8 +152,9 @@ def side_of(text: str) -> Side:
 
 def diagnose(complaint: Complaint) -> ImageError:
     """Say what a complaint means, and what the user can do about it."""
+    rows = (*_AT_DESTINATION, *_TABLE) if complaint.side is Side.DESTINATION else _TABLE
     kind, words = next(
-        ((kind, words) for pattern, kind, words in _PATTERNS if pattern.search(complaint.text)),
+        ((kind, words) for pattern, kind, words in rows if re.search(pattern, complaint.text)),
         (Kind.TOOL, "skopeo failed"),
     )
     detail = " ".join(_PREFIXES.sub("", complaint.text).split())[:_SHOWN]
@@ -189,10 +194,23 @@ def hint_for(kind: Kind, complaint: Complaint) -> str:
     return hints.get(kind, "")
 
 
+_HINTS_BY_WORDS = (
+    (
+        "unknown manifest class",
+        "it refuses attestation manifests: set ATTESTATIONS=drop, or name one platform",
+    ),
+    (
+        "server gave HTTP response",
+        "it speaks plain HTTP: if that is meant, name {registry} in INSECURE_REGISTRIES",
+    ),
+)
+
+
 def _particular_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
     is_push = complaint.side is Side.DESTINATION
-    if "unknown manifest class" in complaint.text:
-        return "it refuses attestation manifests: set ATTESTATIONS=drop, or name one platform"
+    for words, hint in _HINTS_BY_WORDS:
+        if words in complaint.text:
+            return hint.format(registry=registry)
     if registry == DOCKER_HUB and kind is Kind.UNAUTHORIZED and not is_push:
         return (
             "Docker Hub does not tell a missing image from a private one: check the name, or set "
