@@ -96,10 +96,7 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
     Raises:
         ConfigurationError: It is no TOML, or has a key that we don't know.
     """
-    try:
-        document = tomli.loads(_text_of(path))
-    except tomli.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: {error}", hint="see the README's targets.toml") from None
+    document = parse_toml(path, hint="see the README's targets.toml")
     _refuse_unknown(document, ("targets", "notify"), where=str(path))
     tables = document.get("targets", {})
     hooks = document.get("notify", [])
@@ -119,6 +116,22 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
             for number, table in enumerate(hooks, start=1)
         ),
     )
+
+
+def parse_toml(path: Path, *, hint: str = "") -> Mapping[str, object]:
+    """Read any TOML file.
+
+    Args:
+        path: Where it is.
+        hint: What to do next where it is no TOML.
+
+    Raises:
+        ConfigurationError: It can't be read, or is no TOML.
+    """
+    try:
+        return tomli.loads(_text_of(path))
+    except tomli.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: {error}", hint=hint) from None
 
 
 def read_secret(value: Value, *, base: Path) -> Value:

@@ -110,11 +110,19 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the manifest can't be used",
     ),
 )
+_AT_DESTINATION: tuple[tuple[str, Kind, str], ...] = (
+    (r"requested access to the resource is denied", Kind.DENIED, "permission is denied"),
+)
+"""Goes before the table: who pushes is not looking for an image, but lacks a permission."""
 
 _HINTS = (
     (
         "unknown manifest class",
         "it refuses attestation manifests: set ATTESTATIONS=drop, or name one platform",
+    ),
+    (
+        "server gave HTTP response",
+        "it speaks plain HTTP: if that is meant, name {registry} in INSECURE_REGISTRIES",
     ),
     ("trust policy", "put the policy.json of skopeo's package into /etc/containers"),
     (
@@ -123,8 +131,6 @@ _HINTS = (
     ),
 )
 """What to do next where the very words tell it, whatever their kind."""
-
-_PATTERNS = tuple((re.compile(pattern), kind, words) for pattern, kind, words in _TABLE)
 
 _FATAL = re.compile(
     r'^(?:time=\S+ )?level=fatal msg=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s"]+))',
@@ -141,6 +147,7 @@ _PREFIXES = re.compile(
     r"|reading manifest \S+ in \S+: "
     r"|pinging container registry \S+: "
     r"|unable to retrieve auth token: "
+    r"|writing blob: .*happened during read: "
     r"|errors:\s+)+"
 )
 _QUERY = re.compile(r"\?[^\s\"?]*=[^\s\"]*[^\s\":]")
@@ -183,8 +190,9 @@ def side_of(text: str) -> Side:
 def diagnose(complaint: Complaint) -> ImageError:
     """Say what a complaint means, and what the user can do about it."""
     said = _without_names(complaint)
+    rows = (*_AT_DESTINATION, *_TABLE) if complaint.side is Side.DESTINATION else _TABLE
     kind, words = next(
-        ((kind, words) for pattern, kind, words in _PATTERNS if pattern.search(said)),
+        ((kind, words) for pattern, kind, words in rows if re.search(pattern, said)),
         (Kind.TOOL, "skopeo failed"),
     )
     detail = printable(" ".join(_PREFIXES.sub("", complaint.text).split())[:_SHOWN])
@@ -234,7 +242,7 @@ def hint_for(kind: Kind, complaint: Complaint) -> str:
 def _particular_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
     by_words = next((hint for words, hint in _HINTS if words in complaint.text), "")
     if by_words:
-        return by_words
+        return by_words.format(registry=registry)
     if complaint.side is Side.DESTINATION:
         return _push_hint(kind, complaint, registry)
     if registry == DOCKER_HUB and kind is Kind.UNAUTHORIZED:

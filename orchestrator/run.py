@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TextIO
 
 from orchestrator import __version__
-from orchestrator.authfile import merged
+from orchestrator.authfile import merged, parse_authfile
 from orchestrator.command import Programs
 from orchestrator.errors import ConfigurationError, ImageError
 from orchestrator.executor import Conditions, Executor
@@ -212,13 +212,17 @@ def _skopeo(
 def _connection(settings: Settings, targets: tuple[Target, ...], folder: Path) -> Connection:
     """Write the run's authfile and the registries' own CAs, and say where they are."""
     logins = [
-        Login(target.registry, target.username, target.password)
+        Login(target.base, target.username, target.password)
         for target in targets
         if target.username
     ]
-    documents = (path.read_bytes() for path in settings.user_authfiles if _is_readable(path))
+    documents = (
+        parse_authfile(path.read_bytes(), origin=str(path))
+        for path in settings.user_authfiles
+        if _is_readable(path)
+    )
     authfile = folder / "auth.json"
-    write_private(authfile, merged(documents, [*settings.logins, *logins]))
+    write_private(authfile, merged(documents, [*logins, *settings.logins]))
     certificates = {
         target.registry: _certificates(target.ca, folder / f"ca-{target.name}")
         for target in targets

@@ -7,6 +7,7 @@ parsed name, so that nothing a user wrote can become an option.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from orchestrator.errors import ImageError, Kind, ToolMissingError
 from orchestrator.platforms import Platform
 from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference, digest_of
+
+_log = logging.getLogger(__name__)
 
 OLDEST = (1, 9, 3)
 INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
@@ -183,6 +186,7 @@ class Skopeo:
             )
         login = self.connection.login_of(reference.registry)
         text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
+        _log.debug("skopeo said: %s", text)
         error = diagnose(Complaint(text, reference, side, login))
         self.pulls.heed(error)
         return error

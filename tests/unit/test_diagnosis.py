@@ -282,7 +282,7 @@ def test_a_complaint_about_a_source_is_understood(message: str, kind: Kind, word
             "writing blob: initiating layer upload to /v2/mirrors/x/blobs/uploads/ in "
             "registry.example:5000: errors:\ndenied: requested access to the resource is denied\n"
             "unauthorized: authentication required\n",
-            Kind.UNAUTHORIZED,
+            Kind.DENIED,
             f"exists, and that {LOGIN} may push there",
             id="Aliyun's missing namespace",
         ),

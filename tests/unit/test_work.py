@@ -174,7 +174,7 @@ def test_a_passing_fault_is_tried_again(errors: list[Exception], calls: int) -> 
         pytest.param(fault(Kind.RATE_LIMITED, is_lasting=True), 3, 1, id="a lasting limit"),
         pytest.param(fault(after=61), 3, 1, id="asked to wait too long"),
         pytest.param(fault(after=60), 3, 3, id="asked to wait a minute"),
-        pytest.param(InterruptedRunError("stop"), 3, 1, id="interrupted"),
+        pytest.param(InterruptedRunError(), 3, 1, id="interrupted"),
         pytest.param(ValueError("a bug"), 3, 1, id="a bug"),
     ],
 )
