@@ -175,6 +175,7 @@ def test_a_question_names_what_it_is_about(
 
 def test_an_index_is_pushed_alone_and_as_it_is() -> None:
     assert push_index_argv("/private/x", DESTINATION, connection("127.0.0.1:5000")) == (
+        "--debug",
         "copy",
         "--multi-arch=index-only",
         "--preserve-digests",
