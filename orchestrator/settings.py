@@ -162,9 +162,7 @@ class Settings:
             verb = "is" if len(missing) == 1 else "are"
             raise ConfigurationError(
                 f"target '{name}': {' and '.join(missing)} {verb} not set",
-                hint=_HOW_TO_SET
-                if name in BUILT_IN
-                else f"set it in targets.toml, [targets.{name}]",
+                hint=_HOW_TO_SET if name in BUILT_IN else f"set it in [targets.{name}]",
             )
         return target
 

@@ -104,7 +104,9 @@ class Skopeo:
     def _checked_version(self, path: str) -> str:
         output = self._programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
         match = _VERSION.search(output)
-        version = tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+        if match is None:
+            raise ToolMissingError(f"{path} does not tell its version", hint=INSTALL_HINT)
+        version = tuple(int(part) for part in match.groups())
         shown = ".".join(map(str, version))
         if version < OLDEST:
             oldest = ".".join(map(str, OLDEST))
@@ -189,7 +191,7 @@ class Skopeo:
         if finished.has_stalled:
             return ImageError(
                 Kind.TIMEOUT,
-                f"{reference.familiar}: nothing moved for too long, so the copy was ended",
+                f"{reference.familiar}: nothing moved for too long, so skopeo was ended",
                 hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
                 registry=reference.registry,
             )
