@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -199,6 +200,16 @@ def test_a_docker_list_is_not_converted(opened: Opened) -> None:
 
         assert opened().head(image(registry.host, "1", "a")) == index.digest
         assert index.media_type == DOCKER_INDEX
+
+
+def test_importing_it_all_imports_neither_requests_nor_sqlite() -> None:
+    code = (
+        "import sys, orchestrator.registry, orchestrator.state; "
+        "print({'requests', 'urllib3', 'sqlite3'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"
 
 
 # Whatever surprises is Unknown
