@@ -123,8 +123,7 @@ def world(
     )
     programs = Programs({"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
     with FaultProxy(mirror.url) as proxy:
-        skopeo = Skopeo.found(programs, connection, Pulls())
-        yield RealWorld(skopeo, proxy, upstream.host)
+        yield RealWorld(Skopeo(programs, connection, Pulls()), proxy, upstream.host)
 
 
 @pytest.fixture

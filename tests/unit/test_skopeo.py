@@ -228,11 +228,15 @@ def test_no_platform_becomes_an_option(text: str) -> None:
     assert argv[-2:] == (FROM, TO)
 
 
+VERSION = Finished(0, b"skopeo version 1.9.3 commit: \n", "")
+
+
 @dataclass
 class Scripted(Programs):
     """Answers as skopeo would, and writes down what it was asked."""
 
     answer: Finished
+    version: Finished = VERSION
     has_skopeo: bool = True
     asked: list[tuple[str, ...]] = field(default_factory=list)
     patience: list[float] = field(default_factory=list)
@@ -243,7 +247,11 @@ class Scripted(Programs):
         return f"/usr/bin/{name}"
 
     def run(self, argv: Sequence[str], *, stall_timeout: float) -> Finished:
-        self.asked.append(tuple(argv))
+        path, *words = argv
+        assert path == "/usr/bin/skopeo"
+        if words == ["--version"]:
+            return self.version
+        self.asked.append(tuple(words))
         self.patience.append(stall_timeout)
         return self.answer
 
@@ -256,8 +264,9 @@ def refused(message: str) -> Finished:
     return said(errors=f'time="x" level=fatal msg="{message}"\n', status=1)
 
 
-def skopeo(answer: Finished, pulls: Pulls | None = None) -> Skopeo:
-    return Skopeo(Scripted(answer), "/usr/bin/skopeo", connection(), pulls or Pulls(), "1.9.3")
+def skopeo(answer: Finished | Scripted, pulls: Pulls | None = None) -> Skopeo:
+    programs = answer if isinstance(answer, Scripted) else Scripted(answer)
+    return Skopeo(programs, connection(), pulls or Pulls())
 
 
 @pytest.mark.parametrize(
@@ -270,27 +279,31 @@ def skopeo(answer: Finished, pulls: Pulls | None = None) -> Skopeo:
     ],
 )
 def test_a_skopeo_that_is_new_enough_is_taken(output: bytes, version: str) -> None:
-    programs = Scripted(said(output))
-    assert Skopeo.found(programs, connection(), Pulls()).version == version
-    assert programs.asked == [("/usr/bin/skopeo", "--version")]
+    asked = skopeo(Scripted(said(RAW), version=said(output)))
+    assert asked.used_version == ""
+    asked.read_manifest(SOURCE)
+    assert asked.used_version == version
 
 
 @pytest.mark.parametrize(
-    ("programs", "message"),
+    ("output", "message"),
     [
-        pytest.param(
-            Scripted(said(b"skopeo version 1.4.1\n")), "skopeo 1.4.1 is too old", id="Ubuntu 22.04"
-        ),
-        pytest.param(Scripted(said(b"skopeo version 1.9.2\n")), "1.9.2 is too old", id="just"),
-        pytest.param(Scripted(said(b"segfault")), "does not tell its version", id="broken"),
-        pytest.param(Scripted(said(), has_skopeo=False), "is not installed", id="not there"),
+        pytest.param(b"skopeo version 1.4.1\n", "skopeo 1.4.1 is too old", id="Ubuntu 22.04"),
+        pytest.param(b"skopeo version 1.9.2\n", "1.9.2 is too old", id="just"),
+        pytest.param(b"segfault", "does not tell its version", id="broken"),
     ],
 )
-def test_a_skopeo_that_will_not_do_says_how_to_get_another(
-    programs: Scripted, message: str
-) -> None:
+def test_a_skopeo_that_will_not_do_is_asked_nothing(output: bytes, message: str) -> None:
+    programs = Scripted(said(RAW), version=said(output))
     with pytest.raises(ToolMissingError, match=message) as caught:
-        Skopeo.found(programs, connection(), Pulls())
+        skopeo(programs).read_manifest(SOURCE)
+    assert "bin/install-tools" in caught.value.hint
+    assert programs.asked == []
+
+
+def test_without_skopeo_it_is_said_how_to_get_it() -> None:
+    with pytest.raises(ToolMissingError, match="is not installed") as caught:
+        skopeo(Scripted(said(), has_skopeo=False))
     assert "bin/install-tools" in caught.value.hint
 
 
@@ -324,10 +337,9 @@ def test_a_copy_says_which_blobs_travelled() -> None:
 
 
 def test_a_copy_is_given_the_users_patience() -> None:
-    asked = skopeo(said())
-    asked.copy(COPY, stall_timeout=7)
-    assert isinstance(asked.programs, Scripted)
-    assert asked.programs.patience == [7]
+    programs = Scripted(said())
+    skopeo(programs).copy(COPY, stall_timeout=7)
+    assert programs.patience == [7]
 
 
 @pytest.mark.parametrize(
@@ -374,12 +386,12 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused() -> None:
 def test_an_index_is_handed_over_in_a_folder_that_is_gone_afterwards(tmp_path: Path) -> None:
     private = replace(connection(), authfile=tmp_path / "auth.json")
     programs = Scripted(said())
-    Skopeo(programs, "skopeo", private, Pulls()).push_index(RAW, DESTINATION)
+    Skopeo(programs, private, Pulls()).push_index(RAW, DESTINATION)
     (argv,) = programs.asked
     assert argv[-2].startswith(f"dir:{tmp_path}")
     assert argv[-1] == TO
     assert list(tmp_path.iterdir()) == []
     refusing = Scripted(refused("writing manifest: manifest blob unknown: blob unknown"))
     with pytest.raises(ImageError) as caught:
-        Skopeo(refusing, "skopeo", private, Pulls()).push_index(RAW, DESTINATION)
+        Skopeo(refusing, private, Pulls()).push_index(RAW, DESTINATION)
     assert (caught.value.kind, caught.value.registry) == (Kind.BAD_MANIFEST, "127.0.0.1:5000")
