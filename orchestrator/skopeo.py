@@ -95,7 +95,11 @@ class Skopeo:
         path = programs.find("skopeo", hint=INSTALL_HINT)
         output = programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
         match = _VERSION.search(output)
-        version = tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+        if match is None:
+            raise ToolMissingError(
+                f"{path} does not say which version of skopeo it is", hint=INSTALL_HINT
+            )
+        version = tuple(int(part) for part in match.groups())
         shown = ".".join(map(str, version))
         if version < OLDEST:
             oldest = ".".join(map(str, OLDEST))
