@@ -233,6 +233,7 @@ class Scripted(Programs):
 
     answer: Finished
     has_skopeo: bool = True
+    version: bytes = b"skopeo version 1.9.3 commit: \n"
     asked: list[tuple[str, ...]] = field(default_factory=list)
     patience: list[float] = field(default_factory=list)
 
@@ -242,6 +243,8 @@ class Scripted(Programs):
         return f"/usr/bin/{name}"
 
     def run(self, argv: Sequence[str], *, stall_timeout: float) -> Finished:
+        if "--version" in argv:
+            return said(self.version)
         self.asked.append(tuple(argv))
         self.patience.append(stall_timeout)
         return self.answer
@@ -256,7 +259,7 @@ def refused(message: str) -> Finished:
 
 
 def skopeo(answer: Finished, pulls: Pulls | None = None) -> Skopeo:
-    return Skopeo(Scripted(answer), "/usr/bin/skopeo", connection(), pulls or Pulls(), "1.9.3")
+    return Skopeo(Scripted(answer), connection(), pulls or Pulls())
 
 
 @pytest.mark.parametrize(
@@ -269,19 +272,24 @@ def skopeo(answer: Finished, pulls: Pulls | None = None) -> Skopeo:
     ],
 )
 def test_a_skopeo_that_is_new_enough_is_taken(output: bytes, version: str) -> None:
-    programs = Scripted(said(output))
-    assert Skopeo.found(programs, connection(), Pulls()).version == version
-    assert programs.asked == [("/usr/bin/skopeo", "--version")]
+    asked = Skopeo(Scripted(said(RAW), version=output), connection(), Pulls())
+    assert asked.used_version == "", "nothing is started before something is asked"
+    assert asked.read_manifest(SOURCE) == RAW
+    assert asked.used_version == version
 
 
 @pytest.mark.parametrize(
     ("programs", "message"),
     [
         pytest.param(
-            Scripted(said(b"skopeo version 1.4.1\n")), "skopeo 1.4.1 is too old", id="Ubuntu 22.04"
+            Scripted(said(), version=b"skopeo version 1.4.1\n"), "1.4.1 is too old", id="Ubuntu"
         ),
-        pytest.param(Scripted(said(b"skopeo version 1.9.2\n")), "1.9.2 is too old", id="just"),
-        pytest.param(Scripted(said(b"segfault")), "does not tell its version", id="broken"),
+        pytest.param(
+            Scripted(said(), version=b"skopeo version 1.9.2\n"), "1.9.2 is too old", id="just"
+        ),
+        pytest.param(
+            Scripted(said(), version=b"segfault"), "does not say which version", id="broken"
+        ),
         pytest.param(Scripted(said(), has_skopeo=False), "is not installed", id="not there"),
     ],
 )
@@ -289,7 +297,7 @@ def test_a_skopeo_that_will_not_do_says_how_to_get_another(
     programs: Scripted, message: str
 ) -> None:
     with pytest.raises(ToolMissingError, match=message) as caught:
-        Skopeo.found(programs, connection(), Pulls())
+        Skopeo(programs, connection(), Pulls()).read_manifest(SOURCE)
     assert "bin/install-tools" in caught.value.hint
 
 
@@ -323,10 +331,9 @@ def test_a_copy_says_which_blobs_travelled() -> None:
 
 
 def test_a_copy_is_given_the_users_patience() -> None:
-    asked = skopeo(said())
-    asked.copy(COPY, stall_timeout=7)
-    assert isinstance(asked.programs, Scripted)
-    assert asked.programs.patience == [7]
+    programs = Scripted(said())
+    Skopeo(programs, connection(), Pulls()).copy(COPY, stall_timeout=7)
+    assert programs.patience == [7]
 
 
 @pytest.mark.parametrize(
@@ -373,12 +380,12 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused() -> None:
 def test_an_index_is_handed_over_in_a_folder_that_is_gone_afterwards(tmp_path: Path) -> None:
     private = replace(connection(), authfile=tmp_path / "auth.json")
     programs = Scripted(said())
-    Skopeo(programs, "skopeo", private, Pulls()).push_index(RAW, DESTINATION)
+    Skopeo(programs, private, Pulls()).push_index(RAW, DESTINATION)
     (argv,) = programs.asked
     assert argv[-2].startswith(f"dir:{tmp_path}")
     assert argv[-1] == TO
     assert list(tmp_path.iterdir()) == []
     refusing = Scripted(refused("writing manifest: manifest blob unknown: blob unknown"))
     with pytest.raises(ImageError) as caught:
-        Skopeo(refusing, "skopeo", private, Pulls()).push_index(RAW, DESTINATION)
+        Skopeo(refusing, private, Pulls()).push_index(RAW, DESTINATION)
     assert (caught.value.kind, caught.value.registry) == (Kind.BAD_MANIFEST, "127.0.0.1:5000")
