@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.errors import FormatError, Problem, did_you_mean
+from orchestrator.errors import FormatError, Problem, UsageError, did_you_mean
 from orchestrator.image_list import Entry, ImageList
 from orchestrator.naming import destination_of
 from orchestrator.plan import Item
@@ -58,6 +58,9 @@ def name_all(
         targets: The run's targets in their order, by name.
         others: More targets that an entry may name with `--to`.
         default_platform: For entries that name none.
+
+    Raises:
+        UsageError: Something is wrong with images that were given on the command line.
     """
     named: list[_NamedEntry] = []
     problems = list(images.problems)
@@ -71,6 +74,8 @@ def name_all(
     clashes = tuple(_clashes(named))
     clashing = {id(claim.entry) for clash in clashes for claim in clash}
     problems += _told_apart(images.file, clashes)
+    if problems and not images.file:
+        raise UsageError("\n".join(map(str, problems)))
     unclashed = [one for one in named if id(one.entry) not in clashing]
     items, warnings = _without_duplicates(images.file, unclashed)
     return Named(items, tuple(sorted(problems, key=_place)), warnings)

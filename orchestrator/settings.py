@@ -155,7 +155,7 @@ class Settings:
         """
         target = self.targets.get(name)
         if target is None:
-            hint = did_you_mean(name, self.targets) or "targets.toml has more of them"
+            hint = did_you_mean(name, self.targets) or "targets.toml is the place for more"
             raise ConfigurationError(f"there is no target '{name}'", hint=hint)
         missing = tuple(_missing_of(target))
         if missing:

@@ -105,7 +105,9 @@ class Skopeo:
         output = self._programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
         match = _VERSION.search(output)
         if match is None:
-            raise ToolMissingError(f"{path} does not tell its version", hint=INSTALL_HINT)
+            raise ToolMissingError(
+                f"{path} does not say which version of skopeo it is", hint=INSTALL_HINT
+            )
         version = tuple(int(part) for part in match.groups())
         shown = ".".join(map(str, version))
         if version < OLDEST:

@@ -290,7 +290,7 @@ def test_a_skopeo_that_is_new_enough_is_taken(output: bytes, version: str) -> No
     [
         pytest.param(b"skopeo version 1.4.1\n", "skopeo 1.4.1 is too old", id="Ubuntu 22.04"),
         pytest.param(b"skopeo version 1.9.2\n", "1.9.2 is too old", id="just"),
-        pytest.param(b"segfault", "does not tell its version", id="broken"),
+        pytest.param(b"segfault", "does not say which version", id="broken"),
     ],
 )
 def test_a_skopeo_that_will_not_do_is_asked_nothing(output: bytes, message: str) -> None:
