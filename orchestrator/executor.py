@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from orchestrator.diagnosis import Side
-from orchestrator.errors import ImageError, InterruptedRunError, Kind
+from orchestrator.errors import ImageError, Kind, PutOffError
 from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manifest
 from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
 from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
 from orchestrator.schedule import Task
 from orchestrator.skopeo import Copied, CopyRequest
+from orchestrator.subset import Subset
 from orchestrator.work import RetryRule
 
 _log = logging.getLogger(__name__)
@@ -36,6 +37,10 @@ class Copier(Protocol):
 
     def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
         """Copy from registry to registry."""
+        ...
+
+    def push_index(self, raw: bytes, destination: Reference) -> None:
+        """Push an index whose children are there already."""
         ...
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
@@ -108,7 +113,7 @@ class Executor:
         if result.outcome is Outcome.FAILED:
             self._has_failed.set()
         if result.digest is not None and result.digest == result.expected_digest:
-            self._held[task.place] = planned.item.destination
+            self._held[task.place] = planned.item.destination.at(result.digest)
         return replace(result, seconds=planned.seconds + time.monotonic() - started)
 
     def _execute(self, task: Task) -> Result:
@@ -117,13 +122,12 @@ class Executor:
             return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
         upstream, decision = planned.upstream, planned.decision
         if upstream is None or decision is None:
-            return Result(planned.item, Outcome.DEFERRED, INTERRUPTED)
+            return Result(planned.item, Outcome.DEFERRED, planned.put_off)
         result = _begun(planned, upstream, decision.reason)
         if decision.action is Action.SKIP:
             return replace(result, outcome=self._skips_as, digest=planned.found)
         if self._conditions.is_dry_run:
-            moves = sum(blob.size for blob in upstream.blobs)
-            return replace(result, outcome=Outcome.WOULD_COPY, bytes=moves)
+            return replace(result, outcome=Outcome.WOULD_COPY, bytes=task.moves, pulls=task.pulls)
         put_off = self._put_off()
         if put_off:
             return replace(result, outcome=Outcome.DEFERRED, reason=put_off)
@@ -142,6 +146,8 @@ class Executor:
     def _copied(self, result: Result, task: Task, upstream: Upstream) -> Result:
         attempts = 0
         feed = self._held.get(task.after) if task.after is not None else None
+        if feed is not None and feed.digest != upstream.expected:
+            feed = None  # its target wanted the index in another form
 
         def attempt() -> _Delivery:
             nonlocal attempts
@@ -152,9 +158,9 @@ class Executor:
             delivery = self._retry.run(attempt)
         except ImageError as error:
             return _failed(replace(result, attempts=attempts), error)
-        except InterruptedRunError:
-            interrupted = replace(result, attempts=attempts, reason=INTERRUPTED)
-            return replace(interrupted, outcome=Outcome.DEFERRED)
+        except PutOffError as error:
+            put_off = replace(result, attempts=attempts, reason=error.message)
+            return replace(put_off, outcome=Outcome.DEFERRED)
         return replace(
             result,
             outcome=Outcome.COPIED,
@@ -180,7 +186,10 @@ class Executor:
             source=origin.at(upstream.expected),
             destination=item.destination,
             platform=item.choice.single,
+            pulls=upstream.manifests,
         )
+        if upstream.index and not upstream.index.is_whole:
+            return self._assemble(origin, request, upstream.index)
         if item.target.profile.wants_docker_types:
             return self._converted(replace(request, format="v2s2"), upstream)
         try:
@@ -192,8 +201,29 @@ class Executor:
             return self._converted(request, upstream)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
-            raise _mismatch(request, upstream, raw)
+            raise _mismatch(request, upstream.expected, raw)
         return _Delivery(copied.uploaded, upstream.expected, self._sizes(request, raw))
+
+    def _assemble(self, origin: Reference, request: CopyRequest, subset: Subset) -> _Delivery:
+        """Copy the chosen children by digest, and then push the index that names them.
+
+        The tag stays where it is until everything that it will name is there.
+        """
+        uploaded: list[Digest] = []
+        for child in subset.children:
+            part = replace(
+                request,
+                source=origin.at(child.digest),
+                destination=request.destination.at(child.digest),
+                pulls=1,
+            )
+            copied = self._copier.copy(part, stall_timeout=self._conditions.stall_timeout)
+            uploaded += copied.uploaded
+        self._copier.push_index(subset.raw, request.destination)
+        raw = self._asked_again(request)
+        if digest_of(raw) != subset.digest:
+            raise _mismatch(request, subset.digest, raw)
+        return _Delivery(tuple(uploaded), subset.digest, self._sizes(request, raw))
 
     def _converted(self, request: CopyRequest, upstream: Upstream) -> _Delivery:
         """Copy in a form that the registry takes; the content must come out the same."""
@@ -202,7 +232,7 @@ class Executor:
         raw = self._asked_again(request)
         digest = digest_of(raw)
         if digest != upstream.expected and not self._is_same_content(request, upstream, raw):
-            raise _mismatch(request, upstream, raw)
+            raise _mismatch(request, upstream.expected, raw)
         sizes = self._sizes(request, raw)
         is_converted = digest != upstream.expected
         return _Delivery(copied.uploaded, digest, sizes, is_converted=is_converted)
@@ -258,13 +288,13 @@ def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
         expected_digest=upstream.expected,
         digest_before=planned.found,
         created=upstream.created,
-        note=_note(planned.item, upstream, reason),
+        note=_note(planned, upstream, reason),
     )
 
 
-def _note(item: Item, upstream: Upstream, reason: Reason) -> str:
-    notes = []
-    single = item.choice.single
+def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
+    notes = [planned.note] if planned.note else []
+    single = planned.item.choice.single
     if single and upstream.delivered != str(single):
         notes.append(f"the image is for {upstream.delivered}, which serves {single}")
     if reason is Reason.CREATED_ONLY:
@@ -276,11 +306,10 @@ def _failed(result: Result, error: ImageError) -> Result:
     return replace(result, outcome=Outcome.FAILED, reason=error.kind.value, error=error)
 
 
-def _mismatch(request: CopyRequest, upstream: Upstream, raw: bytes) -> ImageError:
+def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:
     return ImageError(
         Kind.DIGEST_MISMATCH,
-        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, "
-        f"not {upstream.expected}",
+        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, not {expected}",
         hint="another program may write to the same tag; the next run tries again",
     )
 

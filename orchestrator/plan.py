@@ -14,6 +14,7 @@ from orchestrator.errors import ImageError
 from orchestrator.manifest import Descriptor, ImageConfig
 from orchestrator.platforms import PlatformChoice
 from orchestrator.reference import Digest, Reference
+from orchestrator.subset import Subset
 from orchestrator.targets import Target
 
 
@@ -80,6 +81,7 @@ class Upstream:
         config_digest: The config's, where the copy is a single image.
         created: As the config says it; empty where it was not read, or is not said.
         blobs: All that travels, as far as it is known.
+        index: What is pushed after its children, where several platforms are wanted.
     """
 
     digest: Digest
@@ -88,16 +90,24 @@ class Upstream:
     config_digest: Digest | None = None
     created: str = ""
     blobs: tuple[Descriptor, ...] = ()
+    index: Subset | None = None
+
+    @property
+    def manifests(self) -> int:
+        """How many manifests a copy reads at the source."""
+        if self.index is None:
+            return 1
+        return len(self.index.children) + (1 if self.index.is_whole else 0)
 
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """An item and its verdict, or the error that stood in the way of one.
-
-    It has neither where the run was interrupted first.
+    """An item and its verdict, or what stood in the way of one.
 
     Attributes:
+        put_off: Why there is neither a verdict nor an error; empty where there is one.
         found: What the destination holds now; None where it holds nothing.
+        note: What the reader should know of it.
         seconds: How long it took to reach the verdict.
     """
 
@@ -106,6 +116,8 @@ class PlannedItem:
     found: Digest | None = None
     decision: Decision | None = None
     error: ImageError | None = None
+    put_off: str = ""
+    note: str = ""
     seconds: float = 0.0
 
 

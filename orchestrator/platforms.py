@@ -117,13 +117,17 @@ class PlatformChoice:
 
     Attributes:
         platforms: In the order they were asked for; empty means all.
+        optional: Those of several that are left out where the source lacks them.
     """
 
     platforms: tuple[Platform, ...] = ()
+    optional: frozenset[Platform] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> PlatformChoice:
         """Read `all`, one platform, or several with commas between.
+
+        A question mark behind one of several makes it optional: `linux/amd64,linux/arm64?`.
 
         Raises:
             FormatError: One of them is no platform.
@@ -134,8 +138,13 @@ class PlatformChoice:
         if len(parts) > 1 and not all(parts):
             hint = "write them as 'linux/amd64,linux/arm64', no spaces"
             raise FormatError(f"'{_shown(text)}' has a comma too many", hint=hint)
-        platforms = tuple(Platform.parse(part) for part in parts)
-        return cls(tuple(dict.fromkeys(platforms)))
+        platforms = tuple(Platform.parse(part.removesuffix("?")) for part in parts)
+        marked = zip(parts, platforms, strict=True)
+        optional = frozenset(platform for part, platform in marked if part.endswith("?"))
+        if len(set(platforms)) == 1 and optional:
+            hint = "a question mark goes behind one of several"
+            raise FormatError(f"'{_shown(text)}' would leave nothing", hint=hint)
+        return cls(tuple(dict.fromkeys(platforms)), optional)
 
     @property
     def is_all(self) -> bool:
@@ -148,7 +157,8 @@ class PlatformChoice:
         return self.platforms[0] if len(self.platforms) == 1 else None
 
     def __str__(self) -> str:
-        return ",".join(str(platform) for platform in self.platforms) or "all"
+        marked = (f"{one}{'?' if one in self.optional else ''}" for one in self.platforms)
+        return ",".join(marked) or "all"
 
 
 def _is_architecture(word: str) -> bool:

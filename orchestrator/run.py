@@ -30,6 +30,7 @@ from orchestrator.items import name_all
 from orchestrator.plan import Item, PlannedItem
 from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
+from orchestrator.pulls import Pulls
 from orchestrator.report.summary import result_line
 from orchestrator.result import Report, Result
 from orchestrator.schedule import Schedule, tasks_of
@@ -84,7 +85,9 @@ def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: T
         with _skopeo(settings, named.items, options, run_id=run_id, ending=ending) as skopeo:
             stages = _Stages(settings, options, skopeo, ending, stderr)
             results = stages.carry_out(stages.plan(named.items))
-            outcome = _Outcome(results, skopeo.version)
+            needed = sum(result.pulls for result in results)
+            pulls = needed if options.is_dry_run else skopeo.pulls.count
+            outcome = _Outcome(results, skopeo.version, pulls)
     return Report(
         run_id=run_id,
         version=__version__,
@@ -95,6 +98,7 @@ def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: T
         results=outcome.results,
         problems=named.problems,
         warnings=warnings,
+        pulls=outcome.pulls,
         is_interrupted=ending.event.is_set(),
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
@@ -131,6 +135,7 @@ class Ending:
 class _Outcome:
     results: tuple[Result, ...] = ()
     skopeo_version: str = ""
+    pulls: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,11 @@ class _Stages:
 
     def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
         """Reach the verdict of every item."""
-        wishes = Wishes(self.settings.created_check, is_forced=self.options.is_forced)
+        wishes = Wishes(
+            created_check=self.settings.created_check,
+            attestations=self.settings.attestations,
+            is_forced=self.options.is_forced,
+        )
         planner = Planner(self.skopeo, self._retry, wishes)
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         done = {}
@@ -197,7 +206,7 @@ def _skopeo(
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
         stack.enter_context(ending.on_signals(programs))
-        yield Skopeo.found(programs, _connection(settings, targets, folder))
+        yield Skopeo.found(programs, _connection(settings, targets, folder), Pulls())
 
 
 def _connection(settings: Settings, targets: tuple[Target, ...], folder: Path) -> Connection:
