@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from demo.images import Image, Index, Layer
     from demo.registry import Registry, Request
 
-TIMEOUT = 60
+TIMEOUT = 120
 WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _REPORTING = frozenset({"batch", "aliyun", "ghcr", "double", "copy", "plan"})
 
