@@ -130,16 +130,24 @@ def _named_at(claim: _Claim) -> str:
 def _without_duplicates(
     file: str, named: Iterable[_NamedEntry]
 ) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    first: dict[Reference, Item] = {}
+    first: dict[Reference, _Claim] = {}
     warnings: dict[str, None] = {}
     for one in named:
         for item in one.items:
-            earlier = first.setdefault(item.destination, item)
-            if earlier is not item:
-                again = f"line {earlier.line}" if earlier.line else "another image"
-                message = f"this is {again} again, and runs once"
-                warnings[str(_problem(file, one.entry, message))] = None
-    return tuple(first.values()), tuple(warnings)
+            claim = _Claim(one.entry, item)
+            earlier = first.setdefault(item.destination, claim)
+            if earlier is not claim:
+                warnings[str(_problem(file, one.entry, _again(earlier, claim)))] = None
+    return tuple(claim.item for claim in first.values()), tuple(warnings)
+
+
+def _again(earlier: _Claim, claim: _Claim) -> str:
+    if earlier.entry is claim.entry:
+        names = f"{earlier.item.target.name} and {claim.item.target.name}"
+        return f"targets {names} are one place, and it runs once"
+    line = earlier.entry.line
+    again = f"line {line}" if line else f"'{earlier.entry.source.familiar}'"
+    return f"this is {again} again, and runs once"
 
 
 def _problem(file: str, entry: Entry, message: str, hint: str = "") -> Problem:

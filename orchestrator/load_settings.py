@@ -28,12 +28,13 @@ from orchestrator.setting_values import (
     boolean,
     count,
     host,
+    hosts,
+    namespace,
     naming_rule,
     one_of,
     profile_named,
     target_names,
     web_url,
-    words,
 )
 from orchestrator.settings import Attestations, FanOut, Login, NotifyOn, Settings, Webhook
 from orchestrator.targets import GHCR, Target, aliyun_profile
@@ -108,8 +109,9 @@ def _parsed(value: Value, name: str, parse: Callable[[str], T]) -> T:
     try:
         return parse(value.text)
     except FormatError as error:
-        shown = "" if name in KEYS and KEYS[name].is_secret else f": {error.message}"
-        raise ConfigurationError(f"{value.origin}: {name}{shown}", hint=error.hint) from None
+        is_secret = name in KEYS and KEYS[name].is_secret
+        why = "its value can't be used" if is_secret else error.message
+        raise ConfigurationError(f"{value.origin}: {name}: {why}", hint=error.hint) from None
 
 
 def _settings(
@@ -122,13 +124,14 @@ def _settings(
 ) -> Settings:
     naming = values.parsed("NAMING", naming_rule)
     targets = {
-        "aliyun": _aliyun(values, naming),
+        "aliyun": _aliyun(values, naming, tables.targets.get("aliyun", {})),
         "ghcr": _ghcr(values, naming),
     }
     for name, table in tables.targets.items():
         targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
     webhooks = (*_webhook(values), *map(_notify, tables.notify))
     logins = tuple(_dockerhub(values))
+    secrets = _secrets(targets, logins, webhooks)
     on_actions = environ.get("GITHUB_ACTIONS") == "true"
     names = tuple(targets)
     return Settings(
@@ -145,25 +148,28 @@ def _settings(
         fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
         created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
-        insecure_registries=frozenset(words(values.text("INSECURE_REGISTRIES").lower())),
+        insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
         logins=logins,
         webhooks=webhooks,
         cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
         user_authfiles=tuple(_user_authfiles(environ)),
-        tool_environ=_tool_environ(environ),
-        secrets=_secrets(targets, logins, webhooks),
+        tool_environ=_tool_environ(environ, secrets),
+        secrets=secrets,
         warnings=warnings,
         is_on_actions=on_actions,
     )
 
 
-def _aliyun(values: _Values, naming: str) -> Target:
+def _aliyun(values: _Values, naming: str, table: Mapping[str, Value]) -> Target:
+    """The Aliyun target; its edition goes by the host that a table of its name may give."""
     registry = values.parsed("ALIYUN_REGISTRY", host)
+    if "registry" in table:
+        registry = _parsed(table["registry"], "registry", host)
     edition = values.parsed("ALIYUN_EDITION", aliyun_edition)
     return Target(
         name="aliyun",
         registry=registry,
-        namespace=values.text("ALIYUN_NAMESPACE").strip("/"),
+        namespace=values.parsed("ALIYUN_NAMESPACE", namespace),
         username=values.text("ALIYUN_USERNAME"),
         password=values.text("ALIYUN_PASSWORD"),
         naming=naming,
@@ -188,14 +194,18 @@ def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Targe
         return _parsed(table[key], key, parse) if key in table else otherwise
 
     ca = given("ca", str, "")
+    profile = given("profile", profile_named, target.profile)
+    lowers = profile.lowers_names
     return replace(
         target,
         registry=given("registry", host, target.registry),
-        namespace=given("namespace", str, target.namespace).strip("/"),
+        namespace=given(
+            "namespace", lambda text: namespace(text.lower() if lowers else text), target.namespace
+        ),
         username=given("username", str, target.username),
         password=given("password", str, target.password),
         naming=given("naming", naming_rule, target.naming),
-        profile=given("profile", profile_named, target.profile),
+        profile=profile,
         is_insecure=given("insecure", boolean, target.is_insecure),
         ca=base / ca if ca else target.ca,
         jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
@@ -246,9 +256,11 @@ def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(docker) / "config.json"
 
 
-def _tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
+def _tool_environ(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
+    """The environment without our secrets, whatever name they stand under."""
     ours = {name for name, key in KEYS.items() if key.is_secret}
     values = {environ[name] for name in ours | FOREIGN_SECRETS if environ.get(name)}
+    values.update(secrets)
     return {
         name: text
         for name, text in environ.items()

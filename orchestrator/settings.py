@@ -22,6 +22,10 @@ from orchestrator.targets import Target
 BUILT_IN = ("aliyun", "ghcr")
 """The targets that need no targets.toml."""
 
+_HOW_TO_SET = (
+    "set it in config.env or in the environment; on GitHub Actions as a secret or variable under "
+    "Settings > Secrets and variables > Actions"
+)
 _LOGIN_KEYS = {
     "aliyun": "ALIYUN_USERNAME and ALIYUN_PASSWORD",
     "ghcr": "GHCR_USERNAME and GHCR_TOKEN",
@@ -158,19 +162,18 @@ class Settings:
             verb = "is" if len(missing) == 1 else "are"
             raise ConfigurationError(
                 f"target '{name}': {' and '.join(missing)} {verb} not set",
-                hint="set it in config.env or in the environment; on GitHub Actions as a secret "
-                "or variable under Settings > Secrets and variables > Actions",
+                hint=_HOW_TO_SET if name in BUILT_IN else f"set it in [targets.{name}]",
             )
         return target
 
 
 def is_loopback(registry: str) -> bool:
     """Whether a host is this machine itself: 127.0.0.0/8, ::1 or localhost."""
-    host = urlsplit(f"//{registry}").hostname or ""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        host = urlsplit(f"//{registry}").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def _missing_of(target: Target) -> Iterator[str]:
