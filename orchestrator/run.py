@@ -23,7 +23,7 @@ from orchestrator.progress import progress
 from orchestrator.proof import Prover
 from orchestrator.report.summary import result_line
 from orchestrator.result import Outcome, Report, Result, of_outcome
-from orchestrator.schedule import Schedule, tasks_of
+from orchestrator.schedule import Schedule, Task, tasks_of, within_budget
 from orchestrator.session import HEADS_AT_ONCE, Ending, Session, session
 from orchestrator.settings import FanOut, Settings
 from orchestrator.work import InOrder, RetryRule, map_bounded
@@ -154,7 +154,7 @@ class _Stages:
             stall_timeout=self.settings.stall_timeout,
         )
         executor = Executor(self.tools.skopeo, self._retry, conditions, self.ending.event)
-        tasks = tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN)
+        tasks = self._affordable(tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN))
         limits = {name: one.jobs for name, one in self.settings.targets.items() if one.jobs}
         done = {}
         with progress(self.stderr, total=len(tasks), title="syncing") as shown:
@@ -163,6 +163,23 @@ class _Stages:
                 done[task.place] = result
                 shown.step(result_line(result))
         return tuple(done[task.place] for task in tasks)
+
+    def _affordable(self, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+        """Put off what Docker Hub's pull limit leaves no room for, and say so."""
+        limit = self.tools.client.pull_limit()
+        needed = sum(task.pulls for task in tasks)
+        if limit is None or needed == 0:
+            return tasks
+        left = max(0, limit.remaining - self.tools.pulls.count)
+        if needed <= left:
+            return tasks
+        _log.warning(
+            "Docker Hub counts %d pulls for this, and %d of %d are left: the rest is deferred",
+            needed,
+            left,
+            limit.limit,
+        )
+        return within_budget(tasks, left)
 
     def remember(self, results: tuple[Result, ...]) -> None:
         """Keep which digests stand for the same content, so that HEADs can tell next time."""

@@ -33,6 +33,10 @@ from orchestrator.workspace import locked, private_folder, write_private
 HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
 
+_CONNECT_TIMEOUT = 5.0
+_READ_TIMEOUT = 10.0
+"""Seconds; what the fast path can't have soon, skopeo asks for with more patience."""
+
 
 class Ending:
     """Set once by Ctrl-C or SIGTERM: nothing new begins, and running programs are ended."""
@@ -98,7 +102,11 @@ def session(
         stack.enter_context(ending.on_signals(programs))
         logins = _logins(settings, targets)
         state = stack.enter_context(closing(State(settings.state_dir)))
-        http = stack.enter_context(closing(Http(HEADS_AT_ONCE)))
+        http = stack.enter_context(
+            closing(
+                Http(HEADS_AT_ONCE, connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)
+            )
+        )
         client = RegistryClient(
             http,
             logins,

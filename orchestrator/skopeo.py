@@ -238,7 +238,7 @@ def inspect_argv(
 
 def push_index_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
     """The arguments of pushing an index alone, the program's own path left out."""
-    options = ("copy", "--multi-arch=index-only", "--preserve-digests")
+    options = ("--debug", "copy", "--multi-arch=index-only", "--preserve-digests")
     access = _access("dest-", destination.registry, connection)
     authfile = f"--authfile={connection.authfile}"
     return (*options, authfile, *access, f"dir:{folder}", _transport(destination))

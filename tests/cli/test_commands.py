@@ -304,7 +304,7 @@ def at_gate(site: Site, path: str) -> Iterator[tuple[Running, Gate]]:
     """A run that waits for the upstream registry's answer to a request of this path."""
     gate = Gate()
     with FaultProxy(site.upstream.url) as proxy:
-        proxy.add(Rule(Call(gate), path=path))
+        proxy.add(Rule(Call(gate), method="GET", path=path))
         site.list_images(site.source(host=proxy.host), site.source(host=proxy.host) + " --name=b")
         try:
             with site.running("batch", "--jobs=1") as run:
@@ -315,7 +315,7 @@ def at_gate(site: Site, path: str) -> Iterator[tuple[Running, Gate]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
-@pytest.mark.parametrize("path", ["/manifests/", "/blobs/"], ids=["looking", "copying"])
+@pytest.mark.parametrize("path", ["/manifests/1", "/blobs/"], ids=["looking", "copying"])
 def test_an_interrupted_run_reports_and_leaves_nothing(
     site: Site, number: signal.Signals, path: str
 ) -> None:

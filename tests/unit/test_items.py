@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.errors import Problem
+from orchestrator.errors import Problem, UsageError
 from orchestrator.image_list import ImageList, parse_entry, parse_list
 from orchestrator.items import Named, name_all
 from orchestrator.platforms import PlatformChoice
@@ -230,14 +230,15 @@ def test_an_image_of_the_command_line_has_no_line() -> None:
 
 def test_a_problem_of_the_command_line_names_the_image() -> None:
     images = ImageList("", (parse_entry("redis:7", name="a/b"),))
-    (problem,) = named(images).problems
-    assert (problem.file, problem.line, problem.text) == ("", 0, "redis:7")
-    assert str(problem).startswith("'redis:7': 'a/b' has a slash")
+    with pytest.raises(UsageError, match="'redis:7': 'a/b' has a slash"):
+        named(images)
 
 
 def test_images_of_the_command_line_that_clash_name_each_other() -> None:
     images = ImageList("", (parse_entry("quay.io/a/b:1"), parse_entry("quay.io/a_b:1")))
-    assert told(named(images)) == [
+    with pytest.raises(UsageError) as caught:
+        named(images)
+    assert caught.value.message.splitlines() == [
         "'quay.io/a/b:1': it would be 'registry.example/mirrors/quay-io_a_b:1', and so would "
         "'quay.io/a_b:1'; give one of them another --name",
         "'quay.io/a_b:1': it would be 'registry.example/mirrors/quay-io_a_b:1', and so would "

@@ -14,7 +14,14 @@ from orchestrator.plan import Action, Decision, Item, PlannedItem, Reason, Upstr
 from orchestrator.platforms import PlatformChoice
 from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
-from orchestrator.schedule import SMALLEST_SHARED, Schedule, Task, tasks_of
+from orchestrator.schedule import (
+    OVER_BUDGET,
+    SMALLEST_SHARED,
+    Schedule,
+    Task,
+    tasks_of,
+    within_budget,
+)
 from orchestrator.targets import Target
 
 BIG = SMALLEST_SHARED
@@ -308,3 +315,37 @@ def test_any_work_comes_to_its_end_and_no_blob_is_on_the_way_twice(
             arrived |= ending.brings
         waiting.finish(ending, ended(ending, outcome))
     assert sorted(handed_out) == list(range(len(images)))
+
+
+@pytest.mark.parametrize(
+    ("needs", "budget", "runs"),
+    [
+        pytest.param((1, 1, 1), 3, (True, True, True), id="it does"),
+        pytest.param((1, 1, 1), 2, (True, True, False), id="the list's order counts"),
+        pytest.param((3, 1), 2, (False, True), id="a smaller one behind still runs"),
+        pytest.param((0, 1, 0), 0, (True, False, True), id="what takes none always runs"),
+        pytest.param((), 0, (), id="nothing"),
+    ],
+)
+def test_what_the_pull_budget_leaves_no_room_for_is_put_off(
+    needs: tuple[int, ...], budget: int, runs: tuple[bool, ...]
+) -> None:
+    tasks = tuple(
+        Task(place, planned("a", blob("x")), frozenset({("near", digest_of(b"x"))}), pulls=need)
+        for place, need in enumerate(needs)
+    )
+    kept = within_budget(tasks, budget)
+    assert tuple(task.planned.decision is not None for task in kept) == runs
+    assert {task.planned.put_off for task in kept if not task.planned.decision} <= {OVER_BUDGET}
+    assert not any(task.brings for task in kept if not task.planned.decision)
+
+
+def test_who_would_have_been_fed_by_a_put_off_task_is_put_off_too() -> None:
+    source = Reference.parse("redis:7")
+    chain = [
+        replace(one, item=replace(one.item, source=source))
+        for one in (planned("redis", target=NEAR), planned("redis", target=FAR))
+    ]
+    tasks = tasks_of(chain, chains=True)
+    assert [task.pulls for task in tasks] == [1, 0]
+    assert [one.planned.put_off for one in within_budget(tasks, 0)] == [OVER_BUDGET] * 2

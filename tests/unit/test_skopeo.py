@@ -175,6 +175,7 @@ def test_a_question_names_what_it_is_about(
 
 def test_an_index_is_pushed_alone_and_as_it_is() -> None:
     assert push_index_argv("/private/x", DESTINATION, connection("127.0.0.1:5000")) == (
+        "--debug",
         "copy",
         "--multi-arch=index-only",
         "--preserve-digests",
@@ -227,13 +228,16 @@ def test_no_platform_becomes_an_option(text: str) -> None:
     assert argv[-2:] == (FROM, TO)
 
 
+VERSION = Finished(0, b"skopeo version 1.9.3 commit: \n", "")
+
+
 @dataclass
 class Scripted(Programs):
     """Answers as skopeo would, and writes down what it was asked."""
 
     answer: Finished
+    version: Finished = VERSION
     has_skopeo: bool = True
-    version: bytes = b"skopeo version 1.9.3 commit: \n"
     asked: list[tuple[str, ...]] = field(default_factory=list)
     patience: list[float] = field(default_factory=list)
 
@@ -243,9 +247,11 @@ class Scripted(Programs):
         return f"/usr/bin/{name}"
 
     def run(self, argv: Sequence[str], *, stall_timeout: float) -> Finished:
-        if "--version" in argv:
-            return said(self.version)
-        self.asked.append(tuple(argv))
+        path, *words = argv
+        assert path == "/usr/bin/skopeo"
+        if words == ["--version"]:
+            return self.version
+        self.asked.append(tuple(words))
         self.patience.append(stall_timeout)
         return self.answer
 
@@ -258,8 +264,9 @@ def refused(message: str) -> Finished:
     return said(errors=f'time="x" level=fatal msg="{message}"\n', status=1)
 
 
-def skopeo(answer: Finished, pulls: Pulls | None = None) -> Skopeo:
-    return Skopeo(Scripted(answer), connection(), pulls or Pulls())
+def skopeo(answer: Finished | Scripted, pulls: Pulls | None = None) -> Skopeo:
+    programs = answer if isinstance(answer, Scripted) else Scripted(answer)
+    return Skopeo(programs, connection(), pulls or Pulls())
 
 
 @pytest.mark.parametrize(
@@ -272,32 +279,31 @@ def skopeo(answer: Finished, pulls: Pulls | None = None) -> Skopeo:
     ],
 )
 def test_a_skopeo_that_is_new_enough_is_taken(output: bytes, version: str) -> None:
-    asked = Skopeo(Scripted(said(RAW), version=output), connection(), Pulls())
-    assert asked.used_version == "", "nothing is started before something is asked"
-    assert asked.read_manifest(SOURCE) == RAW
+    asked = skopeo(Scripted(said(RAW), version=said(output)))
+    assert asked.used_version == ""
+    asked.read_manifest(SOURCE)
     assert asked.used_version == version
 
 
 @pytest.mark.parametrize(
-    ("programs", "message"),
+    ("output", "message"),
     [
-        pytest.param(
-            Scripted(said(), version=b"skopeo version 1.4.1\n"), "1.4.1 is too old", id="Ubuntu"
-        ),
-        pytest.param(
-            Scripted(said(), version=b"skopeo version 1.9.2\n"), "1.9.2 is too old", id="just"
-        ),
-        pytest.param(
-            Scripted(said(), version=b"segfault"), "does not say which version", id="broken"
-        ),
-        pytest.param(Scripted(said(), has_skopeo=False), "is not installed", id="not there"),
+        pytest.param(b"skopeo version 1.4.1\n", "skopeo 1.4.1 is too old", id="Ubuntu 22.04"),
+        pytest.param(b"skopeo version 1.9.2\n", "1.9.2 is too old", id="just"),
+        pytest.param(b"segfault", "does not say which version", id="broken"),
     ],
 )
-def test_a_skopeo_that_will_not_do_says_how_to_get_another(
-    programs: Scripted, message: str
-) -> None:
+def test_a_skopeo_that_will_not_do_is_asked_nothing(output: bytes, message: str) -> None:
+    programs = Scripted(said(RAW), version=said(output))
     with pytest.raises(ToolMissingError, match=message) as caught:
-        Skopeo(programs, connection(), Pulls()).read_manifest(SOURCE)
+        skopeo(programs).read_manifest(SOURCE)
+    assert "bin/install-tools" in caught.value.hint
+    assert programs.asked == []
+
+
+def test_without_skopeo_it_is_said_how_to_get_it() -> None:
+    with pytest.raises(ToolMissingError, match="is not installed") as caught:
+        skopeo(Scripted(said(), has_skopeo=False))
     assert "bin/install-tools" in caught.value.hint
 
 
@@ -332,7 +338,7 @@ def test_a_copy_says_which_blobs_travelled() -> None:
 
 def test_a_copy_is_given_the_users_patience() -> None:
     programs = Scripted(said())
-    Skopeo(programs, connection(), Pulls()).copy(COPY, stall_timeout=7)
+    skopeo(programs).copy(COPY, stall_timeout=7)
     assert programs.patience == [7]
 
 
