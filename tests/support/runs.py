@@ -138,9 +138,9 @@ class Running:
         """Send the program, and only it, a signal."""
         self._process.send_signal(number)
 
-    def finish(self) -> Outcome:
-        """Wait for the end of it."""
-        stdout, stderr = self._process.communicate(timeout=TIMEOUT)
+    def finish(self, *, within: float = TIMEOUT) -> Outcome:
+        """Wait for the end of it; it is a failure if that takes more than so many seconds."""
+        stdout, stderr = self._process.communicate(timeout=within)
         return Outcome(self._process.returncode, stdout, stderr, _read(self._report))
 
 
