@@ -144,9 +144,23 @@ class Stream:
                 pass
 
     def has_something(self) -> bool:
-        """Whether a read would not wait."""
-        pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-        return bool(self._buffer or pending or select.select([self._socket], [], [], 0)[0])
+        """Whether content has come, or the end; TLS's own talk is neither."""
+        if self._buffer or not self._is_readable():
+            return bool(self._buffer)
+        self._socket.settimeout(0)
+        try:
+            self._buffer += self._socket.recv(PIECE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError:
+            return True
+        finally:
+            self._socket.settimeout(None)
+        return True
+
+    def _is_readable(self) -> bool:
+        is_pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        return is_pending or bool(select.select([self._socket], [], [], 0)[0])
 
     def end(self) -> None:
         """Ends the connection from another thread: who reads it wakes up, and closes it."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TextIO
 
@@ -116,11 +119,30 @@ def _main(arguments: argparse.Namespace, environ: Mapping[str, str], streams: St
     with guarded(streams.err, settings.actions, title=f"syncer {command}"):
         report = run(images, settings, options, stderr=streams.err)
     with guarded(streams.err, settings.actions):
+        if settings.webhooks and not arguments.no_notify and not options.is_dry_run:
+            report = _notified(report, settings)
         _deliver(report, arguments, redact, streams.out)
     if settings.actions:
         said = tell_run(report, file=images.file, written=arguments.report, badge=arguments.badge)
         say(said, settings.actions, streams.err, redact=redact)
     return report.exit_status
+
+
+def _notified(report: Report, settings: Settings) -> Report:
+    """Tell the chats; what goes wrong there is a warning, never the run's result."""
+    from orchestrator.http import Http  # noqa: PLC0415
+    from orchestrator.notify import Delivery, send_all  # noqa: PLC0415
+    from orchestrator.report.document import document  # noqa: PLC0415
+
+    with closing(Http()) as http:
+        delivery = Delivery(http, lambda: datetime.now(timezone.utc), time.sleep)
+        run_url = settings.actions.run_url if settings.actions else ""
+        warnings = send_all(
+            report, settings.webhooks, delivery, run_url=run_url, document=document(report)
+        )
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return replace(report, warnings=(*report.warnings, *warnings))
 
 
 def _deliver(report: Report, arguments: argparse.Namespace, redact: Redactor, out: TextIO) -> None:
@@ -322,6 +344,7 @@ def _working_options() -> argparse.ArgumentParser:
         help="what stdout gets (table)",
     )
     group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
+    group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
     options.set_defaults(images=[], file=None, to=None, platform=None, name=None, badge=None)
     return options
 

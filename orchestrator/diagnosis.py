@@ -160,6 +160,7 @@ def diagnose(complaint: Complaint) -> ImageError:
         f"{subject}: {words}" + (f" ({detail})" if detail else ""),
         hint=hint_for(kind, complaint),
         is_lasting=is_hub_limit,
+        registry=complaint.reference.registry,
     )
 
 

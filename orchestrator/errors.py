@@ -121,6 +121,7 @@ class ImageError(SyncerError):
         kind: The class of fault; it decides whether trying again makes sense.
         retry_after: Seconds the registry asked us to wait, where it said so.
         is_lasting: True where a fault of a passing kind is known not to pass soon.
+        registry: Where it failed, if it was a registry's doing.
     """
 
     def __init__(
@@ -131,9 +132,11 @@ class ImageError(SyncerError):
         hint: str = "",
         retry_after: float | None = None,
         is_lasting: bool = False,
+        registry: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
+        self.registry = registry
         self.retry_after = retry_after
         self.is_lasting = is_lasting
 

@@ -6,6 +6,7 @@ asked again, and has the expected digest, or the item has failed.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -18,8 +19,12 @@ from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manife
 from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
 from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
+from orchestrator.schedule import Task
 from orchestrator.skopeo import Copied, CopyRequest
+from orchestrator.subset import Subset
 from orchestrator.work import RetryRule
+
+_log = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted"
 FAIL_FAST = "fail-fast"
@@ -32,6 +37,10 @@ class Copier(Protocol):
 
     def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
         """Copy from registry to registry."""
+        ...
+
+    def push_index(self, raw: bytes, destination: Reference) -> None:
+        """Push an index whose children are there already."""
         ...
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
@@ -94,16 +103,21 @@ class Executor:
         self._conditions = conditions
         self._is_ending = is_ending
         self._has_failed = threading.Event()
+        self._held: dict[int, Reference] = {}
 
-    def execute(self, planned: PlannedItem) -> Result:
+    def execute(self, task: Task) -> Result:
         """Make a result of a verdict; what goes wrong is part of it."""
         started = time.monotonic()
-        result = self._execute(planned)
+        planned = task.planned
+        result = self._execute(task)
         if result.outcome is Outcome.FAILED:
             self._has_failed.set()
+        if result.digest is not None and result.digest == result.expected_digest:
+            self._held[task.place] = planned.item.destination.at(result.digest)
         return replace(result, seconds=planned.seconds + time.monotonic() - started)
 
-    def _execute(self, planned: PlannedItem) -> Result:
+    def _execute(self, task: Task) -> Result:
+        planned = task.planned
         if planned.error:
             return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
         upstream, decision = planned.upstream, planned.decision
@@ -118,7 +132,7 @@ class Executor:
         put_off = self._put_off()
         if put_off:
             return replace(result, outcome=Outcome.DEFERRED, reason=put_off)
-        return self._copied(result, planned.item, upstream)
+        return self._copied(result, task, upstream)
 
     @property
     def _skips_as(self) -> Outcome:
@@ -130,13 +144,16 @@ class Executor:
             return INTERRUPTED
         return FAIL_FAST if self._conditions.fails_fast and self._has_failed.is_set() else ""
 
-    def _copied(self, result: Result, item: Item, upstream: Upstream) -> Result:
+    def _copied(self, result: Result, task: Task, upstream: Upstream) -> Result:
         attempts = 0
+        feed = self._held.get(task.after) if task.after is not None else None
+        if feed is not None and feed.digest != upstream.expected:
+            feed = None  # its target wanted the index in another form
 
         def attempt() -> _Delivery:
             nonlocal attempts
             attempts += 1
-            return self._deliver(item, upstream)
+            return self._deliver(task.planned.item, upstream, feed)
 
         try:
             delivery = self._retry.run(attempt)
@@ -154,12 +171,25 @@ class Executor:
             note=_CONVERTED if delivery.is_converted else result.note,
         )
 
-    def _deliver(self, item: Item, upstream: Upstream) -> _Delivery:
+    def _deliver(self, item: Item, upstream: Upstream, feed: Reference | None) -> _Delivery:
+        """Copy from the target before this one in the chain, or else from the source."""
+        if feed is not None:
+            try:
+                return self._deliver_from(feed, item, upstream)
+            except ImageError as error:
+                if error.registry != feed.registry:
+                    raise
+                _log.info("%s; it is read from the source instead", error.message)
+        return self._deliver_from(item.source, item, upstream)
+
+    def _deliver_from(self, origin: Reference, item: Item, upstream: Upstream) -> _Delivery:
         request = CopyRequest(
-            source=item.source.at(upstream.expected),
+            source=origin.at(upstream.expected),
             destination=item.destination,
             platform=item.choice.single,
         )
+        if upstream.index and not upstream.index.is_whole:
+            return self._assemble(origin, request, upstream.index)
         if item.target.profile.wants_docker_types:
             return self._converted(replace(request, format="v2s2"), upstream)
         try:
@@ -171,8 +201,28 @@ class Executor:
             return self._converted(request, upstream)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
-            raise _mismatch(request, upstream, raw)
+            raise _mismatch(request, upstream.expected, raw)
         return _Delivery(copied.uploaded, upstream.expected, self._sizes(request, raw))
+
+    def _assemble(self, origin: Reference, request: CopyRequest, subset: Subset) -> _Delivery:
+        """Copy the chosen children by digest, and then push the index that names them.
+
+        The tag stays where it is until everything that it will name is there.
+        """
+        uploaded: list[Digest] = []
+        for child in subset.children:
+            part = replace(
+                request,
+                source=origin.at(child.digest),
+                destination=request.destination.at(child.digest),
+            )
+            copied = self._copier.copy(part, stall_timeout=self._conditions.stall_timeout)
+            uploaded += copied.uploaded
+        self._copier.push_index(subset.raw, request.destination)
+        raw = self._asked_again(request)
+        if digest_of(raw) != subset.digest:
+            raise _mismatch(request, subset.digest, raw)
+        return _Delivery(tuple(uploaded), subset.digest, self._sizes(request, raw))
 
     def _converted(self, request: CopyRequest, upstream: Upstream) -> _Delivery:
         """Copy in a form that the registry takes; the content must come out the same."""
@@ -181,7 +231,7 @@ class Executor:
         raw = self._asked_again(request)
         digest = digest_of(raw)
         if digest != upstream.expected and not self._is_same_content(request, upstream, raw):
-            raise _mismatch(request, upstream, raw)
+            raise _mismatch(request, upstream.expected, raw)
         sizes = self._sizes(request, raw)
         is_converted = digest != upstream.expected
         return _Delivery(copied.uploaded, digest, sizes, is_converted=is_converted)
@@ -237,13 +287,13 @@ def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
         expected_digest=upstream.expected,
         digest_before=planned.found,
         created=upstream.created,
-        note=_note(planned.item, upstream, reason),
+        note=_note(planned, upstream, reason),
     )
 
 
-def _note(item: Item, upstream: Upstream, reason: Reason) -> str:
-    notes = []
-    single = item.choice.single
+def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
+    notes = [planned.note] if planned.note else []
+    single = planned.item.choice.single
     if single and upstream.delivered != str(single):
         notes.append(f"the image is for {upstream.delivered}, which serves {single}")
     if reason is Reason.CREATED_ONLY:
@@ -255,11 +305,10 @@ def _failed(result: Result, error: ImageError) -> Result:
     return replace(result, outcome=Outcome.FAILED, reason=error.kind.value, error=error)
 
 
-def _mismatch(request: CopyRequest, upstream: Upstream, raw: bytes) -> ImageError:
+def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:
     return ImageError(
         Kind.DIGEST_MISMATCH,
-        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, "
-        f"not {upstream.expected}",
+        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, not {expected}",
         hint="another program may write to the same tag; the next run tries again",
     )
 

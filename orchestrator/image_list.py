@@ -77,12 +77,12 @@ def parse_list(content: bytes, *, file: str) -> ImageList:
     """Read a whole list; a bad line never hides the others.
 
     Args:
-        content: UTF-8, with or without a byte order mark, CRLF or LF.
+        content: UTF-8, with or without a byte order mark; lines end in LF, CRLF or CR.
         file: What messages call it.
     """
     entries: list[Entry] = []
     problems: list[Problem] = []
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
     for number, raw in enumerate(lines, start=1):
         try:
             entry = _parse_line(_decoded(raw), number)
@@ -111,9 +111,8 @@ def _decoded(raw: bytes) -> str:
     try:
         return raw.decode("utf-8").rstrip("\r")
     except UnicodeDecodeError as error:
-        raise _BadLineError(
-            error.start + 1, "this is not UTF-8 text", "save the file as UTF-8"
-        ) from None
+        column = len(raw[: error.start].decode("utf-8")) + 1
+        raise _BadLineError(column, "this is not UTF-8 text", "save the file as UTF-8") from None
 
 
 def _shown(raw: bytes) -> str:
@@ -121,13 +120,20 @@ def _shown(raw: bytes) -> str:
 
 
 def _parse_line(line: str, number: int) -> Entry | None:
-    draft = _draft(_words(_COMMENT.sub("", line)))
+    text = _COMMENT.sub("", line)
+    _refuse_hidden(text)
+    draft = _draft(_words(text))
     if not draft.images and not draft.options:
         return None
     if not draft.images:
         first = min(word.column for word in draft.options.values())
-        raise _BadLineError(first, "the line has options but no image")
+        raise _BadLineError(first, "the line has options but no image", "write the image too")
     image = draft.images[0]
+    try:
+        entry = Entry(number, image.column, line.strip(), Reference.parse(image.text))
+    except FormatError as error:
+        raise _BadLineError(image.column, error.message, error.hint) from None
+    entry = _with_options(entry, draft.options)
     if len(draft.images) > 1:
         second = draft.images[1]
         raise _BadLineError(
@@ -135,11 +141,16 @@ def _parse_line(line: str, number: int) -> Entry | None:
             f"a second image on one line: '{second.text}'",
             "give it a line of its own",
         )
-    try:
-        entry = Entry(number, image.column, line.strip(), Reference.parse(image.text))
-    except FormatError as error:
-        raise _BadLineError(image.column, error.message, error.hint) from None
-    return _with_options(entry, draft.options)
+    return entry
+
+
+def _refuse_hidden(text: str) -> None:
+    """Refuse what nobody sees: an option with a zero-width space in it looks like itself."""
+    for column, character in enumerate(text, start=1):
+        if not character.isprintable() and not character.isspace():
+            raise _BadLineError(
+                column, f"an invisible character (U+{ord(character):04X})", "delete it"
+            )
 
 
 def _words(text: str) -> Iterator[_Word]:
@@ -179,4 +190,7 @@ def _with_option(entry: Entry, option: str, value: str) -> Entry:
         return replace(entry, platform=PlatformChoice.parse(value))
     if option == "--name":
         return replace(entry, name=value)
-    return replace(entry, to=tuple(dict.fromkeys(value.split(","))))
+    targets = tuple(dict.fromkeys(value.split(",")))
+    if not all(targets):
+        raise FormatError(f"'{value}' names no target", hint="write --to=aliyun,ghcr, no spaces")
+    return replace(entry, to=targets)

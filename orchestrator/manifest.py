@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from orchestrator.errors import FormatError, ImageError, Kind
@@ -44,23 +44,36 @@ _RUNTIME_KEYS = (
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What one manifest says of another blob: its digest, its size, its type."""
+    """What one manifest says of another blob: its digest, its size, its type.
+
+    Attributes:
+        platform: Where it says one.
+        is_attestation: Whether it is no image, but tells of one (BuildKit's provenance and
+            SBOMs, and artifacts of OCI 1.1).
+        subject: The digest of the image that an attestation tells of; may be empty.
+    """
 
     media_type: str
     digest: Digest
     size: int
     platform: Platform | None = None
     is_attestation: bool = False
+    subject: str = ""
 
 
 @dataclass(frozen=True)
 class Image:
-    """A manifest of one image: a config and layers, the lowest layer first."""
+    """A manifest of one image: a config and layers, the lowest layer first.
+
+    Attributes:
+        size: Of the manifest itself, in bytes.
+    """
 
     digest: Digest
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    size: int = field(default=0, compare=False)
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -75,21 +88,23 @@ class Index:
     digest: Digest
     media_type: str
     manifests: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
     def select(self, wanted: Platform) -> Descriptor | None:
         """The child that serves `wanted`, chosen as skopeo chooses.
 
         Variants are tried from the wanted one down, then none; of equal ones the first
         stands, and a child of no platform stands in where nothing fits (containers/image,
-        internal/pkg/platform). What it really is for, only its config tells.
+        internal/pkg/platform). What it really is for, only its config tells. Attestations
+        are never chosen, whatever platform they say.
         """
+        images = [child for child in self.manifests if not child.is_attestation]
         for variant in wanted.served_by:
             offered = Platform(wanted.os, wanted.architecture, variant)
-            for child in self.manifests:
+            for child in images:
                 if child.platform == offered:
                     return child
-        undeclared = (child for child in self.manifests if not child.platform)
-        return next((child for child in undeclared if not child.is_attestation), None)
+        return next((child for child in images if not child.platform), None)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -119,7 +134,15 @@ class ImageConfig:
     runtime: str
 
     def is_same_image_as(self, other: ImageConfig) -> bool:
-        """Whether a container of one can't be told from a container of the other."""
+        """Whether a container of one can't be told from a container of the other.
+
+        A config that names no layers tells nothing of them: artifacts of all kinds share
+        the config `{}`, so that every version of one would look the same.
+        """
+        if not self.diff_ids:
+            return False
+        if self.digest == other.digest:
+            return True
         return (
             self.created == other.created
             and self.diff_ids == other.diff_ids
@@ -139,15 +162,17 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
         ImageError: `bad-manifest`, with what is wrong with it.
     """
     document = _document(raw, of=of)
-    media_type = _text(document, "mediaType")
+    if "manifests" in document and ("layers" in document or "config" in document):
+        raise _bad(of, "it is an image and an index in one")  # CVE-2021-41190
     try:
+        media_type = _text(document, "mediaType")
         if media_type in _INDEX_TYPES or (not media_type and "manifests" in document):
             children = tuple(_descriptor(child) for child in _objects(document, "manifests"))
-            return Index(digest_of(raw), media_type or OCI_INDEX, children)
+            return Index(digest_of(raw), media_type or OCI_INDEX, children, raw)
         if "config" in document and "layers" in document:
             config = _descriptor(_object(document, "config"))
             layers = tuple(_descriptor(layer) for layer in _objects(document, "layers"))
-            return Image(digest_of(raw), media_type or OCI_MANIFEST, config, layers)
+            return Image(digest_of(raw), media_type or OCI_MANIFEST, config, layers, len(raw))
     except FormatError as error:
         raise _bad(of, str(error)) from None
     if document.get("schemaVersion") == 1:
@@ -156,7 +181,7 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
             "it has Docker's schema 1, which registries dropped",
             hint="ask its maintainer to push it anew, or choose a newer tag",
         )
-    raise _bad(of, f"it is of an unknown type '{media_type or 'none'}'")
+    raise _bad(of, f"it is of an unknown type '{media_type[:100] or 'none'}'")
 
 
 def parse_config(raw: bytes, *, of: str) -> ImageConfig:
@@ -222,8 +247,12 @@ def _descriptor(document: Mapping[str, Json]) -> Descriptor:
         digest=parse_digest(_text(document, "digest")),
         size=size,
         platform=offered or None,
-        is_attestation="vnd.docker.reference.type" in annotations
-        or (offered is not None and offered == _UNKNOWN),
+        is_attestation=bool(
+            "vnd.docker.reference.type" in annotations
+            or offered == _UNKNOWN
+            or document.get("artifactType")
+        ),
+        subject=_text(annotations, "vnd.docker.reference.digest"),
     )
 
 

@@ -12,13 +12,16 @@ import string
 
 from orchestrator.errors import FormatError, did_you_mean
 from orchestrator.platforms import PlatformChoice
-from orchestrator.reference import Reference
+from orchestrator.reference import DOCKER_HUB, Reference
 from orchestrator.targets import Target
 
 FLAT = "flat"
 NESTED = "nested"
 _FIELDS = ("registry", "repository", "name", "platform", "tag")
 _NOT_IN_A_COMPONENT = re.compile(r"[^a-z0-9._-]+")
+_NAME_HINT = (
+    "choose one with --name: lower-case letters and digits, with '.', '_' or '-' between, and a tag"
+)
 _LONGEST_NAME = 255
 """Host and repository together, as many clients limit it (distribution spec, "Pulling")."""
 
@@ -65,9 +68,8 @@ def destination_of(
         FormatError: The name breaks the grammar, or a rule of the target.
     """
     repository, tag = _chosen(name, source) if name else _derived(source, target, platform)
-    if target.profile.lowers_names:
-        repository = repository.lower()
-    return _checked(f"{target.base}/{repository}", tag, repository, target)
+    name = f"{target.base}/{repository}"
+    return _checked(name.lower() if target.profile.lowers_names else name, tag, repository, target)
 
 
 def _chosen(name: str, source: Reference) -> tuple[str, str]:
@@ -110,7 +112,8 @@ def _from_template(template: str, source: Reference, platform: PlatformChoice | 
 
 
 def _short_path(source: Reference) -> str:
-    return source.repository.removeprefix("library/") if source.is_docker_hub else source.repository
+    official = source.repository.removeprefix("library/")
+    return official if source.is_docker_hub and "/" not in official else source.repository
 
 
 def _platform_prefix(platform: PlatformChoice | None, separator: str) -> str:
@@ -144,9 +147,14 @@ def _checked(name: str, tag: str, repository: str, target: Target) -> Reference:
             hint=f"write '{repository.replace('/', '_')}', or NAMING=flat",
         )
     try:
-        return Reference.parse(destination)
-    except FormatError as error:
+        parsed = Reference.parse(destination)
+    except FormatError:
         raise FormatError(
-            f"the destination '{destination}' is no valid name",
-            hint=error.hint or "choose another with --name",
+            f"the destination '{destination}' is no valid name", hint=_NAME_HINT
         ) from None
+    if parsed.is_docker_hub and not target.registry.lower().endswith(DOCKER_HUB):
+        raise FormatError(
+            f"'{target.registry}' is read as a user of Docker Hub, not as a registry",
+            hint=f"give it a port, as in '{target.registry}:443', or its full host name",
+        )
+    return parsed

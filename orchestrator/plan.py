@@ -14,6 +14,7 @@ from orchestrator.errors import ImageError
 from orchestrator.manifest import Descriptor, ImageConfig
 from orchestrator.platforms import PlatformChoice
 from orchestrator.reference import Digest, Reference
+from orchestrator.subset import Subset
 from orchestrator.targets import Target
 
 
@@ -80,6 +81,7 @@ class Upstream:
         config_digest: The config's, where the copy is a single image.
         created: As the config says it; empty where it was not read, or is not said.
         blobs: All that travels, as far as it is known.
+        index: What is pushed after its children, where several platforms are wanted.
     """
 
     digest: Digest
@@ -88,6 +90,7 @@ class Upstream:
     config_digest: Digest | None = None
     created: str = ""
     blobs: tuple[Descriptor, ...] = ()
+    index: Subset | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class PlannedItem:
 
     Attributes:
         found: What the destination holds now; None where it holds nothing.
+        note: What the reader should know of it.
         seconds: How long it took to reach the verdict.
     """
 
@@ -106,6 +110,7 @@ class PlannedItem:
     found: Digest | None = None
     decision: Decision | None = None
     error: ImageError | None = None
+    note: str = ""
     seconds: float = 0.0
 
 
@@ -134,7 +139,7 @@ def decide_by_content(
     """
     if check is CreatedCheck.OFF:
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
-    if ours.digest == theirs.digest or ours.is_same_image_as(theirs):
+    if ours.is_same_image_as(theirs):
         return Decision(Action.SKIP, Reason.SAME_CONTENT)
     if ours.created != theirs.created:
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)

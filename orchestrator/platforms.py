@@ -7,7 +7,7 @@ containers/image for which variants serve which wish.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from dataclasses import dataclass
 
 from orchestrator.errors import FormatError, did_you_mean
@@ -29,7 +29,10 @@ _ARCHITECTURE_ALIASES = {
     "armel": ("arm", "v6"),
 }
 _SYSTEM_ALIASES = {"macos": "darwin"}
-_PLAIN_VARIANTS = {("arm64", "v8"), ("amd64", "v1"), ("386", "")}
+_VARIANT = re.compile(r"(?:[a-z0-9][a-z0-9._-]*)?")
+"""containerd's specifier, less a dash in front, which a program may take for an option."""
+
+_PLAIN_VARIANTS = {("arm64", "v8"), ("amd64", "v1")}
 """Variants that mean nothing more than the architecture's own baseline."""
 
 _BEST_FIRST = {"arm": ("v8", "v7", "v6", "v5"), "arm64": ("v8",)}
@@ -53,21 +56,23 @@ class Platform:
         """Read `os/architecture/variant`; the system may be missing, and is `linux` then.
 
         Raises:
-            FormatError: No such system or architecture, or too many parts.
+            FormatError: No such system or architecture, no variant, or too many parts.
         """
         parts = text.strip().lower().split("/")
         if not all(parts) or len(parts) > 3:
-            raise _refused(text, "write it as 'linux/arm64' or 'linux/arm/v7'")
+            raise _refused(text)
         system = _SYSTEM_ALIASES.get(parts[0], parts[0])
         if system in _SYSTEMS:
             parts = parts[1:]
         else:
-            system = "linux" if _is_architecture(parts[0]) else parts.pop(0)
+            system = "linux" if _is_architecture(parts[0]) or len(parts) == 1 else parts.pop(0)
         if not parts:
             raise _refused(text, f"name the architecture too, as in '{system}/amd64'")
         if system not in _SYSTEMS or len(parts) > 2 or not _is_architecture(parts[0]):
-            raise _refused(text, _nearest(system, parts))
+            raise _refused(text, _nearest(system, parts[0]))
         wanted = cls.normal(system, parts[0], parts[1] if len(parts) == 2 else "")
+        if not _VARIANT.fullmatch(wanted.variant):
+            raise _refused(text)
         is_bare_arm = wanted.architecture == "arm" and not wanted.variant
         return cls(wanted.os, "arm", "v7") if is_bare_arm else wanted
 
@@ -80,7 +85,7 @@ class Platform:
         architecture, implied = _ARCHITECTURE_ALIASES.get(
             architecture.lower(), (architecture.lower(), "")
         )
-        variant = (variant or implied).lower()
+        variant = (implied or variant).lower()
         if variant.isdigit():
             variant = f"v{variant}"
         if (architecture, variant) in _PLAIN_VARIANTS:
@@ -112,21 +117,34 @@ class PlatformChoice:
 
     Attributes:
         platforms: In the order they were asked for; empty means all.
+        optional: Those of several that are left out where the source lacks them.
     """
 
     platforms: tuple[Platform, ...] = ()
+    optional: frozenset[Platform] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> PlatformChoice:
         """Read `all`, one platform, or several with commas between.
+
+        A question mark behind one of several makes it optional: `linux/amd64,linux/arm64?`.
 
         Raises:
             FormatError: One of them is no platform.
         """
         if text.strip().lower() == "all":
             return cls()
-        platforms = tuple(Platform.parse(part) for part in text.split(","))
-        return cls(tuple(dict.fromkeys(platforms)))
+        parts = text.split(",")
+        if len(parts) > 1 and not all(parts):
+            hint = "write them as 'linux/amd64,linux/arm64', no spaces"
+            raise FormatError(f"'{_shown(text)}' has a comma too many", hint=hint)
+        platforms = tuple(Platform.parse(part.removesuffix("?")) for part in parts)
+        marked = zip(parts, platforms, strict=True)
+        optional = frozenset(platform for part, platform in marked if part.endswith("?"))
+        if len(set(platforms)) == 1 and optional:
+            hint = "a question mark goes behind one of several"
+            raise FormatError(f"'{_shown(text)}' would leave nothing", hint=hint)
+        return cls(tuple(dict.fromkeys(platforms)), optional)
 
     @property
     def is_all(self) -> bool:
@@ -139,18 +157,25 @@ class PlatformChoice:
         return self.platforms[0] if len(self.platforms) == 1 else None
 
     def __str__(self) -> str:
-        return ",".join(str(platform) for platform in self.platforms) or "all"
+        marked = (f"{one}{'?' if one in self.optional else ''}" for one in self.platforms)
+        return ",".join(marked) or "all"
 
 
 def _is_architecture(word: str) -> bool:
     return word in _ARCHITECTURES or word in _ARCHITECTURE_ALIASES
 
 
-def _refused(text: str, hint: str) -> FormatError:
-    return FormatError(f"'{text}' is not a platform", hint=hint)
+def _refused(text: str, hint: str = "") -> FormatError:
+    otherwise = "write it as 'linux/arm64' or 'linux/arm/v7'"
+    return FormatError(f"'{_shown(text)}' is not a platform", hint=hint or otherwise)
 
 
-def _nearest(system: str, parts: Iterable[str]) -> str:
-    known = [f"linux/{architecture}" for architecture in sorted(_ARCHITECTURES)]
-    meant = did_you_mean("/".join((system, *parts)), known)
-    return meant or "write it as 'linux/arm64' or 'linux/arm/v7'"
+def _shown(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _nearest(system: str, architecture: str) -> str:
+    if system in _SYSTEMS:
+        return did_you_mean(architecture, sorted(_ARCHITECTURES))
+    known = [f"linux/{name}" for name in sorted(_ARCHITECTURES)]
+    return did_you_mean(f"{system}/{architecture}", known)

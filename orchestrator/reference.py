@@ -24,7 +24,11 @@ Digest = NewType("Digest", str)
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_HIDDEN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_NOT_PLAIN = re.compile(r"[^\x21-\x7e]")
+_NAME = re.compile(r"(?:.*/)?[^:@/]*")
+"""What stands before tag and digest, whose case counts; a port's colon has a slash after it."""
+_DIGEST_HINT = "a digest is 'sha256:' and 64 hexadecimal digits in lower case"
+_HUB_PAGE = re.compile(r"^hub\.docker\.com/(?:_|r)/(?=.)")
 _LONGEST = 1024
 """Far above the longest valid reference: 255 of name, 128 of tag, 71 of digest."""
 
@@ -84,8 +88,11 @@ class Reference:
     @property
     def familiar(self) -> str:
         """The short form people know: `redis:7` for `docker.io/library/redis:7`."""
-        short = str(self).removeprefix(f"{DOCKER_HUB}/") if self.is_docker_hub else str(self)
-        return short.removeprefix("library/") if self.is_docker_hub else short
+        if not self.is_docker_hub:
+            return str(self)
+        short = str(self).removeprefix(f"{DOCKER_HUB}/")
+        official = short.removeprefix("library/")
+        return short if "/" in official else official
 
     def at(self, digest: Digest) -> Reference:
         """The same repository by digest alone: skopeo refuses a tag beside a digest."""
@@ -107,7 +114,7 @@ def parse_digest(text: str) -> Digest:
         return Digest(text)
     raise FormatError(
         f"'{_shortened(text)}' is not a digest",
-        hint="a digest is 'sha256:' and 64 hexadecimal digits in lower case",
+        hint=_DIGEST_HINT,
     )
 
 
@@ -121,15 +128,27 @@ def _refuse_what_people_paste(text: str) -> None:
         raise FormatError("an image reference is empty", hint="write one, as 'nginx:alpine'")
     if len(text) > _LONGEST:
         raise FormatError(f"an image reference of {len(text)} characters is too long")
-    hidden = _HIDDEN.search(text)
-    if hidden:
-        raise FormatError(
-            f"an image reference holds a space or an invisible character (U+{ord(hidden[0]):04X})",
-            hint="retype it",
-        )
+    odd = _NOT_PLAIN.search(text)
+    if odd:
+        raise _refused_for(odd[0])
     scheme, found, rest = text.partition("://")
     if found:
-        raise _refused(text, f"it starts with '{scheme}://'", hint=f"write '{rest}'")
+        meant = _HUB_PAGE.sub("", rest).partition("?")[0].rstrip("/")
+        hint = f"write '{meant}'" if meant else "write one, as 'nginx:alpine'"
+        raise _refused(text, f"it starts with '{scheme}://'", hint=hint)
+
+
+def _refused_for(character: str) -> FormatError:
+    """Name a character that no reference holds; a keyboard's full-width colon is common."""
+    code = f"U+{ord(character):04X}"
+    if character.isprintable() and not character.isspace():
+        return FormatError(
+            f"an image reference can't hold '{character}' ({code})",
+            hint="retype it in plain ASCII",
+        )
+    return FormatError(
+        f"an image reference holds a space or an invisible character ({code})", hint="retype it"
+    )
 
 
 def _lower_host(text: str) -> str:
@@ -166,6 +185,9 @@ def _in_words(reason: str) -> str:
 
 
 def _hint_for(text: str) -> str:
-    if text.partition(":")[0] != text.partition(":")[0].lower():
-        return f"names are in lower case: '{text.lower()}'"
+    name = _NAME.match(text)
+    if name and name[0] != name[0].lower():
+        return f"names are in lower case: '{name[0].lower()}{text[name.end() :]}'"
+    if "@" in text:
+        return _DIGEST_HINT
     return "write it as [registry/]repository[:tag][@sha256:digest]"

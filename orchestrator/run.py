@@ -12,13 +12,13 @@ import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
-from typing import TextIO, TypeVar
+from typing import TextIO
 
 from orchestrator import __version__
 from orchestrator.authfile import merged
@@ -32,14 +32,12 @@ from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
 from orchestrator.report.summary import result_line
 from orchestrator.result import Report, Result
-from orchestrator.settings import Login, Settings
+from orchestrator.schedule import Schedule, tasks_of
+from orchestrator.settings import FanOut, Login, Settings
 from orchestrator.skopeo import Connection, Skopeo
 from orchestrator.targets import Target
-from orchestrator.work import RetryRule, map_bounded
+from orchestrator.work import InOrder, RetryRule, map_bounded
 from orchestrator.workspace import locked, private_folder, write_private
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
@@ -147,10 +145,20 @@ class _Stages:
 
     def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
         """Reach the verdict of every item."""
-        wishes = Wishes(self.settings.created_check, is_forced=self.options.is_forced)
+        wishes = Wishes(
+            created_check=self.settings.created_check,
+            attestations=self.settings.attestations,
+            is_forced=self.options.is_forced,
+        )
         planner = Planner(self.skopeo, self._retry, wishes)
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
-        return self._each(planner.plan, items, title="checking", tell=lambda _: "")
+        done = {}
+        with progress(self.stderr, total=len(items), title="checking") as shown:
+            queue: InOrder[Item, PlannedItem] = InOrder(items)
+            for item, planned in map_bounded(planner.plan, queue, jobs=self.settings.jobs):
+                done[item] = planned
+                shown.step("")
+        return tuple(done[item] for item in items)
 
     def carry_out(self, planned: tuple[PlannedItem, ...]) -> tuple[Result, ...]:
         """Make every verdict a result."""
@@ -160,27 +168,20 @@ class _Stages:
             stall_timeout=self.settings.stall_timeout,
         )
         executor = Executor(self.skopeo, self._retry, conditions, self.ending.event)
-        return self._each(executor.execute, planned, title="syncing", tell=result_line)
+        tasks = tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN)
+        limits = {name: one.jobs for name, one in self.settings.targets.items() if one.jobs}
+        done = {}
+        with progress(self.stderr, total=len(tasks), title="syncing") as shown:
+            schedule = Schedule(tasks, limits)
+            for task, result in map_bounded(executor.execute, schedule, jobs=self.settings.jobs):
+                done[task.place] = result
+                shown.step(result_line(result))
+        return tuple(done[task.place] for task in tasks)
 
     @property
     def _retry(self) -> RetryRule:
         """How a passing fault is tried again, anywhere in the run."""
         return RetryRule(self.settings.retries, _RETRY_BASE, self.ending.sleep, _tell_retry)
-
-    def _each(
-        self, work: Callable[[T], R], values: tuple[T, ...], *, title: str, tell: Callable[[R], str]
-    ) -> tuple[R, ...]:
-        """Do `work` on all of them, JOBS at once; the results are in their order."""
-        done: dict[int, R] = {}
-
-        def work_at(place: int) -> tuple[int, R]:
-            return place, work(values[place])
-
-        with progress(self.stderr, total=len(values), title=title) as shown:
-            for place, result in map_bounded(work_at, range(len(values)), jobs=self.settings.jobs):
-                done[place] = result
-                shown.step(tell(result))
-        return tuple(done[place] for place in range(len(values)))
 
 
 @contextmanager

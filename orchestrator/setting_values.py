@@ -77,7 +77,13 @@ def host(text: str) -> str:
         raise FormatError(
             f"'{text}' is not a host", hint="the path below it goes into the namespace"
         )
-    return text.rstrip("/")
+    text = text.rstrip("/")
+    if text and "." not in text and ":" not in text and text != "localhost":
+        raise FormatError(
+            f"'{text}' is not a host: it has neither a dot nor a port",
+            hint="write it as registry.example.com, or with its port",
+        )
+    return text
 
 
 def web_url(text: str) -> str:

@@ -8,6 +8,7 @@ parsed name, so that nothing a user wrote can become an option.
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,6 +145,21 @@ class Skopeo:
             raise self._error(finished, reference, side)
         return Copied(tuple(map(Digest, _UPLOADED.findall(finished.errors))))
 
+    def push_index(self, raw: bytes, destination: Reference) -> None:
+        """Push an index whose children are there already; the bytes stay as they are.
+
+        skopeo reads it from a folder of its `dir:` transport, which holds a manifest as it is.
+
+        Raises:
+            ImageError: The registry did not take it.
+        """
+        with tempfile.TemporaryDirectory(dir=self.connection.authfile.parent) as folder:
+            (Path(folder) / "manifest.json").write_bytes(raw)
+            argv = (self.path, *push_index_argv(folder, destination, self.connection))
+            finished = self.programs.run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        if finished.status != 0:
+            raise self._error(finished, destination, Side.DESTINATION)
+
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
         argv = (self.path, *inspect_argv(options, reference, self.connection))
         finished = self.programs.run(argv, stall_timeout=_QUESTION_TIMEOUT)
@@ -157,6 +173,7 @@ class Skopeo:
                 Kind.TIMEOUT,
                 f"{reference.familiar}: nothing moved for too long, so the copy was ended",
                 hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
+                registry=reference.registry,
             )
         login = self.connection.login_of(reference.registry)
         text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
@@ -192,6 +209,14 @@ def inspect_argv(
     access = _access("", reference.registry, connection)
     authfile = f"--authfile={connection.authfile}"
     return ("inspect", *options, authfile, *access, _transport(asked))
+
+
+def push_index_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
+    """The arguments of pushing an index alone, the program's own path left out."""
+    options = ("copy", "--multi-arch=index-only", "--preserve-digests")
+    access = _access("dest-", destination.registry, connection)
+    authfile = f"--authfile={connection.authfile}"
+    return (*options, authfile, *access, f"dir:{folder}", _transport(destination))
 
 
 def _override(platform: Platform) -> list[str]:

@@ -7,9 +7,6 @@ from base64 import b64encode
 from collections.abc import Iterable
 from urllib.parse import quote
 
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
-)
 _LINE_BREAKS = re.compile(r"[\r\n\t]+")
 HIDDEN = "***"
 _SHORTEST_SECRET = 4
@@ -18,7 +15,17 @@ _SHORTEST_SECRET = 4
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey or a reader would not see; line breaks stay."""
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character if _is_shown(character) else _escaped(character) for character in text)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or character in "\n\t"
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"
 
 
 def one_line(text: str) -> str:

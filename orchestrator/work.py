@@ -10,35 +10,61 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from orchestrator.errors import ImageError
 
 T = TypeVar("T")
 R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
 K = TypeVar("K")
 
 _LONGEST_WAIT = 60.0
 
 
-def map_bounded(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> Iterator[R]:
-    """Do `work` on every item, `jobs` at once, and yield the results as they come.
+class Queue(Protocol[T, R_contra]):
+    """Hands out work, and is told how it ended; both by one thread."""
 
-    No more than `jobs` items are taken ahead, so a long list costs no memory. What `work`
+    def take(self) -> T | None:
+        """The next piece; None where there is none, or none before something has ended."""
+        ...
+
+    def finish(self, piece: T, result: R_contra) -> None:
+        """A piece has ended."""
+        ...
+
+
+class InOrder(Generic[T, R]):
+    """The plain queue: one after the other, as they stand."""
+
+    def __init__(self, pieces: Iterable[T]) -> None:
+        self._pieces = iter(pieces)
+
+    def take(self) -> T | None:
+        """The next piece, until there is none."""
+        return next(self._pieces, None)
+
+    def finish(self, piece: T, result: R) -> None:
+        """Nothing depends on it."""
+
+
+def map_bounded(work: Callable[[T], R], queue: Queue[T, R], *, jobs: int) -> Iterator[tuple[T, R]]:
+    """Do `work` on every piece, `jobs` at once, and yield piece and result as they come.
+
+    No more than `jobs` pieces are taken ahead, so a long list costs no memory. What `work`
     raises is raised here; `work` should return failures as values.
     """
-    waiting = iter(items)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        running: set[Future[R]] = set()
+        running: dict[Future[R], T] = {}
         while True:
-            free = jobs - len(running)
-            running |= {pool.submit(work, item) for item in islice(waiting, free)}
+            while len(running) < jobs and (piece := queue.take()) is not None:
+                running[pool.submit(work, piece)] = piece
             if not running:
                 return
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                piece, result = running.pop(future), future.result()
+                queue.finish(piece, result)
+                yield piece, result
 
 
 @dataclass(frozen=True)

@@ -81,15 +81,24 @@ def _row(result: Result) -> tuple[str, ...]:
 
 
 def _failures(report: Report) -> list[str]:
-    return [line for result in of_outcome(report.results, Outcome.FAILED) for line in _told(result)]
+    """Each failure once, with all the targets that it kept an image from."""
+    targets: dict[tuple[int, str, str], list[str]] = {}
+    for result in of_outcome(report.results, Outcome.FAILED):
+        if result.error:
+            told = (result.item.line, result.error.message, result.error.hint)
+            targets.setdefault(told, []).append(result.item.target.name)
+    return [
+        line
+        for (number, message, hint), names in targets.items()
+        for line in _told(number, message, hint, names)
+    ]
 
 
-def _told(result: Result) -> Iterator[str]:
-    if result.error:
-        line = f"line {result.item.line}, " if result.item.line else ""
-        yield f"{line}{result.item.target.name}: {result.error.message}"
-        if result.error.hint:
-            yield f"  -> {result.error.hint}"
+def _told(number: int, message: str, hint: str, targets: list[str]) -> Iterator[str]:
+    line = f"line {number}, " if number else ""
+    yield f"{line}{', '.join(targets)}: {message}"
+    if hint:
+        yield f"  -> {hint}"
 
 
 def _problems(report: Report) -> list[str]:

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DAY = datetime.timedelta(days=1)
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+"""What an authority's key is for; strict readers want it said."""
 
 
 def make_certificate(
@@ -37,12 +49,19 @@ def make_certificate(
     root = _begin(root_name, root_name, root_key.public_key()).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
+    root = root.add_extension(_SIGNS, critical=True).add_extension(
+        x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False
+    )
     listed = (
         *(x509.DNSName(one) for one in names),
         *(x509.IPAddress(ipaddress.ip_address(one)) for one in addresses),
     )
     server = _begin(name, root_name, key.public_key(), is_expired=expired).add_extension(
         x509.SubjectAlternativeName(listed), critical=False
+    )
+    # Python 3.13 and later insist on it (ssl.VERIFY_X509_STRICT).
+    server = server.add_extension(
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False
     )
     return Certificate(
         certificate=_write(folder / "server.pem", server.sign(root_key, hashes.SHA256())),

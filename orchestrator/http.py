@@ -1,0 +1,266 @@
+"""The one door to HTTP: pooled connections, time-outs always, no redirects, no secrets in errors.
+
+requests' own conveniences are left out on purpose: no ~/.netrc, no cookies, no redirects.
+Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from orchestrator import __version__
+from orchestrator.errors import Kind, SyncerError
+from orchestrator.settings import is_loopback
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+"""Seconds; the second one is for each wait for bytes, not for the whole answer."""
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes read of an answer: registries must take manifests of 4 MiB (distribution spec)."""
+
+_CHUNK = 64 * 1024
+_HOSTS = 64
+"""Hosts whose connections are kept."""
+
+_REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said.
+
+    Attributes:
+        headers: By their names in lower case.
+        is_whole: Whether the body ended before the limit did.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    is_whole: bool = True
+
+
+class HttpError(SyncerError):
+    """There was no answer; the message names the host and nothing more of the URL.
+
+    Attributes:
+        kind: `unreachable`, `timeout` or `tls`.
+    """
+
+    def __init__(self, kind: Kind, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say."""
+
+    verify: bool | str
+    proxies: dict[str, str]
+
+
+class Http:
+    """Connections to any number of hosts; any number of threads may use it at once."""
+
+    def __init__(
+        self,
+        connections: int = 8,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            connections: At most so many to one host; a thread beyond them waits.
+            connect_timeout: Seconds until a connection stands.
+            read_timeout: Seconds until the next bytes come.
+        """
+        # Imported here, as it takes a tenth of a second and many commands need no HTTP.
+        import requests  # noqa: PLC0415
+        from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
+
+        # Both speak of things the user decided or must not see: URLs stand in urllib3's log.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        warnings.simplefilter("ignore", InsecureRequestWarning)
+        self._timeouts = (connect_timeout, read_timeout)
+        self._ways: dict[tuple[str, str, bool | str], _Way] = {}
+        self._session: Session = requests.Session()
+        for scheme in ("http://", "https://"):
+            adapter = requests.adapters.HTTPAdapter(_HOSTS, connections, pool_block=True)
+            self._session.mount(scheme, adapter)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send a body.
+
+        Raises:
+            HttpError: There was no answer.
+        """
+        return self.request("POST", url, headers=headers, body=body)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        limit: int = BODY_LIMIT,
+        verify: bool | Path = True,
+    ) -> Answer:
+        """Ask once. Redirects are answers like any other: see `redirect_of`.
+
+        Args:
+            method: `GET`, `HEAD`, `POST`, …
+            url: http or https.
+            headers: Ours come first; requests adds what HTTP needs.
+            body: What is sent; None for none.
+            limit: Bytes of the answer's body that are read.
+            verify: Whether certificates are checked, or a PEM file to check them by.
+
+        Raises:
+            HttpError: There was no answer.
+        """
+        from requests import RequestException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        try:
+            with self._sent(method, url, headers, body, verify) as response:
+                return _read(response, limit)
+        except (RequestException, HTTPError, OSError, ValueError) as error:
+            fault = _fault(error, url)
+        # Not inside the except: even a suppressed context would carry the URL along.
+        raise fault
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        verify: bool | Path,  # noqa: FBT001 - requests' own word
+    ) -> Response:
+        """Send by the adapter itself, past the session's netrc, cookies and redirects."""
+        from requests import Request  # noqa: PLC0415
+
+        named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
+        prepared = Request(method, url, headers=named, data=body).prepare()
+        way = self._way_to(url, _for_requests(verify))
+        return self._session.get_adapter(url).send(
+            prepared, stream=True, timeout=self._timeouts, verify=way.verify, proxies=way.proxies
+        )
+
+    def _way_to(self, url: str, verify: bool | str) -> _Way:  # noqa: FBT001 - requests' own word
+        """Proxy and authorities for a host, read once: looking through environ takes a while."""
+        host = host_of(url)
+        key = (urlsplit(url).scheme, host, verify)
+        if key not in self._ways:
+            found = self._session.merge_environment_settings(
+                url, {}, stream=True, verify=verify, cert=None
+            )
+            # As Go does, so that skopeo and we take the same way.
+            proxies = {} if is_loopback(host) else found["proxies"]
+            self._ways[key] = _Way(found["verify"] or False, dict(proxies))
+        return self._ways[key]
+
+    def close(self) -> None:
+        """Close every connection; `contextlib.closing` does it at a block's end."""
+        self._session.close()
+
+
+def redirect_of(url: str, answer: Answer) -> str:
+    """Where an answer sends the same request to, as long as it is the same host; else "".
+
+    http may become https, https never http.
+    """
+    if answer.status not in _REDIRECTS or not answer.headers.get("location"):
+        return ""
+    try:
+        there = urljoin(url, answer.headers["location"])
+        old, new = urlsplit(url), urlsplit(there)
+        is_same = old.netloc == new.netloc and old.scheme == new.scheme
+        is_upgrade = (old.scheme, new.scheme) == ("http", "https") and (
+            (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
+        )
+    except ValueError:
+        return ""
+    return there if is_same or is_upgrade else ""
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, with its port if it has one: all of it that may be shown."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return "a host that can't be read"
+
+
+def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests' own word
+    return str(verify) if isinstance(verify, Path) else verify
+
+
+def _read(response: Response, limit: int) -> Answer:
+    # urllib3 1.26 takes a body that ends early for a whole one, unless it is told.
+    response.raw.enforce_content_length = True
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > limit:
+            break
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, bytes(body[:limit]), len(body) <= limit)
+
+
+def _fault(error: Exception, url: str) -> HttpError:
+    """Say what went wrong without the words of the library, which hold the URL."""
+    from requests import exceptions as theirs  # noqa: PLC0415
+    from urllib3 import exceptions as below  # noqa: PLC0415
+
+    host = host_of(url)
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, theirs.Timeout | below.ReadTimeoutError) for cause in causes):
+        return HttpError(Kind.TIMEOUT, f"{host} did not answer in time")
+    if any(isinstance(cause, theirs.SSLError | below.SSLError) for cause in causes):
+        return HttpError(
+            Kind.TLS,
+            f"{host} can't be spoken to by TLS{_said(causes)}",
+            hint="see that its certificate is valid and its authority is known here",
+        )
+    if isinstance(error, OSError) and not isinstance(error, theirs.RequestException):
+        return HttpError(Kind.TLS, f"the file of authorities for {host} can't be read")
+    return HttpError(Kind.UNREACHABLE, f"{host} can't be reached{_said(causes)}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it: requests and urllib3 keep them in several places."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        reason = getattr(current, "reason", None)
+        found = (*current.args, reason, current.__cause__, current.__context__)
+        waiting += [cause for cause in found if isinstance(cause, BaseException)]
+
+
+def _said(causes: tuple[BaseException, ...]) -> str:
+    """The system's own short words, which know nothing of the URL."""
+    for name in ("verify_message", "strerror"):
+        for cause in causes:
+            words = getattr(cause, name, None)
+            if isinstance(words, str):
+                return f": {words}"
+    return ""

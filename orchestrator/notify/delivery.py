@@ -1,0 +1,106 @@
+"""Sending one message: a few tries, redirects on the same host only, and no URL in any word."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from orchestrator.http import Answer, HttpError, host_of, redirect_of
+from orchestrator.notify.markup import short
+from orchestrator.notify.message import Format, Message, Refusal
+from orchestrator.settings import Webhook
+from orchestrator.text import Redactor
+
+_WAITS = (2.0, 10.0)
+"""Seconds after the first try, and after the second; the third one is the last."""
+_LONGEST_WAIT = 60.0
+_REDIRECTS = 3
+_WORD_BYTES = 300
+_SHORTEST_SECRET = 6
+"""Shorter parts of a URL are words such as `v2`, `bot` and `send`."""
+
+_log = logging.getLogger(__name__)
+
+
+class Poster(Protocol):
+    """What posts: `orchestrator.http.Http`."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Send a body; HttpError where there is no answer."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The world as a message needs it: HTTP, the time, and a way to let some pass."""
+
+    http: Poster
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+
+def deliver(
+    webhook: Webhook, chat: Format, message: Callable[[], Message], *, by: Delivery
+) -> Refusal | None:
+    """Send a message, again where the fault may pass; None where it was taken.
+
+    Args:
+        webhook: Where to.
+        chat: Judges the answers.
+        message: Makes it anew for each try, as signatures hold for a while only.
+        by: How.
+    """
+    refusal = _attempt(webhook, chat, message(), by.http)
+    for wait in _WAITS:
+        if refusal is None or not refusal.is_passing:
+            break
+        seconds = min(refusal.retry_after or wait, _LONGEST_WAIT)
+        _log.info("%s did not take the message; again in %.0f s", host_of(webhook.url), seconds)
+        by.sleep(seconds)
+        refusal = _attempt(webhook, chat, message(), by.http)
+    return refusal
+
+
+def hidden(words: str, webhook: Webhook) -> str:
+    """Words from outside on one line, without any part of the webhook's URL or its secret."""
+    return short(Redactor(_secrets(webhook))(words), _WORD_BYTES)
+
+
+def _attempt(webhook: Webhook, chat: Format, message: Message, http: Poster) -> Refusal | None:
+    try:
+        answer = _post(http, _with_query(webhook.url, message.query), message)
+    except HttpError as error:
+        words = error.message.replace(host_of(webhook.url), "it", 1)
+        return Refusal(words, error.hint, is_passing=error.kind.is_passing)
+    return chat.verdict(answer)
+
+
+def _post(http: Poster, url: str, message: Message) -> Answer:
+    """Post, and follow the redirects that stay on the host."""
+    answer = http.post(url, message.body, message.headers)
+    for _ in range(_REDIRECTS):
+        url = redirect_of(url, answer)
+        if not url:
+            break
+        answer = http.post(url, message.body, message.headers)
+    return answer
+
+
+def _with_query(url: str, query: Mapping[str, str]) -> str:
+    parts = urlsplit(url)
+    joined = "&".join(part for part in (parts.query, urlencode(query)) if part)
+    return urlunsplit(parts._replace(query=joined, fragment=""))
+
+
+def _secrets(webhook: Webhook) -> Iterator[str]:
+    parts = urlsplit(webhook.url)
+    yield webhook.url
+    found = [webhook.secret, parts.path, parts.query, parts.username, parts.password]
+    found += [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
+    for text in found:
+        if text and len(text) >= _SHORTEST_SECRET:
+            yield text
+            yield unquote(text)

@@ -1,0 +1,43 @@
+"""Which format a webhook is written in: the one it names, or its host's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from orchestrator.notify import dingtalk, discord, feishu, generic, slack, telegram, wecom
+from orchestrator.notify.message import Format
+from orchestrator.settings import Webhook
+
+FORMATS: Mapping[str, Format] = {
+    "feishu": feishu,
+    "lark": feishu,
+    "dingtalk": dingtalk,
+    "wecom": wecom,
+    "slack": slack,
+    "discord": discord,
+    "telegram": telegram,
+    "json": generic,
+}
+"""By the name that `format` has in targets.toml."""
+
+_HOSTS: Mapping[str, Format] = {
+    "open.feishu.cn": feishu,
+    "open.larksuite.com": feishu,
+    "oapi.dingtalk.com": dingtalk,
+    "qyapi.weixin.qq.com": wecom,
+    "hooks.slack.com": slack,
+    "hooks.slack-gov.com": slack,
+    "discord.com": discord,
+    "discordapp.com": discord,
+    "canary.discord.com": discord,
+    "ptb.discord.com": discord,
+    "api.telegram.org": telegram,
+}
+
+
+def format_of(webhook: Webhook) -> Format:
+    """The format a webhook is to be written in; one nobody knows is the host's own."""
+    named = FORMATS.get(webhook.format.lower())
+    host = urlsplit(webhook.url).hostname or ""
+    return named or _HOSTS.get(host.rstrip("."), generic)

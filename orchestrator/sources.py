@@ -1,0 +1,199 @@
+"""Reading sources: each manifest once in a run, and what follows from it for an item.
+
+What was read here is what is copied, by digest. The platform that is really
+delivered is the config's word, not the index's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+from orchestrator.diagnosis import Side
+from orchestrator.errors import ImageError, Kind
+from orchestrator.manifest import (
+    Descriptor,
+    Image,
+    ImageConfig,
+    Index,
+    Manifest,
+    parse_config,
+    parse_manifest,
+)
+from orchestrator.plan import Item, Upstream
+from orchestrator.platforms import Platform
+from orchestrator.reference import Digest, Reference
+from orchestrator.subset import Subset, index_around, no_such_platform, subset_of
+from orchestrator.work import Once, RetryRule
+
+T = TypeVar("T")
+
+ALL = "all"
+
+
+class Reader(Protocol):
+    """What is asked of registries."""
+
+    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
+        """The raw manifest; None where there is none."""
+        ...
+
+    def read_config(self, reference: Reference, *, side: Side) -> bytes:
+        """The raw config of a single image."""
+        ...
+
+
+class Sources:
+    """The sources of a run; safe to be asked by many threads.
+
+    Args:
+        reader: Asks registries.
+        retry: How a passing fault is tried again.
+    """
+
+    def __init__(self, reader: Reader, retry: RetryRule) -> None:
+        self._reader = reader
+        self._retry = retry
+        self._manifest = Once(self._read_manifest)
+        self.config = Once(self._read_config)
+
+    def upstream(self, item: Item, *, keeps_attestations: bool) -> Upstream:
+        """What the destination of an item has to be, as far as digests tell.
+
+        Raises:
+            ImageError: The source can't be read, or has no such platform.
+        """
+        source, choice = item.source, item.choice
+        manifest = self._manifest(source)
+        if choice.single:
+            return self._single(source, manifest, choice.single)
+        if isinstance(manifest, Image):
+            return self._around(item, manifest)
+        subset = subset_of(
+            manifest, choice, keeps_attestations=keeps_attestations, of=source.familiar
+        )
+        delivered = ALL if choice.is_all else ",".join(map(str, subset.platforms))
+        return Upstream(manifest.digest, subset.digest, delivered, index=subset)
+
+    def whole(self, item: Item, upstream: Upstream) -> Upstream:
+        """The same, with all that a copy needs to know: layers, and what it really is for.
+
+        Raises:
+            ImageError: A part can't be read, or is not what the index says.
+        """
+        if upstream.blobs:
+            return upstream
+        if upstream.index:
+            return self._whole_index(item, upstream, upstream.index)
+        if item.choice.single is None:
+            return upstream
+        child = item.source.at(upstream.expected)
+        image = self._image(item.source, child)
+        config = self.config(child)
+        _check_child(item.source, config, item.choice.single)
+        return _upstream(upstream.digest, image, config, item.choice.single)
+
+    def _single(self, source: Reference, manifest: Manifest, platform: Platform) -> Upstream:
+        if isinstance(manifest, Image):
+            config = self.config(source.at(manifest.digest))
+            _check_single(source, config, platform)
+            return _upstream(manifest.digest, manifest, config, platform)
+        child = manifest.select(platform)
+        if child is None:
+            raise no_such_platform((platform,), manifest, of=source.familiar)
+        return Upstream(manifest.digest, child.digest, str(child.platform or platform))
+
+    def _around(self, item: Item, image: Image) -> Upstream:
+        """A single image where several platforms are wanted, or all that there are."""
+        if item.choice.is_all:
+            return Upstream(image.digest, image.digest, ALL, image.config.digest, "", image.blobs)
+        config = self.config(item.source.at(image.digest))
+        of = item.source.familiar
+        subset = index_around(image, config.platform, item.choice, of=of)
+        delivered = ",".join(map(str, subset.platforms))
+        return Upstream(image.digest, subset.digest, delivered, blobs=image.blobs, index=subset)
+
+    def _whole_index(self, item: Item, upstream: Upstream, subset: Subset) -> Upstream:
+        if item.choice.is_all and item.source.is_docker_hub:
+            # Each child read is a counted pull, and it is read again when it is copied.
+            return upstream
+        blobs = {
+            blob.digest: blob
+            for child in subset.children
+            for blob in self._child_blobs(item, child)
+        }
+        return Upstream(
+            digest=upstream.digest,
+            expected=upstream.expected,
+            delivered=upstream.delivered,
+            blobs=tuple(blobs.values()),
+            index=subset,
+        )
+
+    def _child_blobs(self, item: Item, child: Descriptor) -> Iterator[Descriptor]:
+        reference = item.source.at(child.digest)
+        image = self._image(item.source, reference)
+        if child.platform and not item.choice.is_all and not child.is_attestation:
+            _check_child(item.source, self.config(reference), child.platform)
+        yield from image.blobs
+
+    def _image(self, source: Reference, child: Reference) -> Image:
+        manifest = self._manifest(child)
+        if isinstance(manifest, Index):
+            raise ImageError(
+                Kind.BAD_MANIFEST,
+                f"{source.familiar}: its index holds another index ({child.digest})",
+                hint="name the inner index by its digest instead",
+            )
+        return manifest
+
+    def _read_manifest(self, reference: Reference) -> Manifest:
+        raw = self._retried(lambda: self._reader.read_manifest(reference, side=Side.SOURCE))
+        if raw is None:
+            hint = "check the name and the tag"
+            message = f"{reference.familiar}: it is not there"
+            raise ImageError(Kind.NOT_FOUND, message, hint=hint)
+        return parse_manifest(raw, of=reference.familiar)
+
+    def _read_config(self, reference: Reference) -> ImageConfig:
+        raw = self._retried(lambda: self._reader.read_config(reference, side=Side.SOURCE))
+        return parse_config(raw, of=reference.familiar)
+
+    def _retried(self, work: Callable[[], T]) -> T:
+        return self._retry.run(work)
+
+
+def _upstream(digest: Digest, image: Image, config: ImageConfig, platform: Platform) -> Upstream:
+    real = config.platform if config.platform.architecture else platform
+    return Upstream(
+        digest=digest,
+        expected=image.digest,
+        delivered=str(real),
+        config_digest=config.digest,
+        created=config.created,
+        blobs=image.blobs,
+    )
+
+
+def _check_single(source: Reference, config: ImageConfig, platform: Platform) -> None:
+    """Refuse a single image of another platform: skopeo would copy it without a word."""
+    if platform.is_served_by(config.platform):
+        return
+    says = bool(config.platform.architecture)
+    real = str(config.platform) if says else "a platform it does not name"
+    raise ImageError(
+        Kind.PLATFORM_MISMATCH,
+        f"{source.familiar}: it is one image for {real}, and {platform} was asked for",
+        hint=f"write --platform={real}" if says else "--platform=all takes it as it is",
+    )
+
+
+def _check_child(source: Reference, config: ImageConfig, platform: Platform) -> None:
+    """Refuse a child that is not what its index says, as far as its config tells."""
+    if not config.platform.architecture or platform.is_served_by(config.platform):
+        return
+    raise ImageError(
+        Kind.PLATFORM_MISMATCH,
+        f"{source.familiar}: its index says {platform}, but that image is for {config.platform}",
+        hint="tell its maintainer; no other image was copied instead",
+    )
