@@ -113,6 +113,7 @@ class Rule:
         fault: what happens.
         method: a pattern that the whole method matches.
         path: a pattern found in the path and query.
+        content: a pattern found in the request's Content-Type.
         times: how often at most; None is always.
         skip: how many matching requests pass before.
         chance: how likely, each time.
@@ -121,13 +122,17 @@ class Rule:
     fault: Fault
     method: str = ".*"
     path: str = ""
+    content: str = ""
     times: int | None = None
     skip: int = 0
     chance: float = 1.0
 
-    def matches(self, method: str, path: str) -> bool:
+    def matches(self, head: Head) -> bool:
         """Whether the rule is about such a request."""
-        return bool(re.fullmatch(self.method, method) and re.search(self.path, path))
+        method, path, _ = head.words
+        is_its_content = re.search(self.content, head.get("content-type"))
+        is_there = re.fullmatch(self.method, method) and re.search(self.path, path)
+        return bool(is_there and is_its_content)
 
 
 class CutError(Exception):
@@ -166,12 +171,12 @@ class Rules:
         with self._lock:
             return self._struck[id(rule)]
 
-    def pick(self, method: str, path: str) -> Fault | None:
+    def pick(self, request: Head) -> Fault | None:
         """What shall happen to this request."""
         if not self._rules:
             return None
         with self._lock:
-            matching = (rule for rule in self._rules if rule.matches(method, path))
+            matching = (rule for rule in self._rules if rule.matches(request))
             return next((rule.fault for rule in matching if self._strikes(rule)), None)
 
     def _strikes(self, rule: Rule) -> bool:

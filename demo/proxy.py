@@ -184,7 +184,7 @@ class FaultProxy:
         seen = _Seen(method, path)
         try:
             wait(self._stopped, self.delay)
-            return self._carry_out(link, head, seen, self._rules.pick(method, path))
+            return self._carry_out(link, head, seen, self._rules.pick(head))
         finally:
             self._record(seen)
 

@@ -104,7 +104,7 @@ class Programs:
         output, errors = io.BytesIO(), io.BytesIO()
         with self._lock:
             if self._ending.is_set():
-                raise InterruptedRunError("the run was interrupted")
+                raise InterruptedRunError
             process: RunningCommand = sh.Command(argv[0])(
                 *argv[1:],
                 _bg=True,
@@ -128,7 +128,7 @@ class Programs:
             with self._lock:
                 self._running.discard(running)
         if self._ending.is_set() and process.exit_code < 0:
-            raise InterruptedRunError("the run was interrupted")
+            raise InterruptedRunError
         text = errors.getvalue().decode("utf-8", "replace")
         return Finished(process.exit_code, output.getvalue(), text, running.has_stalled)
 

@@ -30,6 +30,9 @@ TARGET_KEYS = (
     "insecure",
     "ca",
 )
+_TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RESERVED = ("double", "none")
+"""What SYNC_MODE means by itself."""
 NOTIFY_KEYS = ("url", "secret", "on", "format")
 
 
@@ -75,10 +78,12 @@ def read_config(path: Path) -> ConfigFile:
             )
         elif binding.key is not None:
             if not _is_known(binding.key):
-                meant = did_you_mean(binding.key, KEYS) or "it is ignored"
+                meant = did_you_mean(binding.key.upper(), KEYS) or "it is ignored"
                 warnings.append(str(Problem(str(path), line, 0, "", _unknown(binding.key), meant)))
             elif binding.value:
                 values[binding.key] = Value(binding.value, f"{path}:{line}")
+            else:
+                values.pop(binding.key, None)
     if problems:
         raise ConfigurationError("\n".join(map(str, problems)))
     return ConfigFile(values, tuple(warnings))
@@ -90,10 +95,7 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
     Raises:
         ConfigurationError: It is no TOML, or has a key that we don't know.
     """
-    try:
-        document = tomli.loads(_text_of(path))
-    except tomli.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: {error}", hint="see the README's targets.toml") from None
+    document = parse_toml(path, hint="see the README's targets.toml")
     _refuse_unknown(document, ("targets", "notify"), where=str(path))
     tables = document.get("targets", {})
     hooks = document.get("notify", [])
@@ -101,6 +103,8 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
         raise ConfigurationError(
             f"{path}: targets are written as [targets.NAME], webhooks as [[notify]]"
         )
+    for name in tables:
+        _check_name(name, where=str(path))
     return TargetsFile(
         {
             name: _texts(table, TARGET_KEYS, where=f"{path}: [targets.{name}]", environ=environ)
@@ -111,6 +115,22 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
             for number, table in enumerate(hooks, start=1)
         ),
     )
+
+
+def parse_toml(path: Path, *, hint: str = "") -> Mapping[str, object]:
+    """Read any TOML file.
+
+    Args:
+        path: Where it is.
+        hint: What to do next where it is no TOML.
+
+    Raises:
+        ConfigurationError: It can't be read, or is no TOML.
+    """
+    try:
+        return tomli.loads(_text_of(path))
+    except tomli.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: {error}", hint=hint) from None
 
 
 def read_secret(value: Value, *, base: Path) -> Value:
@@ -149,6 +169,19 @@ def _is_known(key: str) -> bool:
 
 def _unknown(key: str) -> str:
     return f"unknown key '{key}'"
+
+
+def _check_name(name: str, *, where: str) -> None:
+    """A name stands in SYNC_MODE and `--to`, with commas between, and in folders' names."""
+    if name in _RESERVED:
+        raise ConfigurationError(
+            f"{where}: a target can't be named '{name}'", hint="SYNC_MODE has that word already"
+        )
+    if not _TARGET_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{where}: '{name}' is no name for a target",
+            hint="it is made of letters and digits, with '.', '_' or '-' between",
+        )
 
 
 def _refuse_unknown(table: Mapping[str, object], known: tuple[str, ...], *, where: str) -> None:

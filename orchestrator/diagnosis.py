@@ -13,6 +13,7 @@ from enum import Enum
 
 from orchestrator.errors import ImageError, Kind
 from orchestrator.reference import DOCKER_HUB, Reference
+from orchestrator.text import printable
 
 
 class Side(Enum):
@@ -53,16 +54,12 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the registry's rate limit is reached",
     ),
     (
-        r"[Dd]igest did not match|would not match destination reference",
+        r"[Dd]igest did not match|does not match expected sha256|would not match destination"
+        r"|manifest does not match provided manifest digest",
         Kind.DIGEST_MISMATCH,
         "the content does not match its digest",
     ),
-    (r"manifest does not match provided manifest digest", Kind.DIGEST_MISMATCH, "other content"),
-    (
-        r"tag.{0,40}immutable|immutable.{0,40}tag|cannot be overwritten",
-        Kind.CONFLICT,
-        "the tag there can't be overwritten",
-    ),
+    (r"immutable|cannot be overwritten", Kind.CONFLICT, "the tag there can't be overwritten"),
     (r"manifest unknown|status: 404|StatusCode: 404", Kind.NOT_FOUND, "it is not there"),
     (
         r"name unknown|repository .{0,100}not found|does not exist",
@@ -73,7 +70,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         r"requested access to the resource is denied[\s\S]*unauthorized"
         r"|unauthorized[\s\S]*requested access to the resource is denied",
         Kind.UNAUTHORIZED,
-        "there is no such image, or no permission to see it",
+        "it is not there, or the login may not reach it",
     ),
     (
         r"invalid username/password|unauthorized|authentication required|status: 401"
@@ -81,20 +78,26 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         Kind.UNAUTHORIZED,
         "the registry wants a login, or refuses the one it was given",
     ),
-    (r"denied|forbidden|status: 403|code from registry 403", Kind.DENIED, "permission is denied"),
+    (
+        r"trust policy|(?:open|mkdir|stat) /\S*: permission denied",
+        Kind.TOOL,
+        "skopeo can't use a file of this machine",
+    ),
+    (r"denied|[Ff]orbidden|status: 403", Kind.DENIED, "permission is denied"),
     (
         r"x509|certificate|tls: |server gave HTTP response to HTTPS client",
         Kind.TLS,
         "no trusted TLS connection",
     ),
     (
-        r"context deadline exceeded|Client\.Timeout|i/o timeout|TLS handshake timeout",
+        r"context deadline exceeded|Client\.Timeout|i/o timeout|TLS handshake timeout|timed out",
         Kind.TIMEOUT,
         "no answer in time",
     ),
     (
         r"connection refused|connection reset|no such host|network is unreachable|no route to host"
-        r"|broken pipe|server misbehaving|temporary failure|: EOF|unexpected EOF|use of closed"
+        r"|broken pipe|server misbehaving|temporary failure|\bEOF\b|use of closed"
+        r"|stream error|GOAWAY|connection lost|closed idle connection"
         r"|HTTP status: 5\d\d|StatusCode: 5\d\d|code from registry 5\d\d|blob upload unknown",
         Kind.UNREACHABLE,
         "the registry can't be reached, or fails",
@@ -107,25 +110,57 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the manifest can't be used",
     ),
 )
-_PATTERNS = tuple((re.compile(pattern), kind, words) for pattern, kind, words in _TABLE)
+_AT_DESTINATION: tuple[tuple[str, Kind, str], ...] = (
+    (r"requested access to the resource is denied", Kind.DENIED, "permission is denied"),
+)
+"""Goes before the table: who pushes is not looking for an image, but lacks a permission."""
 
-_FATAL = re.compile(r'^.*level=fatal msg="(?P<text>(?:[^"\\]|\\.)*)"', re.MULTILINE)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_HINTS = (
+    (
+        "unknown manifest class",
+        "it refuses attestation manifests: set ATTESTATIONS=drop, or name one platform",
+    ),
+    (
+        "server gave HTTP response",
+        "it speaks plain HTTP: if that is meant, name {registry} in INSECURE_REGISTRIES",
+    ),
+    ("trust policy", "put the policy.json of skopeo's package into /etc/containers"),
+    (
+        "The repository with name",
+        "create the repository first: this registry makes none by itself",
+    ),
+)
+"""What to do next where the very words tell it, whatever their kind."""
+
+_FATAL = re.compile(
+    r'^(?:time=\S+ )?level=fatal msg=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s"]+))',
+    re.MULTILINE,
+)
+_ESCAPE = re.compile(r'\\([ntr"\\])')
+_MEANT = {"n": "\n", "t": "\t", "r": "\r"}
 _PREFIXES = re.compile(
     r'^(?:Error parsing image name "[^"]*": '
     r"|Error parsing manifest for image: "
     r"|Error reading manifest[^:]*: "
     r"|initializing (?:source|destination) docker://\S+: "
-    r"|copying system image from manifest list: "
+    r"|copying (?:system image|image \d+/\d+) from manifest list: "
     r"|reading manifest \S+ in \S+: "
     r"|pinging container registry \S+: "
     r"|unable to retrieve auth token: "
+    r"|writing blob: .*happened during read: "
     r"|errors:\s+)+"
 )
-_STATE = re.compile(r"\?\S*(?:_state|token|sig|signature|X-Amz-\w+)=\S*", re.IGNORECASE)
+_QUERY = re.compile(r"\?[^\s\"?]*=[^\s\"]*[^\s\":]")
+"""Of a URL: upload sessions and signed downloads bear their secret there."""
+
+_NAMES = re.compile(
+    r"(?:docker|https?)://[^\s\"]*[^\s\":]|/v2/[^\s\"]+"
+    r"|(?<=manifest )\S+ (?:in|to) \S*[^\s:]|(?<=repository )[^\s:]+(?=: \d)|(?<=lookup )\S+"
+)
+_COPYING = re.compile(r"^copying (?:system image|image \d+/\d+) from manifest list: ")
 _DESTINATION = re.compile(
     r"^initializing destination|at destination|initiating layer upload|^writing blob"
-    r"|^writing manifest|[Uu]ploading manifest|blob upload"
+    r"|^writing manifest|[Uu]ploading (?:manifest|layer)|blob upload"
 )
 _SOURCE = re.compile(r"happened during read|^initializing source|^reading blob|Fetching")
 _SHOWN = 300
@@ -134,25 +169,33 @@ _SHOWN = 300
 def last_fatal(errors: str) -> str:
     """Skopeo's last word, as it meant it: unquoted, and without upload URLs' secrets."""
     found = tuple(_FATAL.finditer(errors))
-    text = found[-1]["text"] if found else _last_line(errors)
-    unescaped = _ESCAPE.sub(lambda match: {"n": "\n", "t": "\t"}.get(match[1], match[1]), text)
-    return _STATE.sub("?...", unescaped)
+    text = _unquoted(found[-1]) if found else _last_line(errors)
+    return _QUERY.sub("?...", text)
+
+
+def _unquoted(fatal: re.Match[str]) -> str:
+    """Undo what Go's %q did; escapes of what a terminal would obey stay as they are."""
+    quoted = fatal["quoted"] or ""
+    return fatal["bare"] or _ESCAPE.sub(lambda one: _MEANT.get(one[1], one[1]), quoted)
 
 
 def side_of(text: str) -> Side:
     """Which end of a copy a fatal message is about."""
-    if _SOURCE.search(text):
+    said = _COPYING.sub("", text)
+    if _SOURCE.search(said):
         return Side.SOURCE
-    return Side.DESTINATION if _DESTINATION.search(text) else Side.SOURCE
+    return Side.DESTINATION if _DESTINATION.search(said) else Side.SOURCE
 
 
 def diagnose(complaint: Complaint) -> ImageError:
     """Say what a complaint means, and what the user can do about it."""
+    said = _without_names(complaint)
+    rows = (*_AT_DESTINATION, *_TABLE) if complaint.side is Side.DESTINATION else _TABLE
     kind, words = next(
-        ((kind, words) for pattern, kind, words in _PATTERNS if pattern.search(complaint.text)),
+        ((kind, words) for pattern, kind, words in rows if re.search(pattern, said)),
         (Kind.TOOL, "skopeo failed"),
     )
-    detail = " ".join(_PREFIXES.sub("", complaint.text).split())[:_SHOWN]
+    detail = printable(" ".join(_PREFIXES.sub("", complaint.text).split())[:_SHOWN])
     subject = complaint.reference.familiar
     is_hub_limit = kind is Kind.RATE_LIMITED and complaint.reference.registry == DOCKER_HUB
     return ImageError(
@@ -162,6 +205,13 @@ def diagnose(complaint: Complaint) -> ImageError:
         is_lasting=is_hub_limit,
         registry=complaint.reference.registry,
     )
+
+
+def _without_names(complaint: Complaint) -> str:
+    """The complaint less names and addresses: x509-exporter's trouble need not be TLS's."""
+    reference = complaint.reference
+    text = _NAMES.sub("", complaint.text)
+    return text.replace(reference.name, "").replace(reference.registry, "")
 
 
 def hint_for(kind: Kind, complaint: Complaint) -> str:
@@ -190,22 +240,32 @@ def hint_for(kind: Kind, complaint: Complaint) -> str:
 
 
 def _particular_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
-    is_push = complaint.side is Side.DESTINATION
-    if "unknown manifest class" in complaint.text:
-        return "it refuses attestation manifests: set ATTESTATIONS=drop, or name one platform"
-    if registry == DOCKER_HUB and kind is Kind.UNAUTHORIZED and not is_push:
+    by_words = next((hint for words, hint in _HINTS if words in complaint.text), "")
+    if by_words:
+        return by_words.format(registry=registry)
+    if complaint.side is Side.DESTINATION:
+        return _push_hint(kind, complaint, registry)
+    if registry == DOCKER_HUB and kind is Kind.UNAUTHORIZED:
         return (
             "Docker Hub does not tell a missing image from a private one: check the name, or set "
             "DOCKERHUB_USERNAME and DOCKERHUB_TOKEN"
         )
     if registry == DOCKER_HUB and kind is Kind.RATE_LIMITED:
         return "set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN for a higher limit, or wait 6 hours"
-    if is_push and registry == "ghcr.io" and kind is Kind.DENIED:
+    return ""
+
+
+def _push_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
+    if kind is Kind.RATE_LIMITED:
+        return "the next run tries again; fewer JOBS at once ask for less"
+    if kind is Kind.DENIED and registry == "ghcr.io":
         return (
-            "the job needs `permissions: packages: write`; a package made by other means needs "
-            "this repository under its settings > Manage Actions access"
+            "the job needs `permissions: packages: write`, a personal token the scope "
+            "write:packages; a package made by other means needs this repository under its "
+            "settings > Manage Actions access"
         )
-    if is_push and kind in (Kind.DENIED, Kind.NOT_FOUND):
+    is_about_access = kind is Kind.UNAUTHORIZED and "access" in complaint.text
+    if kind in (Kind.DENIED, Kind.NOT_FOUND) or is_about_access:
         return (
             f"check that the namespace of {complaint.reference.name} exists, and that "
             f"{complaint.login} may push there"

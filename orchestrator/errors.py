@@ -108,10 +108,20 @@ class LockedError(SyncerError):
     exit_status = ExitStatus.LOCKED
 
 
-class InterruptedRunError(SyncerError):
+class PutOffError(SyncerError):
+    """An item is not worked on in this run, though nothing is wrong with it.
+
+    The message is the reason, as the report has it.
+    """
+
+
+class InterruptedRunError(PutOffError):
     """The user or the system asked us to stop."""
 
     exit_status = ExitStatus.INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
 
 
 class ImageError(SyncerError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from orchestrator.diagnosis import Side
-from orchestrator.errors import ImageError, InterruptedRunError, Kind
+from orchestrator.errors import ImageError, Kind, PutOffError
 from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manifest
 from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
 from orchestrator.reference import Digest, Reference, digest_of
@@ -122,13 +122,12 @@ class Executor:
             return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
         upstream, decision = planned.upstream, planned.decision
         if upstream is None or decision is None:
-            return Result(planned.item, Outcome.DEFERRED, INTERRUPTED)
+            return Result(planned.item, Outcome.DEFERRED, planned.put_off)
         result = _begun(planned, upstream, decision.reason)
         if decision.action is Action.SKIP:
             return replace(result, outcome=self._skips_as, digest=planned.found)
         if self._conditions.is_dry_run:
-            moves = sum(blob.size for blob in upstream.blobs)
-            return replace(result, outcome=Outcome.WOULD_COPY, bytes=moves)
+            return replace(result, outcome=Outcome.WOULD_COPY, bytes=task.moves, pulls=task.pulls)
         put_off = self._put_off()
         if put_off:
             return replace(result, outcome=Outcome.DEFERRED, reason=put_off)
@@ -159,9 +158,9 @@ class Executor:
             delivery = self._retry.run(attempt)
         except ImageError as error:
             return _failed(replace(result, attempts=attempts), error)
-        except InterruptedRunError:
-            interrupted = replace(result, attempts=attempts, reason=INTERRUPTED)
-            return replace(interrupted, outcome=Outcome.DEFERRED)
+        except PutOffError as error:
+            put_off = replace(result, attempts=attempts, reason=error.message)
+            return replace(put_off, outcome=Outcome.DEFERRED)
         return replace(
             result,
             outcome=Outcome.COPIED,
@@ -187,6 +186,7 @@ class Executor:
             source=origin.at(upstream.expected),
             destination=item.destination,
             platform=item.choice.single,
+            pulls=upstream.manifests,
         )
         if upstream.index and not upstream.index.is_whole:
             return self._assemble(origin, request, upstream.index)
@@ -215,6 +215,7 @@ class Executor:
                 request,
                 source=origin.at(child.digest),
                 destination=request.destination.at(child.digest),
+                pulls=1,
             )
             copied = self._copier.copy(part, stall_timeout=self._conditions.stall_timeout)
             uploaded += copied.uploaded

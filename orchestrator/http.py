@@ -7,6 +7,7 @@ Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secre
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from orchestrator.settings import is_loopback
 if TYPE_CHECKING:
     from requests import Response, Session
 
+    from orchestrator.http_tls import SharedTrust
+
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds; the second one is for each wait for bytes, not for the whole answer."""
@@ -29,9 +32,6 @@ BODY_LIMIT = 4 * 1024 * 1024
 """Bytes read of an answer: registries must take manifests of 4 MiB (distribution spec)."""
 
 _CHUNK = 64 * 1024
-_HOSTS = 64
-"""Hosts whose connections are kept."""
-
 _REDIRECTS = frozenset({301, 302, 307, 308})
 
 
@@ -66,7 +66,8 @@ class HttpError(SyncerError):
 class _Way:
     """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say."""
 
-    verify: bool | str
+    adapter: SharedTrust
+    verify: bool
     proxies: dict[str, str]
 
 
@@ -95,11 +96,11 @@ class Http:
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore", InsecureRequestWarning)
         self._timeouts = (connect_timeout, read_timeout)
+        self._connections = connections
         self._ways: dict[tuple[str, str, bool | str], _Way] = {}
+        self._adapters: dict[bool | str, SharedTrust] = {}
+        self._lock = threading.Lock()
         self._session: Session = requests.Session()
-        for scheme in ("http://", "https://"):
-            adapter = requests.adapters.HTTPAdapter(_HOSTS, connections, pool_block=True)
-            self._session.mount(scheme, adapter)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Send a body.
@@ -157,25 +158,36 @@ class Http:
         named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
         prepared = Request(method, url, headers=named, data=body).prepare()
         way = self._way_to(url, _for_requests(verify))
-        return self._session.get_adapter(url).send(
+        return way.adapter.send(
             prepared, stream=True, timeout=self._timeouts, verify=way.verify, proxies=way.proxies
         )
 
     def _way_to(self, url: str, verify: bool | str) -> _Way:  # noqa: FBT001 - requests' own word
         """Proxy and authorities for a host, read once: looking through environ takes a while."""
-        host = host_of(url)
-        key = (urlsplit(url).scheme, host, verify)
-        if key not in self._ways:
-            found = self._session.merge_environment_settings(
-                url, {}, stream=True, verify=verify, cert=None
-            )
-            # As Go does, so that skopeo and we take the same way.
-            proxies = {} if is_loopback(host) else found["proxies"]
-            self._ways[key] = _Way(found["verify"] or False, dict(proxies))
-        return self._ways[key]
+        scheme, host = urlsplit(url).scheme, host_of(url)
+        key = (scheme, host, verify)
+        with self._lock:
+            if key not in self._ways:
+                found = self._session.merge_environment_settings(
+                    url, {}, stream=True, verify=verify, cert=None
+                )
+                # As Go does, so that skopeo and we take the same way.
+                proxies = {} if is_loopback(host) else dict(found["proxies"])
+                trusted = found["verify"] if scheme == "https" else False
+                self._ways[key] = _Way(self._adapter(trusted or False), bool(trusted), proxies)
+            return self._ways[key]
+
+    def _adapter(self, verify: bool | str) -> SharedTrust:  # noqa: FBT001 - requests' own word
+        from orchestrator.http_tls import SharedTrust  # noqa: PLC0415
+
+        if verify not in self._adapters:
+            self._adapters[verify] = SharedTrust(verify, self._connections)
+        return self._adapters[verify]
 
     def close(self) -> None:
         """Close every connection; `contextlib.closing` does it at a block's end."""
+        for adapter in self._adapters.values():
+            adapter.close()
         self._session.close()
 
 

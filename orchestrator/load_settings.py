@@ -28,12 +28,13 @@ from orchestrator.setting_values import (
     boolean,
     count,
     host,
+    hosts,
+    namespace,
     naming_rule,
     one_of,
     profile_named,
     target_names,
     web_url,
-    words,
 )
 from orchestrator.settings import (
     Actions,
@@ -130,8 +131,9 @@ def _parsed(value: Value, name: str, parse: Callable[[str], T]) -> T:
     try:
         return parse(value.text)
     except FormatError as error:
-        shown = "" if name in KEYS and KEYS[name].is_secret else f": {error.message}"
-        raise ConfigurationError(f"{value.origin}: {name}{shown}", hint=error.hint) from None
+        is_secret = name in KEYS and KEYS[name].is_secret
+        why = "its value can't be used" if is_secret else error.message
+        raise ConfigurationError(f"{value.origin}: {name}: {why}", hint=error.hint) from None
 
 
 def _settings(
@@ -170,12 +172,12 @@ def _settings(
         fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
         created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
-        insecure_registries=frozenset(words(values.text("INSECURE_REGISTRIES").lower())),
+        insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
         logins=logins,
         webhooks=webhooks,
         cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
         user_authfiles=tuple(_user_authfiles(environ)),
-        tool_environ=_tool_environ(environ, state_dir),
+        tool_environ=_tool_environ(environ, secrets, state_dir),
         secrets=secrets,
         unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
         warnings=warnings,
@@ -189,7 +191,7 @@ def _aliyun(values: _Values, naming: str) -> Target:
     return Target(
         name="aliyun",
         registry=registry,
-        namespace=values.text("ALIYUN_NAMESPACE").strip("/"),
+        namespace=values.parsed("ALIYUN_NAMESPACE", namespace),
         username=values.text("ALIYUN_USERNAME"),
         password=values.text("ALIYUN_PASSWORD"),
         naming=naming,
@@ -214,14 +216,18 @@ def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Targe
         return _parsed(table[key], key, parse) if key in table else otherwise
 
     ca = given("ca", str, "")
+    profile = given("profile", profile_named, target.profile)
+    lowers = profile.lowers_names
     return replace(
         target,
         registry=given("registry", host, target.registry),
-        namespace=given("namespace", str, target.namespace).strip("/"),
+        namespace=given(
+            "namespace", lambda text: namespace(text.lower() if lowers else text), target.namespace
+        ),
         username=given("username", str, target.username),
         password=given("password", str, target.password),
         naming=given("naming", naming_rule, target.naming),
-        profile=given("profile", profile_named, target.profile),
+        profile=profile,
         is_insecure=given("insecure", boolean, target.is_insecure),
         ca=base / ca if ca else target.ca,
         jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
@@ -272,14 +278,17 @@ def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(docker) / "config.json"
 
 
-def _tool_environ(environ: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """What skopeo sees: no secret of ours, and a place to remember where blobs are.
+def _tool_environ(
+    environ: Mapping[str, str], secrets: tuple[str, ...], state_dir: Path
+) -> dict[str, str]:
+    """The environment without our secrets, whatever name they stand under.
 
-    That memory is below XDG_DATA_HOME, else below HOME, where cron may have none that can be
-    written; root's is in /var/lib/containers always.
+    skopeo remembers where it has seen blobs below XDG_DATA_HOME, else below HOME, and under
+    cron there may be none that can be written. (Root's memory is in /var/lib/containers.)
     """
     ours = {name for name, key in KEYS.items() if key.is_secret}
     values = {environ[name] for name in ours | FOREIGN_SECRETS if environ.get(name)}
+    values.update(secrets)
     seen = {
         name: text
         for name, text in environ.items()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TextIO
 
-from orchestrator.text import Redactor, printable
+from orchestrator.text import Redactor, one_line
 
 _COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.DEBUG: "\x1b[2m"}
 _RESET = "\x1b[0m"
@@ -21,7 +21,7 @@ class _Formatter(logging.Formatter):
         self._has_colour = has_colour
 
     def format(self, record: logging.LogRecord) -> str:
-        message = printable(self._redact(super().format(record)))
+        message = one_line(self._redact(super().format(record)))
         if record.levelno >= logging.WARNING:
             clock, _, rest = message.partition(" ")
             message = f"{clock} {record.levelname.lower()}: {rest}"

@@ -92,14 +92,20 @@ class Upstream:
     blobs: tuple[Descriptor, ...] = ()
     index: Subset | None = None
 
+    @property
+    def manifests(self) -> int:
+        """How many manifests a copy reads at the source."""
+        if self.index is None:
+            return 1
+        return len(self.index.children) + (1 if self.index.is_whole else 0)
+
 
 @dataclass(frozen=True)
 class PlannedItem:
-    """An item and its verdict, or the error that stood in the way of one.
-
-    It has neither where the run was interrupted first.
+    """An item and its verdict, or what stood in the way of one.
 
     Attributes:
+        put_off: Why there is neither a verdict nor an error; empty where there is one.
         found: What the destination holds now; None where it holds nothing.
         note: What the reader should know of it.
         seconds: How long it took to reach the verdict.
@@ -110,6 +116,7 @@ class PlannedItem:
     found: Digest | None = None
     decision: Decision | None = None
     error: ImageError | None = None
+    put_off: str = ""
     note: str = ""
     seconds: float = 0.0
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 
 from orchestrator.diagnosis import Side
-from orchestrator.errors import ImageError, InterruptedRunError
+from orchestrator.errors import ImageError, PutOffError
 from orchestrator.manifest import Image, Index, Manifest, parse_config, parse_manifest
 from orchestrator.plan import (
     Action,
@@ -66,8 +66,8 @@ class Planner:
             planned = self._plan(item)
         except ImageError as error:
             planned = PlannedItem(item, error=error)
-        except InterruptedRunError:
-            planned = PlannedItem(item)
+        except PutOffError as error:
+            planned = PlannedItem(item, put_off=error.message)
         return replace(planned, seconds=time.monotonic() - started)
 
     def _plan(self, item: Item) -> PlannedItem:

@@ -40,6 +40,7 @@ class Result:
         digest: What the destination has now.
         created: The source config's date, where it was read.
         bytes: What skopeo moved to the registry; for a dry run, what it would move.
+        pulls: Counted pulls that a dry run's copy would take.
         seconds: From the item's start to its end.
         attempts: How often the copy was tried.
         note: What the reader should know although it went well.
@@ -91,6 +92,7 @@ class Report:
         shard: `K/N` where the run had a part of the list only.
         warnings: What went well enough, but should be known.
         problems: Bad lines, and entries that would land on one destination.
+        pulls: What Docker Hub counted of the run; for a dry run, what it would count.
         is_interrupted: Whether the run was ended before its items were.
         is_dry_run: Whether nothing was written.
         is_strict: Whether a deferred item counts as a failure.
@@ -106,6 +108,7 @@ class Report:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()
     shard: str = ""
+    pulls: int = 0
     is_interrupted: bool = False
     is_dry_run: bool = False
     is_strict: bool = False
@@ -127,7 +130,7 @@ class Report:
             deferred=outcomes.count(Outcome.DEFERRED),
             invalid=len(self.problems),
             bytes=sum(result.bytes for result in self.results),
-            pulls=sum(result.pulls for result in self.results),
+            pulls=self.pulls,
         )
 
     @property

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TextIO
 
 from orchestrator import __version__
-from orchestrator.authfile import merged
+from orchestrator.authfile import merged, parse_authfile
 from orchestrator.command import Programs
 from orchestrator.errors import ConfigurationError, ImageError
 from orchestrator.executor import Conditions, Executor
@@ -30,6 +30,7 @@ from orchestrator.items import name_all
 from orchestrator.plan import Item, PlannedItem
 from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
+from orchestrator.pulls import Pulls
 from orchestrator.report.summary import result_line
 from orchestrator.result import Report, Result
 from orchestrator.schedule import Schedule, tasks_of
@@ -84,7 +85,9 @@ def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: T
         with _skopeo(settings, named.items, options, run_id=run_id, ending=ending) as skopeo:
             stages = _Stages(settings, options, skopeo, ending, stderr)
             results = stages.carry_out(stages.plan(named.items))
-            outcome = _Outcome(results, skopeo.version)
+            needed = sum(result.pulls for result in results)
+            pulls = needed if options.is_dry_run else skopeo.pulls.count
+            outcome = _Outcome(results, skopeo.version, pulls)
     return Report(
         run_id=run_id,
         version=__version__,
@@ -95,6 +98,7 @@ def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: T
         results=outcome.results,
         problems=named.problems,
         warnings=warnings,
+        pulls=outcome.pulls,
         is_interrupted=ending.event.is_set(),
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
@@ -131,6 +135,7 @@ class Ending:
 class _Outcome:
     results: tuple[Result, ...] = ()
     skopeo_version: str = ""
+    pulls: int = 0
 
 
 @dataclass(frozen=True)
@@ -201,19 +206,23 @@ def _skopeo(
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
         stack.enter_context(ending.on_signals(programs))
-        yield Skopeo.found(programs, _connection(settings, targets, folder))
+        yield Skopeo.found(programs, _connection(settings, targets, folder), Pulls())
 
 
 def _connection(settings: Settings, targets: tuple[Target, ...], folder: Path) -> Connection:
     """Write the run's authfile and the registries' own CAs, and say where they are."""
     logins = [
-        Login(target.registry, target.username, target.password)
+        Login(target.base, target.username, target.password)
         for target in targets
         if target.username
     ]
-    documents = (path.read_bytes() for path in settings.user_authfiles if _is_readable(path))
+    documents = (
+        parse_authfile(path.read_bytes(), origin=str(path))
+        for path in settings.user_authfiles
+        if _is_readable(path)
+    )
     authfile = folder / "auth.json"
-    write_private(authfile, merged(documents, [*settings.logins, *logins]))
+    write_private(authfile, merged(documents, [*logins, *settings.logins]))
     certificates = {
         target.registry: _certificates(target.ca, folder / f"ca-{target.name}")
         for target in targets

@@ -9,7 +9,7 @@ it needs, and copies that share nothing fill the gap.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.plan import Action, PlannedItem
@@ -32,14 +32,22 @@ class Task:
         place: Where it stands in the run's order.
         brings: The blobs that it brings to its registry.
         after: The place of the task that has to end first; it feeds this one.
-        target: The name of its target, whose own limit counts.
+        moves: Bytes that it has to move, as far as is known: what an earlier task brings
+            to the registry does not count.
+        pulls: Counted pulls that its copy takes.
     """
 
     place: int
     planned: PlannedItem
-    brings: frozenset[Blob]
-    after: int | None
-    target: str
+    brings: frozenset[Blob] = frozenset()
+    after: int | None = None
+    moves: int = 0
+    pulls: int = 0
+
+    @property
+    def target(self) -> str:
+        """The name of its target, whose own limit counts."""
+        return self.planned.item.target.name
 
 
 def tasks_of(planned: Iterable[PlannedItem], *, chains: bool) -> tuple[Task, ...]:
@@ -49,23 +57,55 @@ def tasks_of(planned: Iterable[PlannedItem], *, chains: bool) -> tuple[Task, ...
         planned: The verdicts.
         chains: Whether the targets of one image are fed one from another.
     """
-    last: dict[tuple[Reference, PlatformChoice], int] = {}
+    last: dict[tuple[Reference, PlatformChoice], Task] = {}
+    on_the_way: set[Blob] = set()
     tasks = []
     for place, one in enumerate(planned):
         key = (one.item.source, one.item.choice)
-        after = last.get(key) if chains else None
-        last[key] = place
-        tasks.append(Task(place, one, _brings(one), after, one.item.target.name))
+        before = last.get(key) if chains else None
+        task = _task(place, one, before, on_the_way)
+        last[key] = task
+        on_the_way |= set(_blobs(one))
+        tasks.append(task)
     return tuple(tasks)
 
 
-def _brings(planned: PlannedItem) -> frozenset[Blob]:
-    copies = planned.decision is not None and planned.decision.action is Action.COPY
-    if planned.upstream is None or not copies:
-        return frozenset()
+def _task(
+    place: int, planned: PlannedItem, before: Task | None, on_the_way: Collection[Blob]
+) -> Task:
+    after = before.place if before else None
+    sizes = _blobs(planned)
+    if planned.upstream is None or not _is_copy(planned):
+        return Task(place, planned, after=after)
+    is_fed = before is not None and _will_have(before.planned, planned.upstream.expected)
+    is_counted = planned.item.source.is_docker_hub and not is_fed
+    return Task(
+        place,
+        planned,
+        brings=frozenset(blob for blob, size in sizes.items() if size >= SMALLEST_SHARED),
+        after=after,
+        moves=sum(size for blob, size in sizes.items() if blob not in on_the_way),
+        pulls=planned.upstream.manifests if is_counted else 0,
+    )
+
+
+def _is_copy(planned: PlannedItem) -> bool:
+    return planned.decision is not None and planned.decision.action is Action.COPY
+
+
+def _will_have(planned: PlannedItem, expected: Digest) -> bool:
+    """Whether the target before this one in the chain has what this one wants."""
+    if _is_copy(planned):
+        return planned.upstream is not None and planned.upstream.expected == expected
+    return planned.found == expected
+
+
+def _blobs(planned: PlannedItem) -> dict[Blob, int]:
+    """What a copy needs at its registry, and how large it is."""
+    if planned.upstream is None or not _is_copy(planned):
+        return {}
     registry = planned.item.destination.registry
-    blobs = planned.upstream.blobs
-    return frozenset((registry, blob.digest) for blob in blobs if blob.size >= SMALLEST_SHARED)
+    return {(registry, blob.digest): blob.size for blob in planned.upstream.blobs}
 
 
 class Schedule:

@@ -5,6 +5,7 @@ They raise FormatError; whoever knows where the text stands says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
@@ -18,6 +19,10 @@ from orchestrator.targets import ALIYUN_ENTERPRISE, ALIYUN_PERSONAL, PROFILES, P
 E = TypeVar("E", bound=Enum)
 
 NO_TARGETS = "none"
+_HIGHEST = 10_000
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+"""A repository's path, as the distribution specification has it."""
 
 
 def target_names(
@@ -32,6 +37,8 @@ def target_names(
     both = tuple(reversed(BUILT_IN)) if is_on_actions else BUILT_IN
     names = tuple(part for word in words(text) for part in (both if word == "double" else (word,)))
     for name in names:
+        if name == NO_TARGETS:
+            raise FormatError("'none' goes with no other target", hint="write none alone")
         if name not in known:
             choices = (*known, "double", NO_TARGETS)
             hint = did_you_mean(name, choices) or f"write {', '.join(choices)}"
@@ -71,6 +78,8 @@ def aliyun_edition(text: str) -> Profile | None:
 def host(text: str) -> str:
     """A host, with its port if it has one, in lower case."""
     text = text.strip().lower()
+    if "@" in text:
+        raise FormatError("a host holds no login", hint="user name and password have their keys")
     if "://" in text:
         raise FormatError(f"'{text}' is not a host", hint=f"write '{text.partition('://')[2]}'")
     if "/" in text.rstrip("/") or any(character.isspace() for character in text):
@@ -86,19 +95,40 @@ def host(text: str) -> str:
     return text
 
 
+def hosts(text: str) -> frozenset[str]:
+    """Hosts with commas or spaces between."""
+    return frozenset(map(host, words(text)))
+
+
+def namespace(text: str) -> str:
+    """The path below a host that all repositories share; slashes at its ends don't count."""
+    path = text.strip("/")
+    if not path or _PATH.fullmatch(path):
+        return path
+    lower = path.lower()
+    grammar = "lower-case letters and digits, with '.', '_', '-' or '/' between"
+    hint = f"write '{lower}'" if _PATH.fullmatch(lower) else f"it is made of {grammar}"
+    raise FormatError(f"'{text}' is not a namespace", hint=hint)
+
+
 def web_url(text: str) -> str:
     """An http or https URL; a message never holds it, since it may be a secret."""
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise FormatError("this is not an http or https URL")
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or any(character.isspace() for character in text):
+        raise FormatError("it is not a URL", hint="write it as https://host/path")
     return text
 
 
 def count(text: str) -> int:
     """A number from 1 to 10,000."""
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000:
+    is_short = len(text) <= len(str(_HIGHEST))
+    if is_short and text.isascii() and text.isdigit() and 1 <= int(text) <= _HIGHEST:
         return int(text)
-    raise FormatError(f"'{text}' is not a number of 1 or more")
+    raise FormatError(f"'{text[:100]}' is not a number from 1 to {_HIGHEST:,}")
 
 
 def boolean(text: str) -> bool:

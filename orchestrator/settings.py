@@ -180,6 +180,8 @@ class Settings:
         missing = self._missing_of(target)
         if missing:
             hint = _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
+            if name not in BUILT_IN:
+                hint = f"set it in targets.toml, [targets.{name}]"
             raise ConfigurationError(f"target '{name}': {not_set(missing)}", hint=hint)
         return target
 
@@ -202,11 +204,11 @@ class Settings:
 
 def is_loopback(registry: str) -> bool:
     """Whether a host is this machine itself: 127.0.0.0/8, ::1 or localhost."""
-    host = urlsplit(f"//{registry}").hostname or ""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        host = urlsplit(f"//{registry}").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
 
 
 def missing_place(target: Target) -> tuple[str, ...]:

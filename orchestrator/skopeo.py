@@ -7,17 +7,21 @@ parsed name, so that nothing a user wrote can become an option.
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.command import Finished, Programs
 from orchestrator.diagnosis import Complaint, Side, diagnose, last_fatal, side_of
 from orchestrator.errors import ImageError, Kind, ToolMissingError
 from orchestrator.platforms import Platform
+from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference, digest_of
+
+_log = logging.getLogger(__name__)
 
 OLDEST = (1, 9, 3)
 INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
@@ -54,6 +58,7 @@ class CopyRequest:
         platform: The one that is wanted; None copies an index with all its children.
         keeps_digests: Whether a copy that would change a digest is an error.
         format: The manifest type to convert to (`v2s2`, `oci`); empty keeps what it is.
+        pulls: How many manifests are read at the source.
     """
 
     source: Reference
@@ -61,6 +66,7 @@ class CopyRequest:
     platform: Platform | None
     keeps_digests: bool = True
     format: str = ""
+    pulls: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,10 +87,11 @@ class Skopeo:
     programs: Programs
     path: str
     connection: Connection
-    version: str = field(default="")
+    pulls: Pulls
+    version: str = ""
 
     @classmethod
-    def found(cls, programs: Programs, connection: Connection) -> Skopeo:
+    def found(cls, programs: Programs, connection: Connection, pulls: Pulls) -> Skopeo:
         """Find skopeo, and check that it is new enough.
 
         Raises:
@@ -101,7 +108,7 @@ class Skopeo:
                 f"skopeo {shown} is too old: {oldest} is the oldest that will do",
                 hint=INSTALL_HINT,
             )
-        return cls(programs, path, connection, shown)
+        return cls(programs, path, connection, pulls, shown)
 
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
@@ -137,6 +144,7 @@ class Skopeo:
         Raises:
             ImageError: It did not work; the end where it failed is part of the diagnosis.
         """
+        self.pulls.spend(request.source, request.pulls)
         argv = (self.path, *copy_argv(request, self.connection))
         finished = self.programs.run(argv, stall_timeout=stall_timeout)
         if finished.status != 0:
@@ -161,6 +169,7 @@ class Skopeo:
             raise self._error(finished, destination, Side.DESTINATION)
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
+        self.pulls.spend(reference)
         argv = (self.path, *inspect_argv(options, reference, self.connection))
         finished = self.programs.run(argv, stall_timeout=_QUESTION_TIMEOUT)
         if finished.status != 0:
@@ -177,7 +186,10 @@ class Skopeo:
             )
         login = self.connection.login_of(reference.registry)
         text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
-        return diagnose(Complaint(text, reference, side, login))
+        _log.debug("skopeo said: %s", text)
+        error = diagnose(Complaint(text, reference, side, login))
+        self.pulls.heed(error)
+        return error
 
 
 def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:

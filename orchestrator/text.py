@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable
@@ -25,7 +26,8 @@ def _is_shown(character: str) -> bool:
 
 
 def _escaped(character: str) -> str:
-    return f"\\u{ord(character):04x}"
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 def one_line(text: str) -> str:
@@ -52,15 +54,17 @@ class Redactor:
 def _forms(secret: str) -> Iterable[str]:
     if len(secret) < _SHORTEST_SECRET:
         return ()
-    quoted = quote(secret, safe="")
-    return (secret, quoted, b64encode(secret.encode()).decode())
+    in_json = json.dumps(secret, ensure_ascii=False)[1:-1]
+    in_base64 = b64encode(secret.encode("utf-8", "surrogateescape")).decode()
+    in_url = (quote(secret, safe=safe, errors="surrogateescape") for safe in ("", "/"))
+    return (secret, printable(secret), in_json, in_base64, *in_url)
 
 
 def human_bytes(count: int) -> str:
     """A size for people, in powers of 1024 as registries show it: `13.2 MiB`."""
     size = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
+        if round(size, 1) < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
@@ -68,9 +72,9 @@ def human_bytes(count: int) -> str:
 
 def human_seconds(seconds: float) -> str:
     """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`."""
-    if seconds < 10:
+    if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s"

@@ -20,6 +20,8 @@ R_contra = TypeVar("R_contra", contravariant=True)
 K = TypeVar("K")
 
 _LONGEST_WAIT = 60.0
+_MOST_DOUBLINGS = 32
+"""Past these, the longest wait is reached from any base; 2**1024 is no float any more."""
 
 
 class Queue(Protocol[T, R_contra]):
@@ -113,7 +115,8 @@ class RetryRule:
         if error.retry_after is not None:
             return error.retry_after if error.retry_after <= _LONGEST_WAIT else None
         jitter = random.uniform(0.5, 1.0)  # noqa: S311  (no secret depends on it)
-        return float(min(_LONGEST_WAIT, self.base * 2 ** (attempt - 1) * jitter))
+        doublings = min(attempt - 1, _MOST_DOUBLINGS)
+        return float(min(_LONGEST_WAIT, self.base * 2**doublings * jitter))
 
 
 class Once(Generic[K, R]):

@@ -51,6 +51,9 @@ def totals_line(report: Report) -> str:
     if totals.invalid:
         parts.append(f"{totals.invalid} bad line{'s' if totals.invalid > 1 else ''}")
     moved = f"{human_bytes(totals.bytes)} {'to move' if report.is_dry_run else 'moved'}"
+    if totals.pulls:
+        verb = "would be counted" if report.is_dry_run else "counted"
+        moved += f", {totals.pulls} pull{'s' if totals.pulls > 1 else ''} {verb} by Docker Hub"
     state = "interrupted: " if report.is_interrupted else ""
     return f"{state}{', '.join(parts)}; {moved} in {human_seconds(report.seconds)}"
 

@@ -237,6 +237,14 @@ def test_netrc_is_not_read(tmp_path: Path) -> None:
     assert "authorization" not in server.requests[0].headers
 
 
+def test_what_the_system_trusts_is_trusted(tmp_path: Path) -> None:
+    made = make_certificate(tmp_path)
+    with serving(answering(Reply()), certificate=(made.certificate, made.key)) as server:
+        assert "certificate" in asked_with(server.url, {})
+        assert asked_with(server.url, {"SSL_CERT_FILE": str(made.authority)}) == "200"
+        assert asked_with(server.url, {"REQUESTS_CA_BUNDLE": str(made.authority)}) == "200"
+
+
 def test_the_proxy_of_the_environment_is_used_but_not_to_this_machine() -> None:
     with serving(answering(Reply(202))) as proxy, serving(answering(Reply(200))) as server:
         environ = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url}

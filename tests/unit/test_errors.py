@@ -30,7 +30,7 @@ from orchestrator.errors import (
         pytest.param(ConfigurationError("x"), 2, id="configuration"),
         pytest.param(ToolMissingError("x"), 3, id="tool missing"),
         pytest.param(LockedError("x"), 4, id="locked"),
-        pytest.param(InterruptedRunError("x"), 130, id="interrupted"),
+        pytest.param(InterruptedRunError(), 130, id="interrupted"),
     ],
 )
 def test_every_error_ends_with_the_promised_exit_status(error: SyncerError, status: int) -> None:

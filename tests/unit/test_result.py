@@ -33,7 +33,7 @@ EMPTY = Report(
 PROBLEM = Problem("images.txt", 1, 1, "x y", "a second image")
 
 COPIED, SKIPPED, FAILED, DEFERRED, WOULD_COPY, WOULD_SKIP = (
-    Result(ITEM, outcome, "why", bytes=size, pulls=1) for size, outcome in enumerate(Outcome)
+    Result(ITEM, outcome, "why", bytes=size) for size, outcome in enumerate(Outcome)
 )
 
 
@@ -67,12 +67,12 @@ def test_the_exit_status_follows_from_the_report(report: Report, status: int) ->
         pytest.param(EMPTY, Totals(), id="nothing"),
         pytest.param(
             replace(EMPTY, results=(COPIED, SKIPPED, SKIPPED, FAILED, DEFERRED)),
-            Totals(items=5, copied=1, skipped=2, failed=1, deferred=1, bytes=7, pulls=5),
+            Totals(items=5, copied=1, skipped=2, failed=1, deferred=1, bytes=7),
             id="a run",
         ),
         pytest.param(
             replace(EMPTY, results=(WOULD_COPY, WOULD_SKIP, WOULD_SKIP), is_dry_run=True),
-            Totals(items=3, copied=1, skipped=2, bytes=14, pulls=3),
+            Totals(items=3, copied=1, skipped=2, bytes=14),
             id="a dry run counts what there would be",
         ),
         pytest.param(

@@ -1,0 +1,69 @@
+"""Connections of one kind of trust, which share what they trust.
+
+requests has every new connection read all authorities anew, which takes 15 ms of processor
+time each; here they are read once. The authorities are requests' own and the system's,
+so that a company's proxy is trusted wherever skopeo trusts it. Imported late: it brings
+requests with it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
+from urllib3.poolmanager import ProxyManager
+from urllib3.util.ssl_ import create_urllib3_context
+
+_HOSTS = 64
+"""Hosts whose connections are kept."""
+
+
+class SharedTrust(HTTPAdapter):
+    """An adapter whose connections all go by one TLS context."""
+
+    def __init__(self, verify: bool | str, connections: int) -> None:  # noqa: FBT001 - requests' own word
+        self._context = trust(verify)
+        super().__init__(_HOSTS, connections, pool_block=True)
+
+    def init_poolmanager(
+        self,
+        connections: int,
+        maxsize: int,
+        block: bool = False,  # noqa: FBT001, FBT002 - requests' own word
+        **options: object,
+    ) -> None:
+        """Give the context to direct connections."""
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: object) -> ProxyManager:
+        """Give the context to connections through a proxy."""
+        manager: ProxyManager = super().proxy_manager_for(
+            proxy, ssl_context=self._context, **options
+        )
+        return manager
+
+    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
+        """Do nothing: the context has the authorities, and need not read them again."""
+
+
+def trust(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own word
+    """What a connection believes.
+
+    Args:
+        verify: Everything (False), the usual authorities (True), or a PEM file's or folder's.
+
+    Raises:
+        OSError: The authorities can't be read.
+    """
+    if verify is False:
+        return create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+    context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
+    if verify is True:
+        context.load_default_certs()
+        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    elif Path(verify).is_dir():
+        context.load_verify_locations(capath=verify)
+    else:
+        context.load_verify_locations(verify)
+    return context

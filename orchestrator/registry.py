@@ -1,0 +1,125 @@
+"""The fast path: read-only questions to registries over pooled HTTP, without skopeo.
+
+It can prove that nothing is to be done, and no more: what it can't settle is `Unknown`, and
+goes to skopeo. A HEAD does not count against Docker Hub's pull limit, a GET does. Source:
+OCI distribution specification 1.1, "Pulling".
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from orchestrator.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
+from orchestrator.http import Answer, Http
+from orchestrator.manifest import LARGEST, Descriptor
+from orchestrator.reference import Digest, Reference
+from orchestrator.registries_conf import RegistriesConf
+from orchestrator.registry_access import Access
+from orchestrator.registry_answers import (
+    Absent,
+    PullLimit,
+    Unknown,
+    blob_in,
+    digest_in,
+    manifest_in,
+    pull_limit_in,
+)
+from orchestrator.registry_host import Question, RegistryHost
+
+
+class RegistryClient:
+    """Asks registries, for any number of threads at once."""
+
+    def __init__(
+        self,
+        http: Http,
+        authfile: bytes,
+        *,
+        is_insecure: Callable[[str], bool],
+        ca_of: Callable[[str], Path | None],
+        conf: RegistriesConf,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            http: Connections; their number for one host bounds what is asked at once.
+            authfile: The run's own document of logins.
+            is_insecure: Whether plain HTTP or unverified TLS will do for a host.
+            ca_of: The PEM file of the authority of a host, where it has its own.
+            conf: What skopeo is led elsewhere by.
+            clock: Seconds since the epoch.
+
+        Raises:
+            ConfigurationError: The document of logins can't be read.
+        """
+        self._access = Access(http, is_insecure, ca_of, clock)
+        self._logins = (parse_authfile(authfile, origin="the run's authfile"),)
+        self._conf = conf
+        self._hosts: dict[str, RegistryHost] = {}
+        self._lock = threading.Lock()
+        self._pull_limit: PullLimit | None = None
+
+    def expect(self, references: Iterable[Reference]) -> None:
+        """Say what will be asked about, so that one token serves several repositories."""
+        expected: dict[tuple[str, FoundLogin], list[str]] = {}
+        for reference in references:
+            login = credentials_for(self._logins, reference.registry, reference.repository)
+            expected.setdefault((reference.registry, login), []).append(reference.repository)
+        for (registry, login), repositories in expected.items():
+            self._host(registry).expect(login, repositories)
+
+    def head(self, reference: Reference) -> Digest | Absent | Unknown:
+        """The digest of what a reference names, without reading it."""
+        answer = self._ask("HEAD", reference, _manifest_path(reference))
+        return answer if isinstance(answer, Unknown) else digest_in(answer, reference)
+
+    def read(self, reference: Reference) -> bytes | Absent | Unknown:
+        """A manifest or an index, its digest checked. Docker Hub counts it as a pull."""
+        answer = self._ask("GET", reference, _manifest_path(reference))
+        return answer if isinstance(answer, Unknown) else manifest_in(answer, reference)
+
+    def read_blob(self, repository: Reference, blob: Descriptor) -> bytes | Unknown:
+        """A small blob, such as a config, its size and digest checked.
+
+        Args:
+            repository: Any reference into the repository that holds it.
+            blob: As its manifest describes it.
+        """
+        if blob.size > LARGEST:
+            return Unknown(f"{repository.registry} has a config of {blob.size} bytes")
+        answer = self._ask("GET", repository, f"blobs/{blob.digest}", limit=blob.size)
+        if isinstance(answer, Unknown):
+            return answer
+        return blob_in(answer, blob, registry=repository.registry)
+
+    def pull_limit(self) -> PullLimit | None:
+        """What Docker Hub last said of its pull limit; None where it names none."""
+        return self._pull_limit
+
+    def _ask(
+        self, method: str, reference: Reference, path: str, *, limit: int = LARGEST
+    ) -> Answer | Unknown:
+        if reason := self._conf.reason_against(reference):
+            return Unknown(f"{reference.familiar}: {reason}")
+        login = credentials_for(self._logins, reference.registry, reference.repository)
+        if isinstance(login, NeedsHelper):
+            return Unknown(f"{reference.registry}: {login.reason}")
+        question = Question(method, reference.repository, path, limit)
+        answer = self._host(reference.registry).ask(question, login)
+        if reference.is_docker_hub and isinstance(answer, Answer):
+            self._pull_limit = pull_limit_in(answer) or self._pull_limit
+        return answer
+
+    def _host(self, registry: str) -> RegistryHost:
+        with self._lock:
+            if registry not in self._hosts:
+                self._hosts[registry] = RegistryHost(registry, self._access)
+            return self._hosts[registry]
+
+
+def _manifest_path(reference: Reference) -> str:
+    return f"manifests/{reference.digest or reference.tag}"

@@ -1,0 +1,140 @@
+"""What a registry's answers mean to the fast path. Values in, values out.
+
+Only two answers count: "this digest" and "not there". All else is `Unknown`, and skopeo is
+asked instead. Source: OCI distribution specification 1.1, "Pulling manifests" and "Error
+codes"; Docker Hub's documentation of its pull limit for the `ratelimit-` headers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.errors import FormatError
+from orchestrator.http import Answer
+from orchestrator.manifest import MANIFEST_TYPES, Descriptor, Json
+from orchestrator.reference import Digest, Reference, digest_of, parse_digest
+
+_ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+_LIMIT = re.compile(r"(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """The registry says that there is no such image."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Nothing can be said; somebody else has to be asked.
+
+    Attributes:
+        reason: Why, for the log.
+        ends_host: Whether the registry is left alone for the rest of the run.
+    """
+
+    reason: str
+    ends_host: bool = False
+
+
+@dataclass(frozen=True)
+class PullLimit:
+    """How many pulls Docker Hub allows in a window of so many seconds, and how many are left."""
+
+    limit: int
+    remaining: int
+    window: int
+
+
+def digest_in(answer: Answer, reference: Reference) -> Digest | Absent | Unknown:
+    """What a HEAD for a manifest says."""
+    if answer.status == 404 and _is_plain_absence(answer):
+        return Absent()
+    if (surprise := _surprise_in(answer, reference)) is not None:
+        return surprise
+    digest = _declared_digest(answer)
+    if isinstance(digest, Unknown):
+        return digest
+    if digest is None:
+        return Unknown(f"{reference.registry} sent no digest")
+    if reference.digest and digest != reference.digest:
+        return Unknown(f"{reference.registry} sent another digest than was asked for")
+    return digest
+
+
+def manifest_in(answer: Answer, reference: Reference) -> bytes | Absent | Unknown:
+    """What a GET for a manifest says; the digest is computed from the bytes."""
+    if answer.status == 404 and _error_codes(answer) & _ABSENT_CODES:
+        return Absent()
+    if (surprise := _surprise_in(answer, reference)) is not None:
+        return surprise
+    if not answer.is_whole:
+        return Unknown(f"{reference.registry} sent too large a manifest")
+    declared = _declared_digest(answer)
+    if isinstance(declared, Unknown):
+        return declared
+    promised = {digest for digest in (declared, reference.digest) if digest}
+    if promised != {digest_of(answer.body)}:
+        return Unknown(f"{reference.registry} sent other content than its digest says")
+    return answer.body
+
+
+def blob_in(answer: Answer, wanted: Descriptor, *, registry: str) -> bytes | Unknown:
+    """What a GET for a blob says."""
+    if answer.status != 200:
+        return Unknown(f"{registry} answered {answer.status} for a blob")
+    if not answer.is_whole or len(answer.body) != wanted.size:
+        return Unknown(f"{registry} sent a blob of another size than its manifest says")
+    if digest_of(answer.body) != wanted.digest:
+        return Unknown(f"{registry} sent another blob than was asked for")
+    return answer.body
+
+
+def pull_limit_in(answer: Answer) -> PullLimit | None:
+    """Docker Hub's pull limit; None where it names none, as for paying users."""
+    limit = _LIMIT.fullmatch(answer.headers.get("ratelimit-limit", ""))
+    remaining = _LIMIT.fullmatch(answer.headers.get("ratelimit-remaining", ""))
+    if not limit or not remaining:
+        return None
+    return PullLimit(int(limit[1]), int(remaining[1]), int(limit[2] or remaining[2] or 0))
+
+
+def _surprise_in(answer: Answer, reference: Reference) -> Unknown | None:
+    """What is wrong with an answer that should hold a manifest."""
+    if answer.status != 200:
+        return Unknown(f"{reference.registry} answered {answer.status} for {reference.familiar}")
+    if _media_type(answer) not in MANIFEST_TYPES:
+        return Unknown(f"{reference.registry} sent no manifest for {reference.familiar}")
+    return None
+
+
+def _is_plain_absence(answer: Answer) -> bool:
+    """A 404 to a HEAD has no body to tell more; a web page's headers betray a proxy."""
+    if answer.body:
+        return bool(_error_codes(answer) & _ABSENT_CODES)
+    return _media_type(answer) in ("", "application/json")
+
+
+def _error_codes(answer: Answer) -> frozenset[str]:
+    """The codes of an error as the specification writes it: `{"errors": [{"code": …}]}`."""
+    try:
+        document: Json = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return frozenset()
+    errors = document.get("errors") if isinstance(document, Mapping) else None
+    found = errors if isinstance(errors, list) else []
+    return frozenset(str(error.get("code")) for error in found if isinstance(error, Mapping))
+
+
+def _declared_digest(answer: Answer) -> Digest | None | Unknown:
+    text = answer.headers.get("docker-content-digest", "")
+    try:
+        return parse_digest(text) if text else None
+    except FormatError:
+        return Unknown("a registry sent a digest that can't be read")
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,173 @@
+"""One registry as a run knows it: where it is, how it wants to be asked, whether it failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.authfile import Credentials, FoundLogin
+from orchestrator.http import Answer, HttpError
+from orchestrator.manifest import LARGEST, MANIFEST_TYPES
+from orchestrator.reference import DOCKER_HUB
+from orchestrator.registry_access import Access
+from orchestrator.registry_answers import Unknown
+from orchestrator.registry_auth import Challenge, basic_authorization, usable_challenge
+from orchestrator.registry_tokens import Tokens
+
+_SERVED_AT: Mapping[str, str] = {DOCKER_HUB: "registry-1.docker.io"}
+_ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
+"""All four always: a registry converts, or hides, what a client doesn't say it takes."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a registry is asked.
+
+    Attributes:
+        path: Below the repository, as `manifests/latest`; empty for "who are you?".
+        limit: Bytes of the answer that are read.
+    """
+
+    method: str
+    repository: str
+    path: str
+    limit: int = LARGEST
+
+    @property
+    def url_path(self) -> str:
+        """The path below the registry's address."""
+        return f"/v2/{self.repository}/{self.path}" if self.path else "/v2/"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What goes along, but for the login."""
+        return _ACCEPT if self.path.startswith("manifests/") else {}
+
+
+class RegistryHost:
+    """One registry, asked by any number of threads."""
+
+    def __init__(self, name: str, access: Access) -> None:
+        self._name = name
+        self._access = access
+        self._tokens = Tokens(access)
+        self._meeting = threading.Lock()
+        self._base = ""
+        self._challenge: Challenge | None = None
+        self._failure = ""
+
+    def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
+        """Say which repositories will be read, so that one token serves several."""
+        self._tokens.expect(login, repositories)
+
+    def ask(self, question: Question, login: FoundLogin) -> Answer | Unknown:
+        """Ask; a registry that failed once is left alone from then on."""
+        answer = None if self._is_known else self._meet(question, login)
+        if self._failure and answer is None:
+            return Unknown(f"{self._failure}; {self._name} was left alone")
+        answer = answer or self._ask(question, login)
+        if isinstance(answer, Unknown) and answer.ends_host:
+            self._failure = answer.reason
+        return answer
+
+    @property
+    def _is_known(self) -> bool:
+        return bool(self._base or self._failure)
+
+    def _meet(self, question: Question, login: FoundLogin) -> Answer | Unknown | None:
+        """Find the registry by a first question, while other threads wait; None: ask again.
+
+        Whoever has a login asks who is there first, as skopeo does: some registries tell
+        strangers that an image is not there, instead of asking who they are. Where plain
+        HTTP is allowed it comes second, as with skopeo.
+        """
+        with self._meeting:
+            if self._is_known:
+                return None
+            has_login = isinstance(login, Credentials)
+            first = Question("GET", question.repository, "") if has_login else question
+            answer = self._find(first)
+            if isinstance(answer, Unknown):
+                self._failure = answer.reason
+                return answer
+            self._learn(answer)
+            is_answered = not has_login and answer.status != 401
+            return self._judge(answer) if is_answered else None
+
+    def _find(self, question: Question) -> Answer | Unknown:
+        host = _SERVED_AT.get(self._name, self._name)
+        schemes = ("https", "http") if self._access.is_insecure(self._name) else ("https",)
+        failures = []
+        for scheme in schemes:
+            base = f"{scheme}://{host}"
+            try:
+                answer = self._send(base, question, "")
+            except HttpError as error:
+                failures.append(error.message)
+            else:
+                self._base = base
+                return answer
+        return Unknown(failures[-1], ends_host=True)
+
+    def _ask(self, question: Question, login: FoundLogin) -> Answer | Unknown:
+        """Ask under the login that the registry wants; once more where that has run out."""
+        is_shared = self._tokens.is_shared(login, question.repository)
+        known = self._authorization(question, login)
+        if isinstance(known, Unknown):
+            return known
+        answer = self._try(question, known)
+        if isinstance(answer, Unknown) or not _is_refused(answer, is_shared=is_shared):
+            return answer
+        self._learn(answer)
+        fresh = self._authorization(question, login, is_fresh=True)
+        if isinstance(fresh, Unknown) or fresh == known:
+            return fresh if isinstance(fresh, Unknown) else answer
+        again = self._try(question, fresh)
+        if is_shared and isinstance(again, Answer) and not _is_refused(again, is_shared=True):
+            self._tokens.give_up_sharing()
+        return again
+
+    def _authorization(
+        self, question: Question, login: FoundLogin, *, is_fresh: bool = False
+    ) -> str | Unknown:
+        """The Authorization header's value; empty where the registry asks for none."""
+        if self._challenge is None:
+            return ""
+        if self._challenge.scheme == "basic":
+            if isinstance(login, Credentials):
+                return basic_authorization(login)
+            return Unknown(f"{self._name} wants a login")
+        token = self._tokens.get(self._challenge, login, question.repository, is_fresh=is_fresh)
+        return token if isinstance(token, Unknown) else f"Bearer {token.text}"
+
+    def _try(self, question: Question, authorization: str) -> Answer | Unknown:
+        try:
+            return self._judge(self._send(self._base, question, authorization))
+        except HttpError as error:
+            return Unknown(error.message, ends_host=True)
+
+    def _send(self, base: str, question: Question, authorization: str) -> Answer:
+        login = {"Authorization": authorization} if authorization else {}
+        return self._access.follow(
+            question.method,
+            f"{base}{question.url_path}",
+            {**question.headers, **login},
+            limit=question.limit,
+        )
+
+    def _judge(self, answer: Answer) -> Answer | Unknown:
+        """Whether the registry is well enough to be asked on."""
+        if answer.status == 429 or answer.status >= 500:
+            return Unknown(f"{self._name} answered {answer.status}", ends_host=True)
+        return answer
+
+    def _learn(self, answer: Answer) -> None:
+        if answer.status == 401:
+            header = answer.headers.get("www-authenticate", "")
+            self._challenge = usable_challenge(header) or self._challenge
+
+
+def _is_refused(answer: Answer, *, is_shared: bool) -> bool:
+    """Whether another login may help: a token for many may be refused where one's own is not."""
+    return answer.status == 401 or (answer.status == 403 and is_shared)

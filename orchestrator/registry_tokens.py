@@ -1,0 +1,139 @@
+"""The tokens of one registry: asked for once, for many repositories at once, and kept.
+
+A token server may grant less than was asked, or refuse to hear of several repositories
+(distribution's token specification: the token holds the intersection of what was asked and
+what is allowed); then each is asked for by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from orchestrator.authfile import Credentials, FoundLogin
+from orchestrator.http import HttpError, host_of
+from orchestrator.registry_access import Access
+from orchestrator.registry_answers import Unknown
+from orchestrator.registry_auth import (
+    Challenge,
+    Token,
+    basic_authorization,
+    is_realm_safe,
+    parse_token,
+    token_url,
+)
+
+_SCOPES = 20
+"""Repositories in one token: it names them all, and travels in every request's header."""
+
+_LARGEST = 256 * 1024
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What a token is for, to whom, and who gives it."""
+
+    challenge: Challenge
+    login: FoundLogin
+    repositories: tuple[str, ...]
+
+    @property
+    def giver(self) -> tuple[str, FoundLogin]:
+        return self.challenge.realm, self.login
+
+
+@dataclass(eq=False)
+class _Slot:
+    """Where a token is kept; the lock lets one thread ask while others wait for it."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    token: Token | None = None
+    refusal: Unknown | None = None
+
+
+class Tokens:
+    """Tokens to read a registry's repositories, for any number of threads."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._batches: dict[tuple[FoundLogin, str], tuple[str, ...]] = {}
+        self._slots: dict[_Wish, _Slot] = {}
+        self._lock = threading.Lock()
+        self._asks_singly = False
+        self._rejected: dict[tuple[str, FoundLogin], Unknown] = {}
+
+    def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
+        """Say which repositories will be read, so that one token serves several."""
+        with self._lock:
+            new = [one for one in dict.fromkeys(repositories) if (login, one) not in self._batches]
+            for start in range(0, len(new), _SCOPES):
+                batch = tuple(new[start : start + _SCOPES])
+                self._batches |= {(login, repository): batch for repository in batch}
+
+    def is_shared(self, login: FoundLogin, repository: str) -> bool:
+        """Whether a repository's token is for others too."""
+        return not self._asks_singly and len(self._batch(login, repository)) > 1
+
+    def give_up_sharing(self) -> None:
+        """From now on, ask for each repository by itself."""
+        self._asks_singly = True
+
+    def get(
+        self, challenge: Challenge, login: FoundLogin, repository: str, *, is_fresh: bool = False
+    ) -> Token | Unknown:
+        """A token that opens the repository, as far as its server says so.
+
+        Args:
+            challenge: The registry's, which names the token server.
+            login: Whom it is for.
+            repository: What it is for.
+            is_fresh: What is kept did not do: ask anew, for this repository alone.
+        """
+        if self.is_shared(login, repository) and not is_fresh:
+            found = self._kept(_Wish(challenge, login, self._batch(login, repository)))
+            if isinstance(found, Token) or found.ends_host:
+                return found
+        return self._kept(_Wish(challenge, login, (repository,)), is_fresh=is_fresh)
+
+    def _batch(self, login: FoundLogin, repository: str) -> tuple[str, ...]:
+        return self._batches.get((login, repository), (repository,))
+
+    def _kept(self, wish: _Wish, *, is_fresh: bool = False) -> Token | Unknown:
+        with self._lock:
+            slot = self._slots.setdefault(wish, _Slot())
+        with slot.lock:
+            if slot.refusal and not is_fresh:
+                return slot.refusal
+            if slot.token and not is_fresh and self._access.clock() < slot.token.expires_at:
+                return slot.token
+            found = self._ask(wish)
+            slot.token, slot.refusal = (found, None) if isinstance(found, Token) else (None, found)
+            return found
+
+    def _ask(self, wish: _Wish) -> Token | Unknown:
+        realm = wish.challenge.realm
+        if not is_realm_safe(realm, self._access.is_insecure):
+            return Unknown("the token server that was named can't be trusted with a login")
+        if wish.giver in self._rejected:
+            return self._rejected[wish.giver]
+        host = host_of(realm)
+        url = token_url(wish.challenge, wish.repositories, wish.login)
+        try:
+            answer = self._access.ask("GET", url, _headers(wish.login), limit=_LARGEST)
+        except HttpError as error:
+            return Unknown(error.message, ends_host=True)
+        if answer.status == 429 or answer.status >= 500:
+            return Unknown(f"{host} answered {answer.status} for a token", ends_host=True)
+        token = parse_token(answer.body, now=self._access.clock()) if answer.status == 200 else None
+        refusal = Unknown(f"{host} gave no token (it answered {answer.status})")
+        is_single = len(wish.repositories) == 1
+        if answer.status == 401 and is_single and isinstance(wish.login, Credentials):
+            self._rejected[wish.giver] = refusal  # name or password are wrong
+        return token or refusal
+
+
+def _headers(login: FoundLogin) -> dict[str, str]:
+    if isinstance(login, Credentials):
+        return {"Authorization": basic_authorization(login)}
+    return {}
