@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.github import Network
 
 NOBODY = 65534
-PYTHON = "/usr/bin/python3"
+OURS = Path(sys.executable).resolve()
 CRON = ["env", "-i", "PATH=/usr/bin:/bin"]
 
 
@@ -41,13 +42,22 @@ def requirements(name: str, found: set[str]) -> set[str]:
     return found
 
 
-def make_environment(checkout: Path) -> None:
-    """What `make setup` would make, without a network: our own packages, for the system's Python.
+def is_for_all(program: Path) -> bool:
+    """Whether any account can start it."""
+    return all(path.stat().st_mode & 0o001 for path in (program, *program.parents))
 
-    Compiled parts of another Python's are passed over; each of the packages has a plain one.
-    """
+
+def python_for_nobody() -> Path | None:
+    """A Python that nobody can start, and that takes our compiled packages; None: there is none."""
+    found = (OURS, Path(f"/usr/bin/python3.{sys.version_info.minor}"))
+    return next((python for python in found if python.exists() and is_for_all(python)), None)
+
+
+def make_environment(checkout: Path) -> None:
+    """What `make setup` would make, without a network: of our own packages."""
     venv = checkout / ".venv"
-    subprocess.run([PYTHON, "-m", "venv", "--without-pip", str(venv)], check=True)
+    python = python_for_nobody() or OURS
+    subprocess.run([str(python), "-m", "venv", "--without-pip", str(venv)], check=True)
     (site,) = venv.glob("lib/python*/site-packages")
     for name in requirements("docker-image-syncer", set()):
         for file in distribution(name).files or ():
@@ -75,8 +85,12 @@ def checkout() -> Iterator[Path]:
 
 
 def as_nobody(checkout: Path) -> list[str]:
-    """The command's beginning that makes it another account's, where we may do that."""
-    if os.geteuid() != 0:
+    """The command's beginning that makes it another account's, where we may do that.
+
+    We may not where we are no root, and not where the only Python of our version is in a home
+    that nobody else can read; it still has no home then.
+    """
+    if os.geteuid() != 0 or not python_for_nobody():
         return []
     for path in (checkout, *checkout.rglob("*")):
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
@@ -98,14 +112,14 @@ def configure(checkout: Path, network: Network, namespace: str) -> None:
     (checkout / "token").chmod(0o600)
 
 
-@pytest.mark.skipif(not Path(PYTHON).exists(), reason="there is no system Python here")
 @pytest.mark.parametrize(
     "home", [pytest.param([], id="no HOME"), pytest.param(["HOME=/nonexistent"], id="no home")]
 )
 def test_make_batch_works_from_cron(checkout: Path, network: Network, home: list[str]) -> None:
     namespace = f"cron{len(home)}-{os.getpid()}"
     configure(checkout, network, namespace)
-    command = [*as_nobody(checkout), *CRON, *home, "make", "-s", "batch"]
+    account = as_nobody(checkout)
+    command = [*account, *CRON, *home, "make", "-s", "batch"]
     for expected in ("1 copied, 0 in sync", "0 copied, 1 in sync"):
         done = subprocess.run(
             command,
@@ -119,5 +133,6 @@ def test_make_batch_works_from_cron(checkout: Path, network: Network, home: list
         assert done.returncode == 0, done.stderr
         assert expected in done.stdout
         assert "warning" not in done.stderr
-    remembered = list((checkout / ".syncer" / "data").rglob("blob-info-cache*"))
-    assert remembered, "skopeo remembers no blobs"
+    if account:
+        remembered = list((checkout / ".syncer" / "data").rglob("blob-info-cache*"))
+        assert remembered, "skopeo remembers no blobs"

@@ -188,7 +188,7 @@ def test_the_state_is_restored_and_kept_after_a_failure_too(repository: Reposito
     (restored,) = [step for step in steps if step.uses.startswith("actions/cache/restore@")]
     (kept,) = [step for step in steps if step.uses.startswith("actions/cache/save@")]
     assert restored.given["key"] == kept.given["key"] == "syncer-01 Batch Sync-4711-1"
-    assert restored.given["path"] == kept.given["path"] == ".syncer\n!.syncer/private-*\n"
+    assert restored.given["path"] == kept.given["path"] == ".syncer/*\n!.syncer/private-*\n"
     assert restored.given["restore-keys"] == "syncer-01 Batch Sync-\nsyncer-\n"
 
 
