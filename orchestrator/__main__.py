@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from orchestrator.cli import Streams
 from orchestrator.cli import main as run_command
+from orchestrator.command_line import Streams
 
 
 def main() -> int:
