@@ -60,8 +60,8 @@ double: ## mirror one image to Aliyun and GHCR: IMAGE=... [NAME=...] [PLATFORM=.
 copy: setup need-image ## mirror one image to any target: IMAGE=... TO=ghcr,aliyun [NAME=...]
 	@bin/syncer copy "--to=$$TO" $(NAMED) $(FORCED) $$ARGS -- "$$IMAGE"
 
-name: setup need-image ## print the destination of IMAGE=..., without the network
-	@bin/syncer name $(NAMED) -- "$$IMAGE"
+name: setup ## print the destination of IMAGE=..., or check the whole list, without the network
+	@bin/syncer name $(NAMED) $$ARGS $${IMAGE:+-- "$$IMAGE"}
 
 .PHONY: need-image
 need-image:
@@ -80,6 +80,7 @@ lint: setup-dev ## check format, rules, types and floors
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@bin/lint-scripts
+	@bin/lint-workflows
 
 format: setup-dev ## put the code into its format
 	@$(BIN)/ruff check --quiet --fix . || true

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TextIO
 
 from orchestrator import __version__
+from orchestrator.actions import Said, guarded, mask, of_error, of_problems, say, tell_run
 from orchestrator.errors import ConfigurationError, ExitStatus, FormatError, SyncerError, UsageError
 from orchestrator.image_list import ImageList, parse_entry, parse_list
 from orchestrator.items import name_all
-from orchestrator.load_settings import load_settings
+from orchestrator.load_settings import load_actions, load_settings
 from orchestrator.log import configure
 from orchestrator.result import Report
 from orchestrator.setting_values import words
-from orchestrator.settings import BUILT_IN, Settings
+from orchestrator.settings import BUILT_IN, Actions, Settings
 from orchestrator.text import Redactor, printable
 from orchestrator.workspace import write_whole
 
@@ -37,6 +38,7 @@ examples:
   syncer double redis:7 --platform=linux/arm64
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
   syncer name bitnami/redis:7           print the destination, without the network
+  syncer name                           check and name all of images.txt, without the network
 
 exit status:
   0  all is in sync: copied, or already there
@@ -72,9 +74,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> i
     try:
         return _main(arguments, environ, streams)
     except SyncerError as error:
-        print(printable(f"syncer: {error.message}"), file=streams.err)
-        if error.hint:
-            print(printable(f"  -> {error.hint}"), file=streams.err)
+        _tell(error, load_actions(environ), streams.err)
         return error.exit_status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
@@ -83,9 +83,21 @@ def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> i
         return ExitStatus.FAILED
 
 
+def _tell(error: SyncerError, actions: Actions | None, err: TextIO) -> None:
+    """Say why nothing was done."""
+    with guarded(err, actions):
+        print(printable(f"syncer: {error.message}"), file=err)
+        if error.hint:
+            print(printable(f"  -> {error.hint}"), file=err)
+    if actions:
+        say(Said((of_error(error),)), actions, err)
+
+
 def _main(arguments: argparse.Namespace, environ: Mapping[str, str], streams: Streams) -> int:
     settings = _settings(arguments, environ)
     redact = Redactor(settings.secrets)
+    if settings.actions:
+        mask(streams.err, settings.unmasked)
     has_colour = _has_colour(arguments.color, environ, streams.err)
     configure(streams.err, level=_level(arguments), redact=redact, has_colour=has_colour)
     command = arguments.command
@@ -94,8 +106,10 @@ def _main(arguments: argparse.Namespace, environ: Mapping[str, str], streams: St
         print("SYNC_MODE is none: nothing to do", file=streams.err)
         return ExitStatus.OK
     images = _images(arguments, settings)
-    if command == "name":
+    if command == "name" and arguments.images:
         return _name(images, settings, targets, streams.out)
+    if command == "name":
+        return _name_list(images, settings, targets, arguments, streams)
     from orchestrator.run import RunOptions, run  # noqa: PLC0415  (starting up stays fast)
 
     options = RunOptions(
@@ -105,10 +119,15 @@ def _main(arguments: argparse.Namespace, environ: Mapping[str, str], streams: St
         fails_fast=arguments.fail_fast,
         is_strict=arguments.strict,
     )
-    report = run(images, settings, options, stderr=streams.err)
-    if settings.webhooks and not arguments.no_notify and not options.is_dry_run:
-        report = _notified(report, settings)
-    _deliver(report, arguments, redact, streams.out)
+    with guarded(streams.err, settings.actions, title=f"syncer {command}"):
+        report = run(images, settings, options, stderr=streams.err)
+    with guarded(streams.err, settings.actions):
+        if settings.webhooks and not arguments.no_notify and not options.is_dry_run:
+            report = _notified(report, settings)
+        _deliver(report, arguments, redact, streams.out)
+    if settings.actions:
+        said = tell_run(report, file=images.file, written=arguments.report, badge=arguments.badge)
+        say(said, settings.actions, streams.err, redact=redact)
     return report.exit_status
 
 
@@ -120,8 +139,9 @@ def _notified(report: Report, settings: Settings) -> Report:
 
     with closing(Http()) as http:
         delivery = Delivery(http, lambda: datetime.now(timezone.utc), time.sleep)
+        run_url = settings.actions.run_url if settings.actions else ""
         warnings = send_all(
-            report, settings.webhooks, delivery, run_url="", document=document(report)
+            report, settings.webhooks, delivery, run_url=run_url, document=document(report)
         )
     for warning in warnings:
         _log.warning("%s", warning)
@@ -130,6 +150,7 @@ def _notified(report: Report, settings: Settings) -> Report:
 
 def _deliver(report: Report, arguments: argparse.Namespace, redact: Redactor, out: TextIO) -> None:
     """Write the report where it was asked for."""
+    from orchestrator.report.badge import badge_document, badge_of  # noqa: PLC0415
     from orchestrator.report.document import document  # noqa: PLC0415
     from orchestrator.report.summary import markdown_summary, text_summary  # noqa: PLC0415
 
@@ -140,6 +161,29 @@ def _deliver(report: Report, arguments: argparse.Namespace, redact: Redactor, ou
     finally:  # a reader of stdout that goes away does not cost the file
         if arguments.report:
             write_whole(Path(arguments.report), redact(document(report)))
+        if arguments.badge and not report.is_dry_run:
+            write_whole(Path(arguments.badge), badge_document(badge_of(report)))
+
+
+def _name_list(
+    images: ImageList,
+    settings: Settings,
+    targets: tuple[str, ...],
+    arguments: argparse.Namespace,
+    streams: Streams,
+) -> ExitStatus:
+    """Name the whole list; every bad line is told, and makes the status 1."""
+    from orchestrator.names import markdown_names, names_of, text_names  # noqa: PLC0415
+
+    names = names_of(images, settings, targets)
+    render = markdown_names if arguments.output == "markdown" else text_names
+    with guarded(streams.err, settings.actions):
+        streams.out.write(render(names))
+        streams.out.flush()
+    if settings.actions:
+        said = Said(of_problems(names.problems), markdown_names(names))
+        say(said, settings.actions, streams.err, redact=Redactor(settings.secrets))
+    return ExitStatus.FAILED if names.problems else ExitStatus.OK
 
 
 def _name(
@@ -258,7 +302,7 @@ _COMMANDS: tuple[tuple[str, str | int, str], ...] = (
     ("double", 1, "mirror one image to Aliyun and GHCR"),
     ("copy", 1, "mirror one image to any target"),
     ("plan", "*", "say what batch, or a copy of IMAGE, would do; change nothing"),
-    ("name", 1, "print the destination of an image, without the network"),
+    ("name", "*", "print the destination of an image, or check the whole list; no network"),
 )
 
 
@@ -307,12 +351,14 @@ def _working_options() -> argparse.ArgumentParser:
     )
     group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
     group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
-    options.set_defaults(images=[], file=None, to=None, platform=None, name=None)
+    options.set_defaults(images=[], file=None, to=None, platform=None, name=None, badge=None)
     return options
 
 
 def _add_own_options(command: argparse.ArgumentParser, name: str) -> None:
-    if name in ("batch", "plan"):
+    if name == "batch":
+        command.add_argument("--badge", metavar="FILE", help="write a shields.io badge there")
+    if name in ("batch", "plan", "name"):
         command.add_argument("--file", metavar="FILE", help="the list (images.txt)")
     if name in ("batch", "plan", "copy", "name"):
         command.add_argument(

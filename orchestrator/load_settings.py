@@ -36,7 +36,15 @@ from orchestrator.setting_values import (
     target_names,
     web_url,
 )
-from orchestrator.settings import Attestations, FanOut, Login, NotifyOn, Settings, Webhook
+from orchestrator.settings import (
+    Actions,
+    Attestations,
+    FanOut,
+    Login,
+    NotifyOn,
+    Settings,
+    Webhook,
+)
 from orchestrator.targets import GHCR, Target, aliyun_profile
 
 T = TypeVar("T")
@@ -67,6 +75,20 @@ def load_settings(
     tables = read_targets(targets_path, environ) if targets_path.is_file() else TargetsFile({})
     values = _Values(flags or {}, environ, file.values, base)
     return _settings(values, tables, environ, base=base, warnings=file.warnings)
+
+
+def load_actions(environ: Mapping[str, str]) -> Actions | None:
+    """What the environment says of a GitHub Actions runner; None where this is none."""
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    summary, output = environ.get("GITHUB_STEP_SUMMARY"), environ.get("GITHUB_OUTPUT")
+    repository, run_id = environ.get("GITHUB_REPOSITORY"), environ.get("GITHUB_RUN_ID")
+    server = environ.get("GITHUB_SERVER_URL", "https://github.com")
+    return Actions(
+        summary=Path(summary) if summary else None,
+        output=Path(output) if output else None,
+        run_url=f"{server}/{repository}/actions/runs/{run_id}" if repository and run_id else "",
+    )
 
 
 class _Values:
@@ -131,16 +153,18 @@ def _settings(
         targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
     webhooks = (*_webhook(values), *map(_notify, tables.notify))
     logins = tuple(_dockerhub(values))
-    secrets = _secrets(targets, logins, webhooks)
-    on_actions = environ.get("GITHUB_ACTIONS") == "true"
+    actions = load_actions(environ)
     names = tuple(targets)
+    secrets = _secrets(targets, logins, webhooks)
+    state_dir = base / values.text("STATE_DIR")
     return Settings(
         base=base,
         mode=values.parsed(
-            "SYNC_MODE", lambda text: target_names(text, names, is_on_actions=on_actions)
+            "SYNC_MODE",
+            lambda text: target_names(text, names, is_on_actions=actions is not None),
         ),
         targets=targets,
-        state_dir=base / values.text("STATE_DIR"),
+        state_dir=state_dir,
         default_platform=values.parsed("DEFAULT_PLATFORM", PlatformChoice.parse),
         jobs=values.parsed("JOBS", count),
         retries=values.parsed("RETRIES", count),
@@ -153,10 +177,11 @@ def _settings(
         webhooks=webhooks,
         cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
         user_authfiles=tuple(_user_authfiles(environ)),
-        tool_environ=_tool_environ(environ, secrets),
+        tool_environ=_tool_environ(environ, secrets, state_dir),
         secrets=secrets,
+        unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
         warnings=warnings,
-        is_on_actions=on_actions,
+        actions=actions,
     )
 
 
@@ -256,16 +281,23 @@ def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(docker) / "config.json"
 
 
-def _tool_environ(environ: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
-    """The environment without our secrets, whatever name they stand under."""
+def _tool_environ(
+    environ: Mapping[str, str], secrets: tuple[str, ...], state_dir: Path
+) -> dict[str, str]:
+    """The environment without our secrets, whatever name they stand under.
+
+    skopeo remembers where it has seen blobs below XDG_DATA_HOME, else below HOME, and under
+    cron there may be none that can be written. (Root's memory is in /var/lib/containers.)
+    """
     ours = {name for name, key in KEYS.items() if key.is_secret}
     values = {environ[name] for name in ours | FOREIGN_SECRETS if environ.get(name)}
     values.update(secrets)
-    return {
+    seen = {
         name: text
         for name, text in environ.items()
         if name not in ours and name not in FOREIGN_SECRETS and text not in values
     }
+    return {"XDG_DATA_HOME": str(state_dir / "data"), **seen}
 
 
 def _secrets(

@@ -7,7 +7,7 @@ load_settings.py makes it from flags, environment and files.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -22,14 +22,15 @@ from orchestrator.targets import Target
 BUILT_IN = ("aliyun", "ghcr")
 """The targets that need no targets.toml."""
 
-_HOW_TO_SET = (
-    "set it in config.env or in the environment; on GitHub Actions as a secret or variable under "
-    "Settings > Secrets and variables > Actions"
-)
 _LOGIN_KEYS = {
     "aliyun": "ALIYUN_USERNAME and ALIYUN_PASSWORD",
     "ghcr": "GHCR_USERNAME and GHCR_TOKEN",
 }
+
+_ON_ACTIONS = (
+    "add it to the repository, under Settings > Secrets and variables > Actions "
+    "(registry and namespace do as variables, too)"
+)
 
 
 class NotifyOn(str, Enum):
@@ -75,6 +76,21 @@ class Login:
 
 
 @dataclass(frozen=True)
+class Actions:
+    """What a GitHub Actions runner says of the step that we are.
+
+    Attributes:
+        summary: The file that the step's summary is appended to.
+        output: The file that the step's outputs are appended to.
+        run_url: The page of this run, where its log is to be read.
+    """
+
+    summary: Path | None = None
+    output: Path | None = None
+    run_url: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All that a run depends on.
 
@@ -89,8 +105,9 @@ class Settings:
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
         secrets: Every secret value, for redaction.
+        unmasked: Those of the secrets that a runner can't know: they stand in files.
         warnings: What the user should know about the configuration.
-        is_on_actions: Whether this is a GitHub Actions runner.
+        actions: The GitHub Actions runner that this is; None elsewhere.
     """
 
     base: Path
@@ -111,8 +128,14 @@ class Settings:
     user_authfiles: tuple[Path, ...] = ()
     tool_environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    unmasked: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
-    is_on_actions: bool = False
+    actions: Actions | None = None
+
+    @property
+    def is_on_actions(self) -> bool:
+        """Whether this is a GitHub Actions runner."""
+        return self.actions is not None
 
     def is_insecure(self, registry: str) -> bool:
         """Whether plain HTTP or unverified TLS will do for this host."""
@@ -132,7 +155,7 @@ class Settings:
     def usable_targets(self) -> dict[str, Target]:
         """The targets that have all they need."""
         return {
-            name: target for name, target in self.targets.items() if not any(_missing_of(target))
+            name: target for name, target in self.targets.items() if not self._missing_of(target)
         }
 
     def login_of(self, registry: str) -> str:
@@ -153,18 +176,30 @@ class Settings:
         Raises:
             ConfigurationError: There is none, or it lacks what it needs.
         """
+        target = self.known_target(name)
+        missing = self._missing_of(target)
+        if missing:
+            hint = _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
+            if name not in BUILT_IN:
+                hint = f"set it in targets.toml, [targets.{name}]"
+            raise ConfigurationError(f"target '{name}': {not_set(missing)}", hint=hint)
+        return target
+
+    def known_target(self, name: str) -> Target:
+        """The target of this name, whether or not it has all it needs.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
         target = self.targets.get(name)
         if target is None:
             hint = did_you_mean(name, self.targets) or "targets.toml is the place for more"
             raise ConfigurationError(f"there is no target '{name}'", hint=hint)
-        missing = tuple(_missing_of(target))
-        if missing:
-            verb = "is" if len(missing) == 1 else "are"
-            raise ConfigurationError(
-                f"target '{name}': {' and '.join(missing)} {verb} not set",
-                hint=_HOW_TO_SET if name in BUILT_IN else f"set it in [targets.{name}]",
-            )
         return target
+
+    def _missing_of(self, target: Target) -> tuple[str, ...]:
+        needs_login = self.is_on_actions and target.name == "aliyun"
+        return (*missing_place(target), *_missing_login(target, is_needed=needs_login))
 
 
 def is_loopback(registry: str) -> bool:
@@ -176,14 +211,30 @@ def is_loopback(registry: str) -> bool:
         return False
 
 
-def _missing_of(target: Target) -> Iterator[str]:
-    prefix = target.name.upper() if target.name in BUILT_IN else ""
-    password = {"aliyun": "ALIYUN_PASSWORD", "ghcr": "GHCR_TOKEN"}.get(target.name, "password")
-    if not target.registry:
-        yield f"{prefix}_REGISTRY" if prefix else "registry"
+def missing_place(target: Target) -> tuple[str, ...]:
+    """The settings that would say where a target is, by name, as far as they are not set."""
+    prefix = _prefix(target)
+    missing = [] if target.registry else [f"{prefix}_REGISTRY" if prefix else "registry"]
     if prefix and not target.namespace:
-        yield f"{prefix}_NAMESPACE"
-    if target.username and not target.password:
-        yield password
-    if target.password and not target.username:
+        missing.append(f"{prefix}_NAMESPACE")
+    return tuple(missing)
+
+
+def not_set(names: Sequence[str]) -> str:
+    """Say of settings that they are not set: `A, B and C are not set`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last} are not set" if others else f"{last} is not set"
+
+
+def _missing_login(target: Target, *, is_needed: bool) -> Iterator[str]:
+    """Half a login is never one; none at all may do where nothing has to be written."""
+    prefix = _prefix(target)
+    password = {"aliyun": "ALIYUN_PASSWORD", "ghcr": "GHCR_TOKEN"}.get(target.name, "password")
+    if not target.username and (target.password or is_needed):
         yield f"{prefix}_USERNAME" if prefix else "username"
+    if not target.password and (target.username or is_needed):
+        yield password
+
+
+def _prefix(target: Target) -> str:
+    return target.name.upper() if target.name in BUILT_IN else ""

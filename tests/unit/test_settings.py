@@ -81,6 +81,7 @@ def test_nothing_at_all_gives_the_defaults(tmp_path: Path) -> None:
         targets=settings.targets,
         state_dir=tmp_path / ".syncer",
         default_platform=settings.default_platform,
+        tool_environ={"XDG_DATA_HOME": str(tmp_path / ".syncer" / "data")},
     )
     assert str(settings.default_platform) == "linux/amd64"
     assert settings.targets["ghcr"].registry == "ghcr.io"
@@ -464,6 +465,7 @@ def test_the_programs_we_start_see_no_secret(base: Path) -> None:
         "HOME": "/root",
         "EMPTY": "",
         "ALIYUN_PASSWORD_FILE": "secret.txt",
+        "XDG_DATA_HOME": str(base / ".syncer" / "data"),
     }
 
 
@@ -684,7 +686,7 @@ def test_half_a_login_to_docker_hub_is_told(
             "aliyun",
             {},
             "target 'aliyun': ALIYUN_REGISTRY and ALIYUN_NAMESPACE are not set",
-            "Settings > Secrets and variables > Actions",
+            "set it in config.env or the environment",
             id="aliyun",
         ),
         pytest.param(

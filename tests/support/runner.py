@@ -1,0 +1,419 @@
+"""Plays GitHub's runner: a workflow's steps, from its YAML, on this machine.
+
+It has what our workflows use of it: contexts and expressions, jobs that need others, composite
+actions, the files GITHUB_OUTPUT and so on, and the commands that a step may print. `uses:` of an
+action of others is written down and not carried out. The limits of the real one are its own:
+what it would drop or refuse is an error here.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, final
+
+from tests.support import workflows
+from tests.support.expressions import as_text, fill, is_true
+from tests.support.workflows import Node, Table, sequence, table, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+TIMEOUT = 120
+LARGEST_SUMMARY = 1024 * 1024
+MOST_ANNOTATIONS = 10
+_COMMAND = re.compile(r"::(?P<name>[^\s:]+)(?P<properties>(?:(?!::).)*)::(?P<data>.*)", re.DOTALL)
+_OLD_COMMAND = re.compile(r"##\[(?P<name>[\w-]+)(?P<properties>[^\]]*)\](?P<data>.*)", re.DOTALL)
+_FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What sets a workflow off, and what the repository has for it."""
+
+    name: str
+    inputs: Mapping[str, Node] = field(default_factory=dict)
+    secrets: Mapping[str, Node] = field(default_factory=dict)
+    variables: Mapping[str, Node] = field(default_factory=dict)
+    ref_name: str = "main"
+    token: str = "the-workflows-own-token"
+    run_id: int = 4711
+
+
+@dataclass(frozen=True)
+class Command:
+    """A workflow command that a step has printed, and that the runner obeys."""
+
+    name: str
+    properties: Mapping[str, str]
+    data: str
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """What came of one step: of a script, or of an action that was only written down."""
+
+    name: str
+    status: int = 0
+    lines: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    outputs: Mapping[str, Node] = field(default_factory=dict)
+    summary: str = ""
+    uses: str = ""
+    given: Mapping[str, Node] = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        """What the page of the run shows."""
+        return "\n".join(self.lines)
+
+    @property
+    def errors(self) -> tuple[Command, ...]:
+        """The annotations."""
+        return tuple(command for command in self.commands if command.name == "error")
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """What came of one job."""
+
+    result: str
+    steps: tuple[StepRun, ...] = ()
+    outputs: Mapping[str, Node] = field(default_factory=dict)
+
+    def step(self, name: str) -> StepRun:
+        """The step of this name."""
+        return next(step for step in self.steps if step.name == name)
+
+
+@dataclass(frozen=True)
+class WorkflowRun:
+    """What came of a workflow."""
+
+    group: str
+    jobs: Mapping[str, JobRun]
+
+    @property
+    def result(self) -> str:
+        """How the run is shown: by its worst job."""
+        results = {job.result for job in self.jobs.values()}
+        return "failure" if "failure" in results else "success"
+
+
+@dataclass
+class _Scope:
+    """What a step can see, and what has become of the steps before it."""
+
+    contexts: dict[str, Node]
+    environ: Mapping[str, str]
+    directory: Path
+    has_failed: bool = False
+    done: list[StepRun] = field(default_factory=list)
+
+    def filled(self, node: Node) -> Node:
+        return fill(node, self.contexts, self._functions)
+
+    def holds(self, condition: Node) -> bool:
+        """Whether an `if` holds; one that names no state wants all to have gone well."""
+        if condition is None:
+            return not self.has_failed
+        source = text(condition)
+        value = self.filled(source if "${{" in source else f"${{{{ {source} }}}}")
+        names_state = re.search(r"\b(always|cancelled|failure|success)\(\)", source)
+        return is_true(value) and (bool(names_state) or not self.has_failed)
+
+    @property
+    def _functions(self) -> Mapping[str, Callable[[], bool]]:
+        return {
+            "always": lambda: True,
+            "cancelled": lambda: False,
+            "failure": lambda: self.has_failed,
+            "success": lambda: not self.has_failed,
+        }
+
+
+@final
+class Runner:
+    """A runner with one checkout.
+
+    Args:
+        checkout: The repository, as `actions/checkout` leaves it.
+        temporary: What the runner has for itself.
+        environ: What a step sees besides.
+        repository: `owner/name`.
+        server: Where the repository is.
+    """
+
+    def __init__(
+        self,
+        checkout: Path,
+        temporary: Path,
+        environ: Mapping[str, str],
+        *,
+        repository: str = "octocat/mirror",
+        server: str = "https://github.com",
+    ) -> None:
+        self._checkout = checkout
+        self._temporary = temporary
+        self._repository = repository
+        self._server = server
+        self._environ = dict(environ)
+        temporary.mkdir(exist_ok=True)
+
+    def run(self, workflow: str, event: Event) -> WorkflowRun:
+        """Run a workflow of the checkout, by the name of its file."""
+        document = workflows.read(self._checkout / ".github" / "workflows" / workflow)
+        trigger = table(document["on"])
+        assert event.name in trigger, f"{workflow} does not begin on {event.name}"
+        how = trigger[event.name]
+        declared = table(how.get("inputs")) if isinstance(how, dict) else {}
+        inputs = _inputs(declared, event)
+        contexts = self._contexts(text(document["name"]), event, inputs)
+        outermost = _Scope(contexts, self._environ, self._checkout)
+        group = as_text(outermost.filled(table(document["concurrency"])["group"]))
+        jobs: dict[str, JobRun] = {}
+        for name, node in table(document["jobs"]).items():
+            jobs[name] = self._job(table(node), contexts, jobs)
+        return WorkflowRun(group, jobs)
+
+    def run_job(self, job: Table, workflow: str, event: Event) -> JobRun:
+        """Run one job that needs no other."""
+        return self._job(job, self._contexts(workflow, event, {}), {})
+
+    def _contexts(self, workflow: str, event: Event, inputs: Table) -> dict[str, Node]:
+        owner, _, _ = self._repository.partition("/")
+        github: Table = {
+            "actor": owner,
+            "event_name": event.name,
+            "ref": f"refs/heads/{event.ref_name}",
+            "ref_name": event.ref_name,
+            "repository": self._repository,
+            "repository_owner": owner,
+            "run_attempt": "1",
+            "run_id": str(event.run_id),
+            "server_url": self._server,
+            "token": event.token,
+            "workflow": workflow,
+            "workspace": str(self._checkout),
+            "event": {"repository": {"default_branch": "main"}, "inputs": inputs},
+        }
+        runner: Table = {"os": "Linux", "temp": str(self._temporary)}
+        return {
+            "github": github,
+            "inputs": inputs,
+            "secrets": dict(event.secrets),
+            "vars": dict(event.variables),
+            "runner": runner,
+            "env": {},
+        }
+
+    def _job(self, job: Table, contexts: dict[str, Node], before: Mapping[str, JobRun]) -> JobRun:
+        needed = [before[text(name)] for name in sequence(job.get("needs"))]
+        needs: Table = {
+            text(name): {
+                "result": before[text(name)].result,
+                "outputs": dict(before[text(name)].outputs),
+            }
+            for name in sequence(job.get("needs"))
+        }
+        own = {**contexts, "needs": needs, "steps": {}}
+        scope = _Scope(own, self._job_environ(own), self._checkout)
+        scope.has_failed = any(one.result != "success" for one in needed)
+        if not scope.holds(job.get("if")):
+            return JobRun("skipped")
+        scope.has_failed = False
+        self._run_steps(job, scope)
+        outputs = {name: scope.filled(value) for name, value in table(job.get("outputs")).items()}
+        return JobRun("failure" if scope.has_failed else "success", tuple(scope.done), outputs)
+
+    def _job_environ(self, contexts: Mapping[str, Node]) -> dict[str, str]:
+        github = table(contexts["github"])
+        told = (
+            "actor event_name ref ref_name repository repository_owner run_id run_attempt "
+            "server_url workflow workspace"
+        ).split()
+        return {
+            **{f"GITHUB_{name.upper()}": as_text(github[name]) for name in told},
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "RUNNER_OS": "Linux",
+            "RUNNER_TEMP": str(self._temporary),
+            # What this machine is not: bin/free-disk must find nothing to remove here.
+            "RUNNER_ENVIRONMENT": "self-hosted",
+            **self._environ,
+        }
+
+    def _run_steps(self, owner: Table, scope: _Scope) -> None:
+        for node in sequence(owner["steps"]):
+            step = table(node)
+            if not scope.holds(step.get("if")):
+                continue
+            for one in self._step(step, scope):
+                scope.done.append(one)
+            last = scope.done[-1]
+            scope.has_failed = scope.has_failed or last.status != 0
+            if "id" in step:
+                done: Table = {"outputs": dict(last.outputs), "outcome": _outcome(last.status)}
+                table(scope.contexts["steps"])[text(step["id"])] = done
+
+    def _step(self, step: Table, scope: _Scope) -> Iterator[StepRun]:
+        environ = {
+            name: as_text(scope.filled(value)) for name, value in table(step.get("env")).items()
+        }
+        if "run" in step:
+            yield self._script(step, {**scope.environ, **environ}, scope.directory)
+            return
+        uses = text(step["uses"])
+        given = {name: scope.filled(value) for name, value in table(step.get("with")).items()}
+        if uses.startswith("./"):
+            yield from self._composite(step, given, environ, scope)
+        else:
+            yield StepRun(text(step.get("name")) or uses, uses=uses, given=given)
+
+    def _composite(
+        self, step: Table, given: Table, environ: Mapping[str, str], scope: _Scope
+    ) -> Iterator[StepRun]:
+        """An action of the repository: its steps see its inputs, but no secrets."""
+        uses = text(step["uses"])
+        action = workflows.read(self._checkout / uses / "action.yml")
+        declared = table(action["inputs"])
+        assert set(given) <= set(declared), f"{uses} has no {set(given) - set(declared)}"
+        inputs: Table = {}
+        for name, node in declared.items():
+            value = given.get(name, scope.filled(table(node).get("default")))
+            inputs[name] = as_text(value)
+        visible = {"github", "runner", "env"}
+        contexts = {name: value for name, value in scope.contexts.items() if name in visible}
+        inner = _Scope(
+            {**contexts, "inputs": inputs, "steps": {}},
+            {**scope.environ, **environ},
+            scope.directory,
+        )
+        self._run_steps(table(action["runs"]), inner)
+        yield from inner.done
+        outputs = {
+            name: inner.filled(table(node)["value"])
+            for name, node in table(action.get("outputs")).items()
+        }
+        yield StepRun(
+            text(step.get("name")) or uses, int(inner.has_failed), outputs=outputs, uses=uses
+        )
+
+    def _script(self, step: Table, environ: Mapping[str, str], directory: Path) -> StepRun:
+        assert "${{" not in text(step["run"]), "an expression in a script"
+        folder = Path(tempfile.mkdtemp(prefix="_step-", dir=self._temporary))
+        script = folder / "script.sh"
+        script.write_text(text(step["run"]), encoding="utf-8")
+        files = {name: folder / name for name in _FILES}
+        for path in files.values():
+            path.touch()
+        strict = ["--noprofile", "--norc", "-eo", "pipefail"] if "shell" in step else ["-e"]
+        told = {**environ, **{name: str(path) for name, path in files.items()}}
+        status, lines = _run(["bash", *strict, str(script)], told, directory)
+        commands = tuple(_obeyed(lines))
+        summary = files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8")
+        assert len(summary.encode()) <= LARGEST_SUMMARY, "the summary would be refused"
+        errors = [command for command in commands if command.name == "error"]
+        assert len(errors) <= MOST_ANNOTATIONS, "annotations would be dropped"
+        outputs = dict(_pairs(files["GITHUB_OUTPUT"].read_text(encoding="utf-8")))
+        name = text(step.get("name")) or text(step["run"])
+        return StepRun(name, status, lines, commands, outputs, summary)
+
+
+def _inputs(declared: Table, event: Event) -> Table:
+    """A form as it was filled in: what is missing has its default, or nothing."""
+    assert set(event.inputs) <= set(declared), "the form has no such field"
+    inputs: Table = {}
+    for name, node in declared.items():
+        what = table(node)
+        assert not what.get("required") or name in event.inputs, f"{name} is required"
+        inputs[name] = event.inputs.get(name, what.get("default", ""))
+    return inputs
+
+
+def _run(
+    command: list[str], environ: Mapping[str, str], directory: Path
+) -> tuple[int, tuple[str, ...]]:
+    """Run it, and read its two streams as the runner does: each by itself, line by line."""
+    process = subprocess.Popen(
+        command,
+        cwd=directory,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines: list[str] = []
+
+    def read(stream: IO[str]) -> None:
+        lines.extend(line.rstrip("\n") for line in stream)
+
+    with process:
+        assert process.stdout
+        assert process.stderr
+        readers = [
+            threading.Thread(target=read, args=(s,)) for s in (process.stdout, process.stderr)
+        ]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(TIMEOUT)
+        status = process.wait(TIMEOUT)
+    return status, tuple(lines)
+
+
+def _obeyed(lines: tuple[str, ...]) -> Iterator[Command]:
+    """The commands in a log, as the runner takes them (ActionCommandManager.cs)."""
+    token = ""
+    for line in lines:
+        match = _COMMAND.match(line.strip()) or _OLD_COMMAND.search(line)
+        if not match:
+            continue
+        if token:
+            token = "" if match["name"] == token else token
+        elif match["name"] == "stop-commands":
+            token = match["data"]
+        else:
+            yield Command(
+                match["name"], dict(_properties(match["properties"])), _read(match["data"])
+            )
+
+
+def _properties(written: str) -> Iterator[tuple[str, str]]:
+    for one in filter(None, written.strip().split(",")):
+        name, _, value = one.partition("=")
+        yield name.strip(), _read(value)
+
+
+def _read(written: str) -> str:
+    marks = {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}
+    return re.sub("|".join(marks), lambda match: marks[match[0]], written)
+
+
+def _pairs(written: str) -> Iterator[tuple[str, str]]:
+    """The outputs of a step: `name=value`, or between two lines of a delimiter."""
+    lines = iter(written.splitlines())
+    for line in lines:
+        name, sign, delimiter = line.partition("<<")
+        if not sign:
+            name, sign, value = line.partition("=")
+            assert sign, f"no output: {line!r}"
+            yield name, value
+            continue
+        value_lines = []
+        for more in lines:
+            if more == delimiter:
+                break
+            value_lines.append(more)
+        yield name, "\n".join(value_lines)
+
+
+def _outcome(status: int) -> str:
+    return "failure" if status else "success"
