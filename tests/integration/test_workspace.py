@@ -48,6 +48,17 @@ while True:
     write_whole(path, f"{number:07} " * 20_000)
     number += 1
 """
+HAS_NO_SPACE = """
+import resource, sys
+from pathlib import Path
+from orchestrator.errors import ConfigurationError
+from orchestrator.workspace import write_whole
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_whole(Path(sys.argv[1]), "x" * 100_000)
+except ConfigurationError as error:
+    print(error.message, flush=True)
+"""
 
 
 @contextmanager
@@ -247,11 +258,11 @@ def test_what_can_not_be_written_is_told_and_leaves_nothing(tmp_path: Path, belo
     assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder"]
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_a_write_that_breaks_off_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     write_whole(path, "old")
-    with pytest.raises(ConfigurationError, match=os.strerror(errno.ENOSPC)):
-        write_whole(Path("/dev/full"), "x" * 100_000)
+    with process(HAS_NO_SPACE, path) as (_, told):
+        assert told == f"{path} can't be written: {os.strerror(errno.EFBIG)}"
     with pytest.raises(UnicodeEncodeError):
         write_whole(path, "half \udcff")
     assert path.read_text(encoding="utf-8") == "old"
