@@ -151,7 +151,10 @@ def _settings(
     }
     for name, table in tables.targets.items():
         targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
-    webhooks = (*_webhook(values), *map(_notify, tables.notify))
+    hooks = [table for table in tables.notify if "url" in table]
+    if len(hooks) < len(tables.notify):
+        warnings = (*warnings, "targets.toml: a [[notify]] without a url tells nobody")
+    webhooks = (*_webhook(values), *map(_notify, hooks))
     logins = tuple(_dockerhub(values))
     actions = load_actions(environ)
     names = tuple(targets)
@@ -245,8 +248,6 @@ def _webhook(values: _Values) -> Iterator[Webhook]:
 
 
 def _notify(table: Mapping[str, Value]) -> Webhook:
-    if "url" not in table:
-        raise ConfigurationError("targets.toml: a [[notify]] has no url")
     nothing = Value("", "")
     return Webhook(
         _parsed(table["url"], "WEBHOOK_URL", web_url),

@@ -609,13 +609,6 @@ def test_a_table_refines_a_target_that_is_there_already(base: Path) -> None:
         pytest.param("[targets.double]", "can't be named 'double'", "SYNC_MODE", id="reserved too"),
         pytest.param("[targets.'a,b']", "'a,b' is no name", "letters", id="comma in a name"),
         pytest.param("[targets.'../x']", "'../x' is no name", "letters", id="path as a name"),
-        pytest.param(
-            "[targets.x]\npassword='${LAB_TOKEN}'",
-            "[targets.x] password: LAB_TOKEN is not set in the environment",
-            "export LAB_TOKEN=",
-            id="variable that is not set",
-        ),
-        pytest.param("[[notify]]\nsecret='x'", "a [[notify]] has no url", "", id="no url"),
         pytest.param("[[notify]]\nurk='x'", "unknown key 'urk'", "'url'", id="notify's key"),
         pytest.param(
             "[[notify]]\nurl='https://x.y'\non='x'", "[[notify]] 1 on: on: 'x'", "always", id="on"
@@ -832,3 +825,18 @@ def test_plain_http_is_for_those_who_are_named(
 )
 def test_loopback_is_this_machine_alone(registry: str, is_here: bool) -> None:
     assert is_loopback(registry) is is_here
+
+
+def test_a_variable_that_is_not_set_matters_only_to_the_target_it_is_for(base: Path) -> None:
+    toml = "[targets.x]\nregistry='x.example'\nusername='me'\npassword='${LAB_TOKEN}'\n"
+    settings = load(base, toml=toml)
+    with pytest.raises(ConfigurationError, match="target 'x': password is not set"):
+        settings.target("x")
+    assert load(base, toml=toml, environ={"LAB_TOKEN": SECRET}).target("x").password == SECRET
+
+
+@pytest.mark.parametrize("toml", ["[[notify]]\nsecret='x'", "[[notify]]\nurl='${LAB_HOOK}'"])
+def test_a_webhook_without_a_url_is_a_warning(base: Path, toml: str) -> None:
+    settings = load(base, toml=toml)
+    assert settings.webhooks == ()
+    assert settings.warnings == ("targets.toml: a [[notify]] without a url tells nobody",)
