@@ -6,6 +6,7 @@ never part of a message.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -272,8 +273,10 @@ def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(environ["REGISTRY_AUTH_FILE"])
         return
     home = environ.get("HOME")
-    if environ.get("XDG_RUNTIME_DIR"):
-        yield Path(environ["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    yield Path(
+        f"{runtime}/containers" if runtime else f"/run/containers/{os.getuid()}", "auth.json"
+    )
     config_home = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
     if config_home:
         yield Path(config_home) / "containers" / "auth.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_nothing_at_all_gives_the_defaults(tmp_path: Path) -> None:
         targets=settings.targets,
         state_dir=tmp_path / ".syncer",
         default_platform=settings.default_platform,
+        user_authfiles=(Path(RUNTIME),),
         tool_environ={"XDG_DATA_HOME": str(tmp_path / ".syncer" / "data")},
     )
     assert str(settings.default_platform) == "linux/amd64"
@@ -747,12 +749,17 @@ def test_a_login_is_called_what_the_user_calls_it(base: Path, registry: str, wor
     assert settings.login_of(registry) == words
 
 
+RUNTIME = f"/run/containers/{os.getuid()}/auth.json"
+
+
 @pytest.mark.parametrize(
     ("environ", "files"),
     [
-        pytest.param({}, (), id="nothing is known"),
+        pytest.param({}, (RUNTIME,), id="nothing is known"),
         pytest.param(
-            {"HOME": "/h"}, ("/h/.config/containers/auth.json", "/h/.docker/config.json"), id="home"
+            {"HOME": "/h"},
+            (RUNTIME, "/h/.config/containers/auth.json", "/h/.docker/config.json"),
+            id="home",
         ),
         pytest.param(
             {"HOME": "/h", "XDG_RUNTIME_DIR": "/r", "XDG_CONFIG_HOME": "/c", "DOCKER_CONFIG": "/d"},
