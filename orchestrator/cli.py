@@ -21,6 +21,7 @@ from orchestrator.items import name_all
 from orchestrator.load_settings import load_actions, load_settings
 from orchestrator.log import configure
 from orchestrator.result import Report
+from orchestrator.setting_values import words
 from orchestrator.settings import BUILT_IN, Actions, Settings
 from orchestrator.text import Redactor, printable
 from orchestrator.workspace import write_whole
@@ -75,6 +76,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> i
     except SyncerError as error:
         _tell(error, load_actions(environ), streams.err)
         return error.exit_status
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return ExitStatus.FAILED
@@ -152,12 +155,14 @@ def _deliver(report: Report, arguments: argparse.Namespace, redact: Redactor, ou
     from orchestrator.report.summary import markdown_summary, text_summary  # noqa: PLC0415
 
     renderers = {"table": text_summary, "markdown": markdown_summary, "json": document}
-    out.write(redact(renderers[arguments.output](report)))
-    out.flush()
-    if arguments.report:
-        write_whole(Path(arguments.report), redact(document(report)))
-    if arguments.badge and not report.is_dry_run:
-        write_whole(Path(arguments.badge), badge_document(badge_of(report)))
+    try:
+        out.write(redact(renderers[arguments.output](report)))
+        out.flush()
+    finally:  # a reader of stdout that goes away does not cost the files
+        if arguments.report:
+            write_whole(Path(arguments.report), redact(document(report)))
+        if arguments.badge and not report.is_dry_run:
+            write_whole(Path(arguments.badge), badge_document(badge_of(report)))
 
 
 def _name_list(
@@ -190,8 +195,6 @@ def _name(
         others=settings.usable_targets,
         default_platform=settings.default_platform,
     )
-    if named.problems:
-        raise UsageError("\n".join(map(str, named.problems)))
     for item in named.items:
         print(item.destination, file=out)
     return ExitStatus.OK
@@ -209,9 +212,12 @@ def _targets(arguments: argparse.Namespace, settings: Settings) -> tuple[str, ..
         return (arguments.command,)
     if arguments.command == "double":
         return tuple(reversed(BUILT_IN)) if settings.is_on_actions else BUILT_IN
-    if arguments.to:
-        return tuple(dict.fromkeys(arguments.to.split(",")))
-    return settings.mode
+    if arguments.to is None:
+        return settings.mode
+    named = tuple(dict.fromkeys(words(arguments.to)))
+    if not named:
+        raise UsageError("--to names no target", hint="write it as --to=aliyun,ghcr")
+    return named
 
 
 def _images(arguments: argparse.Namespace, settings: Settings) -> ImageList:
@@ -238,7 +244,7 @@ def _read_list(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigurationError(
-            f"{path} can't be read: {error.strerror}",
+            f"{_shown_path(path)} can't be read: {error.strerror}",
             hint="write one image a line into it, or name another with --file",
         ) from None
 

@@ -33,6 +33,7 @@ TARGET_KEYS = (
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESERVED = ("double", "none")
 """What SYNC_MODE means by itself."""
+_KNOWN = frozenset(KEYS) | {f"{name}{FILE_SUFFIX}" for name in KEYS}
 NOTIFY_KEYS = ("url", "secret", "on", "format")
 
 
@@ -77,8 +78,8 @@ def read_config(path: Path) -> ConfigFile:
                 Problem(str(path), line, 0, text, "this is not KEY=value", "quote odd values")
             )
         elif binding.key is not None:
-            if not _is_known(binding.key):
-                meant = did_you_mean(binding.key.upper(), KEYS) or "it is ignored"
+            if binding.key not in _KNOWN:
+                meant = did_you_mean(binding.key.upper(), _KNOWN) or "it is ignored"
                 warnings.append(str(Problem(str(path), line, 0, "", _unknown(binding.key), meant)))
             elif binding.value:
                 values[binding.key] = Value(binding.value, f"{path}:{line}")
@@ -161,10 +162,6 @@ def _blank_lines_before(text: str) -> int:
     """The parser counts a binding from the blank lines before it; people do not."""
     stripped = text.lstrip()
     return text[: len(text) - len(stripped)].count("\n")
-
-
-def _is_known(key: str) -> bool:
-    return key in KEYS or (key.endswith(FILE_SUFFIX) and key.removesuffix(FILE_SUFFIX) in KEYS)
 
 
 def _unknown(key: str) -> str:

@@ -105,7 +105,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
     (
         r"manifest invalid|invalid character|unexpected end of JSON|manifest blob unknown"
         r"|unsupported manifest|unsupported image-specific|Unknown media type|schema version"
-        r"|zstd compression is not supported|formats: ",
+        r"|zstd compression is not supported|formats: |must be converted to type",
         Kind.BAD_MANIFEST,
         "the manifest can't be used",
     ),
@@ -136,6 +136,14 @@ _FATAL = re.compile(
     r'^(?:time=\S+ )?level=fatal msg=(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s"]+))',
     re.MULTILINE,
 )
+_INDEX_REFUSED = re.compile(
+    r'^(?:time=\S+ )?level=debug msg="Upload of manifest list type \S+ failed: '
+    r'(?P<quoted>(?:[^"\\]|\\.)*)"',
+    re.MULTILINE,
+)
+_MASK = "Manifest list must be converted to type"
+"""What skopeo says in the end of an index that may not be changed, whatever stood in its way."""
+
 _ESCAPE = re.compile(r'\\([ntr"\\])')
 _MEANT = {"n": "\n", "t": "\t", "r": "\r"}
 _PREFIXES = re.compile(
@@ -160,7 +168,7 @@ _NAMES = re.compile(
 _COPYING = re.compile(r"^copying (?:system image|image \d+/\d+) from manifest list: ")
 _DESTINATION = re.compile(
     r"^initializing destination|at destination|initiating layer upload|^writing blob"
-    r"|^writing manifest|[Uu]ploading (?:manifest|layer)|blob upload"
+    rf"|^writing manifest|[Uu]ploading (?:manifest|layer)|blob upload|^{_MASK}"
 )
 _SOURCE = re.compile(r"happened during read|^initializing source|^reading blob|Fetching")
 _SHOWN = 300
@@ -169,14 +177,16 @@ _SHOWN = 300
 def last_fatal(errors: str) -> str:
     """Skopeo's last word, as it meant it: unquoted, and without upload URLs' secrets."""
     found = tuple(_FATAL.finditer(errors))
-    text = _unquoted(found[-1]) if found else _last_line(errors)
+    text = found[-1]["bare"] or _unquoted(found[-1]["quoted"]) if found else _last_line(errors)
+    refusals = _INDEX_REFUSED.findall(errors) if text.startswith(_MASK) else ()
+    if refusals:
+        text = _unquoted(refusals[-1])
     return _QUERY.sub("?...", text)
 
 
-def _unquoted(fatal: re.Match[str]) -> str:
+def _unquoted(text: str) -> str:
     """Undo what Go's %q did; escapes of what a terminal would obey stay as they are."""
-    quoted = fatal["quoted"] or ""
-    return fatal["bare"] or _ESCAPE.sub(lambda one: _MEANT.get(one[1], one[1]), quoted)
+    return _ESCAPE.sub(lambda one: _MEANT.get(one[1], one[1]), text)
 
 
 def side_of(text: str) -> Side:
@@ -258,6 +268,8 @@ def _particular_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
 def _push_hint(kind: Kind, complaint: Complaint, registry: str) -> str:
     if kind is Kind.RATE_LIMITED:
         return "the next run tries again; fewer JOBS at once ask for less"
+    if kind is Kind.BAD_MANIFEST:
+        return "the registry does not take it as it is: try one platform, or ATTESTATIONS=drop"
     if kind is Kind.DENIED and registry == "ghcr.io":
         return (
             "the job needs `permissions: packages: write`, a personal token the scope "

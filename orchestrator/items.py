@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from orchestrator.errors import FormatError, Problem, did_you_mean
+from orchestrator.errors import FormatError, Problem, UsageError, did_you_mean
 from orchestrator.image_list import Entry, ImageList
 from orchestrator.naming import destination_of
 from orchestrator.plan import Item
@@ -58,6 +58,9 @@ def name_all(
         targets: The run's targets in their order, by name.
         others: More targets that an entry may name with `--to`.
         default_platform: For entries that name none.
+
+    Raises:
+        UsageError: Something is wrong with images that were given on the command line.
     """
     named: list[_NamedEntry] = []
     problems = list(images.problems)
@@ -71,6 +74,8 @@ def name_all(
     clashes = tuple(_clashes(named))
     clashing = {id(claim.entry) for clash in clashes for claim in clash}
     problems += _told_apart(images.file, clashes)
+    if problems and not images.file:
+        raise UsageError("\n".join(map(str, problems)))
     unclashed = [one for one in named if id(one.entry) not in clashing]
     items, warnings = _without_duplicates(images.file, unclashed)
     return Named(items, tuple(sorted(problems, key=_place)), warnings)
@@ -125,16 +130,24 @@ def _named_at(claim: _Claim) -> str:
 def _without_duplicates(
     file: str, named: Iterable[_NamedEntry]
 ) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    first: dict[Reference, Item] = {}
+    first: dict[Reference, _Claim] = {}
     warnings: dict[str, None] = {}
     for one in named:
         for item in one.items:
-            earlier = first.setdefault(item.destination, item)
-            if earlier is not item:
-                again = f"line {earlier.line}" if earlier.line else "another image"
-                message = f"this is {again} again, and runs once"
-                warnings[str(_problem(file, one.entry, message))] = None
-    return tuple(first.values()), tuple(warnings)
+            claim = _Claim(one.entry, item)
+            earlier = first.setdefault(item.destination, claim)
+            if earlier is not claim:
+                warnings[str(_problem(file, one.entry, _again(earlier, claim)))] = None
+    return tuple(claim.item for claim in first.values()), tuple(warnings)
+
+
+def _again(earlier: _Claim, claim: _Claim) -> str:
+    if earlier.entry is claim.entry:
+        names = f"{earlier.item.target.name} and {claim.item.target.name}"
+        return f"targets {names} are one place, and it runs once"
+    line = earlier.entry.line
+    again = f"line {line}" if line else f"'{earlier.entry.source.familiar}'"
+    return f"this is {again} again, and runs once"
 
 
 def _problem(file: str, entry: Entry, message: str, hint: str = "") -> Problem:

@@ -146,7 +146,7 @@ def _settings(
 ) -> Settings:
     naming = values.parsed("NAMING", naming_rule)
     targets = {
-        "aliyun": _aliyun(values, naming),
+        "aliyun": _aliyun(values, naming, tables.targets.get("aliyun", {})),
         "ghcr": _ghcr(values, naming),
     }
     for name, table in tables.targets.items():
@@ -185,8 +185,11 @@ def _settings(
     )
 
 
-def _aliyun(values: _Values, naming: str) -> Target:
+def _aliyun(values: _Values, naming: str, table: Mapping[str, Value]) -> Target:
+    """The Aliyun target; its edition goes by the host that a table of its name may give."""
     registry = values.parsed("ALIYUN_REGISTRY", host)
+    if "registry" in table:
+        registry = _parsed(table["registry"], "registry", host)
     edition = values.parsed("ALIYUN_EDITION", aliyun_edition)
     return Target(
         name="aliyun",

@@ -46,12 +46,3 @@ class Pulls:
         """Learn from a failure that the limit is reached."""
         if error.kind is Kind.RATE_LIMITED and error.registry == DOCKER_HUB:
             self._has_reached_limit.set()
-
-
-def affordable(needs: list[int], budget: int) -> list[bool]:
-    """Which of several needs can be met, in their order, without going over a budget."""
-    verdicts = []
-    for need in needs:
-        verdicts.append(need <= budget)
-        budget -= need if need <= budget else 0
-    return verdicts

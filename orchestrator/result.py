@@ -88,6 +88,7 @@ class Report:
     """One run, whole.
 
     Attributes:
+        skopeo_version: Empty where a run had no need of skopeo.
         mode: The targets of the run, as SYNC_MODE names them.
         shard: `K/N` where the run had a part of the list only.
         warnings: What went well enough, but should be known.
@@ -100,10 +101,10 @@ class Report:
 
     run_id: str
     version: str
-    skopeo_version: str
     mode: str
     started: datetime
     finished: datetime
+    skopeo_version: str = ""
     results: tuple[Result, ...] = ()
     problems: tuple[Problem, ...] = ()
     warnings: tuple[str, ...] = ()

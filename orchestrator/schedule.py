@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.plan import Action, PlannedItem
 from orchestrator.platforms import PlatformChoice
@@ -19,6 +19,9 @@ from orchestrator.result import Outcome, Result
 
 SMALLEST_SHARED = 32 * 1024
 """Bytes; waiting for a smaller blob would cost more than to send it twice."""
+
+OVER_BUDGET = "pull-budget"
+"""Why a copy was put off: Docker Hub would not count so many pulls any more."""
 
 Blob = tuple[str, Digest]
 """A blob at a registry."""
@@ -70,6 +73,26 @@ def tasks_of(planned: Iterable[PlannedItem], *, chains: bool) -> tuple[Task, ...
     return tuple(tasks)
 
 
+def within_budget(tasks: Iterable[Task], budget: int) -> tuple[Task, ...]:
+    """Put off, in their order, the copies that would take more pulls than are left.
+
+    A smaller one behind them still runs; so do all that take none.
+    """
+    kept: list[Task] = []
+    without: set[int] = set()
+    for task in tasks:
+        # Whoever was to be fed by a task that is put off would have to read the source itself.
+        need = _pulls(task.planned) if task.after in without else task.pulls
+        if need <= budget:
+            budget -= need
+            kept.append(task)
+            continue
+        without.add(task.place)
+        put_off = replace(task.planned, decision=None, put_off=OVER_BUDGET)
+        kept.append(Task(task.place, put_off, after=task.after))
+    return tuple(kept)
+
+
 def _task(
     place: int, planned: PlannedItem, before: Task | None, on_the_way: Collection[Blob]
 ) -> Task:
@@ -78,15 +101,20 @@ def _task(
     if planned.upstream is None or not _is_copy(planned):
         return Task(place, planned, after=after)
     is_fed = before is not None and _will_have(before.planned, planned.upstream.expected)
-    is_counted = planned.item.source.is_docker_hub and not is_fed
     return Task(
         place,
         planned,
         brings=frozenset(blob for blob, size in sizes.items() if size >= SMALLEST_SHARED),
         after=after,
         moves=sum(size for blob, size in sizes.items() if blob not in on_the_way),
-        pulls=planned.upstream.manifests if is_counted else 0,
+        pulls=0 if is_fed else _pulls(planned),
     )
+
+
+def _pulls(planned: PlannedItem) -> int:
+    """What Docker Hub counts where a copy reads it."""
+    is_counted = _is_copy(planned) and planned.item.source.is_docker_hub
+    return planned.upstream.manifests if planned.upstream and is_counted else 0
 
 
 def _is_copy(planned: PlannedItem) -> bool:

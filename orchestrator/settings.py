@@ -181,7 +181,7 @@ class Settings:
         if missing:
             hint = _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
             if name not in BUILT_IN:
-                hint = f"set it in targets.toml, [targets.{name}]"
+                hint = f"set it in [targets.{name}]"
             raise ConfigurationError(f"target '{name}': {not_set(missing)}", hint=hint)
         return target
 
@@ -193,7 +193,7 @@ class Settings:
         """
         target = self.targets.get(name)
         if target is None:
-            hint = did_you_mean(name, self.targets) or "targets.toml has more of them"
+            hint = did_you_mean(name, self.targets) or "targets.toml is the place for more"
             raise ConfigurationError(f"there is no target '{name}'", hint=hint)
         return target
 

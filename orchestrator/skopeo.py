@@ -20,6 +20,7 @@ from orchestrator.errors import ImageError, Kind, ToolMissingError
 from orchestrator.platforms import Platform
 from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference, digest_of
+from orchestrator.work import Once
 
 _log = logging.getLogger(__name__)
 
@@ -80,27 +81,34 @@ class Copied:
     uploaded: tuple[Digest, ...]
 
 
-@dataclass(frozen=True)
 class Skopeo:
-    """skopeo, as this run uses it."""
+    """skopeo, as this run uses it; nothing is started before something has to be asked.
 
-    programs: Programs
-    path: str
-    connection: Connection
-    pulls: Pulls
-    version: str = ""
+    Args:
+        programs: Starts it.
+        connection: How it reaches registries.
+        pulls: Counts what Docker Hub counts.
 
-    @classmethod
-    def found(cls, programs: Programs, connection: Connection, pulls: Pulls) -> Skopeo:
-        """Find skopeo, and check that it is new enough.
+    Raises:
+        ToolMissingError: It is not there. One that is too old is noticed when it is first used.
+    """
 
-        Raises:
-            ToolMissingError: It is not there, or too old.
-        """
-        path = programs.find("skopeo", hint=INSTALL_HINT)
-        output = programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
+    def __init__(self, programs: Programs, connection: Connection, pulls: Pulls) -> None:
+        self._programs = programs
+        self._connection = connection
+        self._pulls = pulls
+        self._path = programs.find("skopeo", hint=INSTALL_HINT)
+        self._version = Once(self._checked_version)
+        self.used_version = ""
+
+    def _checked_version(self, path: str) -> str:
+        output = self._programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
         match = _VERSION.search(output)
-        version = tuple(int(part) for part in match.groups()) if match else (0, 0, 0)
+        if match is None:
+            raise ToolMissingError(
+                f"{path} does not say which version of skopeo it is", hint=INSTALL_HINT
+            )
+        version = tuple(int(part) for part in match.groups())
         shown = ".".join(map(str, version))
         if version < OLDEST:
             oldest = ".".join(map(str, OLDEST))
@@ -108,7 +116,12 @@ class Skopeo:
                 f"skopeo {shown} is too old: {oldest} is the oldest that will do",
                 hint=INSTALL_HINT,
             )
-        return cls(programs, path, connection, pulls, shown)
+        self.used_version = shown
+        return shown
+
+    def _run(self, argv: tuple[str, ...], *, stall_timeout: float) -> Finished:
+        self._version(self._path)
+        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout)
 
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
@@ -144,9 +157,9 @@ class Skopeo:
         Raises:
             ImageError: It did not work; the end where it failed is part of the diagnosis.
         """
-        self.pulls.spend(request.source, request.pulls)
-        argv = (self.path, *copy_argv(request, self.connection))
-        finished = self.programs.run(argv, stall_timeout=stall_timeout)
+        self._pulls.spend(request.source, request.pulls)
+        argv = copy_argv(request, self._connection)
+        finished = self._run(argv, stall_timeout=stall_timeout)
         if finished.status != 0:
             side = side_of(last_fatal(finished.errors))
             reference = request.source if side is Side.SOURCE else request.destination
@@ -161,17 +174,17 @@ class Skopeo:
         Raises:
             ImageError: The registry did not take it.
         """
-        with tempfile.TemporaryDirectory(dir=self.connection.authfile.parent) as folder:
+        with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as folder:
             (Path(folder) / "manifest.json").write_bytes(raw)
-            argv = (self.path, *push_index_argv(folder, destination, self.connection))
-            finished = self.programs.run(argv, stall_timeout=_QUESTION_TIMEOUT)
+            argv = push_index_argv(folder, destination, self._connection)
+            finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
-        self.pulls.spend(reference)
-        argv = (self.path, *inspect_argv(options, reference, self.connection))
-        finished = self.programs.run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        self._pulls.spend(reference)
+        argv = inspect_argv(options, reference, self._connection)
+        finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
         if finished.status != 0:
             raise self._error(finished, reference, side)
         return finished.output
@@ -180,15 +193,15 @@ class Skopeo:
         if finished.has_stalled:
             return ImageError(
                 Kind.TIMEOUT,
-                f"{reference.familiar}: nothing moved for too long, so the copy was ended",
+                f"{reference.familiar}: nothing moved for too long, so skopeo was ended",
                 hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
                 registry=reference.registry,
             )
-        login = self.connection.login_of(reference.registry)
+        login = self._connection.login_of(reference.registry)
         text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
         _log.debug("skopeo said: %s", text)
         error = diagnose(Complaint(text, reference, side, login))
-        self.pulls.heed(error)
+        self._pulls.heed(error)
         return error
 
 
@@ -225,7 +238,7 @@ def inspect_argv(
 
 def push_index_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
     """The arguments of pushing an index alone, the program's own path left out."""
-    options = ("copy", "--multi-arch=index-only", "--preserve-digests")
+    options = ("--debug", "copy", "--multi-arch=index-only", "--preserve-digests")
     access = _access("dest-", destination.registry, connection)
     authfile = f"--authfile={connection.authfile}"
     return (*options, authfile, *access, f"dir:{folder}", _transport(destination))

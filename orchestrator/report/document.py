@@ -22,7 +22,7 @@ def document(report: Report) -> str:
         "finished": _time(report.finished),
         "seconds": round(report.seconds, 3),
         "version": report.version,
-        "tools": {"skopeo": report.skopeo_version},
+        "tools": {"skopeo": report.skopeo_version or None},
         "mode": report.mode,
         "shard": report.shard or None,
         "totals": asdict(report.totals),

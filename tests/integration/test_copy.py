@@ -104,7 +104,10 @@ def test_a_tag_that_moves_between_plan_and_copy_does_not_slip_in(
     is_index = of == "an index"
     site.publish(build_index([looked_at, *others]) if is_index else looked_at)
     moved = build_index([slipped, *others]) if is_index else slipped
-    move = Rule(Call(lambda: site.publish(moved)), path=BY_DIGEST, times=1)
+    # The fast path reads first (a manifest, and a single image's config); what skopeo has read
+    # after it is what counts.
+    skip = 1 if is_index else 2
+    move = Rule(Call(lambda: site.publish(moved)), path=BY_DIGEST, skip=skip, times=1)
     near.add(move)
     source = site.source(host=near.host)
     outcome = site.sync(source)
@@ -249,7 +252,8 @@ def test_what_can_not_heal_is_not_tried_again(
     outcome = site.run("batch")
     assert outcome.verdict == ("failed", kind)
     assert outcome.error["hint"]
-    assert sum("/manifests/" in one.path for one in near.exchanges()) == 1
+    gets = [one for one in near.exchanges() if one.method == "GET" and "/manifests/" in one.path]
+    assert len(gets) == 1
 
 
 def test_a_denied_push_is_not_tried_again(site: Site, far: FaultProxy) -> None:

@@ -262,7 +262,8 @@ class Site:
         """Start the program; what is left of it at the end is killed."""
         report = self.folder / "report.json"
         report.unlink(missing_ok=True)
-        asked = [f"--report={report}"] if _REPORTING & set(arguments) else []
+        has_own = any(one.startswith("--report") for one in arguments)
+        asked = [f"--report={report}"] if _REPORTING & set(arguments) and not has_own else []
         process = subprocess.Popen(
             [sys.executable, "-m", "orchestrator", *_with_report(arguments, asked)],
             cwd=self.folder,

@@ -341,7 +341,7 @@ def test_a_complaint_about_a_source_is_understood(message: str, kind: Kind, word
         pytest.param(
             "uploading manifest v3.5.0 to registry.example:5000/mirrors/x: manifest invalid",
             Kind.BAD_MANIFEST,
-            "",
+            "try one platform",
             id="type refused",
         ),
         pytest.param(
@@ -523,6 +523,32 @@ def test_what_a_url_is_asked_is_never_shown(message: str) -> None:
 )
 def test_the_last_fatal_line_is_what_counts(errors: str, text: str) -> None:
     assert last_fatal(errors) == text
+
+
+MASK = (
+    'Manifest list must be converted to type "application/vnd.docker.distribution.manifest.list.'
+    'v2+json" to be written to destination, but we cannot modify it: "Instructed to preserve '
+    'digests"'
+)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        pytest.param("received unexpected HTTP status: 503 x", Kind.UNREACHABLE, id="503"),
+        pytest.param("toomanyrequests: slow", Kind.RATE_LIMITED, id="429"),
+        pytest.param("denied", Kind.DENIED, id="403"),
+        pytest.param("manifest invalid", Kind.BAD_MANIFEST, id="type refused"),
+        pytest.param("manifest blob unknown: blob unknown", Kind.BAD_MANIFEST, id="no child"),
+        pytest.param("", Kind.BAD_MANIFEST, id="never told"),
+    ],
+)
+def test_what_stood_in_an_indexs_way_is_behind_skopeos_last_word(reason: str, kind: Kind) -> None:
+    why = "Upload of manifest list type application/vnd.oci.image.index.v1+json failed: uploading "
+    told = logged(f"{why}manifest 1 to registry.example:5000/x: {reason}", "debug")
+    text = last_fatal((told if reason else "") + logged(MASK))
+    assert side_of(text) is Side.DESTINATION
+    assert diagnose(Complaint(text, DESTINATION, Side.DESTINATION, LOGIN)).kind is kind
 
 
 @pytest.mark.parametrize(
