@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import TextIO
+from dataclasses import fields, replace
 
 from orchestrator import __version__
-from orchestrator.actions import Said, guarded, mask, of_error, of_problems, say, tell_run
-from orchestrator.errors import ConfigurationError, ExitStatus, FormatError, SyncerError, UsageError
-from orchestrator.image_list import ImageList, parse_entry, parse_list
-from orchestrator.items import name_all
-from orchestrator.load_settings import load_actions, load_settings
-from orchestrator.log import configure
-from orchestrator.result import Report
-from orchestrator.setting_values import words
-from orchestrator.settings import BUILT_IN, Actions, Settings
-from orchestrator.text import Redactor, printable
-from orchestrator.workspace import write_whole
-
-_log = logging.getLogger(__name__)
-
-_LARGEST_LIST = 64 * 1024 * 1024
+from orchestrator.command_line import Streams, Typed
 
 _EPILOG = """\
 examples:
@@ -38,6 +18,7 @@ examples:
   syncer double redis:7 --platform=linux/arm64
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
   syncer name bitnami/redis:7           print the destination, without the network
+  syncer history                        tell of past runs
   syncer name                           check and name all of images.txt, without the network
 
 exit status:
@@ -53,14 +34,6 @@ lists them all.
 """
 
 
-@dataclass(frozen=True)
-class Streams:
-    """Where results go (stdout), and logs and progress (stderr)."""
-
-    out: TextIO
-    err: TextIO
-
-
 def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> int:
     """Run one command; the return value is the exit status.
 
@@ -69,205 +42,24 @@ def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> i
         environ: The process's environment.
         streams: Where to write.
     """
-    arguments = _parser().parse_args(argv)
-    configure(streams.err, level=_level(arguments), redact=Redactor(()))
-    try:
-        return _main(arguments, environ, streams)
-    except SyncerError as error:
-        _tell(error, load_actions(environ), streams.err)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return ExitStatus.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return ExitStatus.FAILED
+    typed = _typed(_parser().parse_args(argv))
+    # Only now, so that --help and --version start fast.
+    from orchestrator.commands import main as carry_out  # noqa: PLC0415
+
+    return carry_out(typed, environ, streams)
 
 
-def _tell(error: SyncerError, actions: Actions | None, err: TextIO) -> None:
-    """Say why nothing was done."""
-    with guarded(err, actions):
-        print(printable(f"syncer: {error.message}"), file=err)
-        if error.hint:
-            print(printable(f"  -> {error.hint}"), file=err)
-    if actions:
-        say(Said((of_error(error),)), actions, err)
-
-
-def _main(arguments: argparse.Namespace, environ: Mapping[str, str], streams: Streams) -> int:
-    settings = _settings(arguments, environ)
-    redact = Redactor(settings.secrets)
-    if settings.actions:
-        mask(streams.err, settings.unmasked)
-    has_colour = _has_colour(arguments.color, environ, streams.err)
-    configure(streams.err, level=_level(arguments), redact=redact, has_colour=has_colour)
-    command = arguments.command
-    targets = _targets(arguments, settings)
-    if not targets:
-        print("SYNC_MODE is none: nothing to do", file=streams.err)
-        return ExitStatus.OK
-    images = _images(arguments, settings)
-    if command == "name" and arguments.images:
-        return _name(images, settings, targets, streams.out)
-    if command == "name":
-        return _name_list(images, settings, targets, arguments, streams)
-    from orchestrator.run import RunOptions, run  # noqa: PLC0415  (starting up stays fast)
-
-    options = RunOptions(
-        targets=targets,
-        is_forced=arguments.force,
-        is_dry_run=arguments.dry_run or command == "plan",
-        fails_fast=arguments.fail_fast,
-        is_strict=arguments.strict,
-    )
-    with guarded(streams.err, settings.actions, title=f"syncer {command}"):
-        report = run(images, settings, options, stderr=streams.err)
-    with guarded(streams.err, settings.actions):
-        if settings.webhooks and not arguments.no_notify and not options.is_dry_run:
-            report = _notified(report, settings)
-        _deliver(report, arguments, redact, streams.out)
-    if settings.actions:
-        said = tell_run(report, file=images.file, written=arguments.report, badge=arguments.badge)
-        say(said, settings.actions, streams.err, redact=redact)
-    return report.exit_status
-
-
-def _notified(report: Report, settings: Settings) -> Report:
-    """Tell the chats; what goes wrong there is a warning, never the run's result."""
-    from orchestrator.http import Http  # noqa: PLC0415
-    from orchestrator.notify import Delivery, send_all  # noqa: PLC0415
-    from orchestrator.report.document import document  # noqa: PLC0415
-
-    with closing(Http()) as http:
-        delivery = Delivery(http, lambda: datetime.now(timezone.utc), time.sleep)
-        run_url = settings.actions.run_url if settings.actions else ""
-        warnings = send_all(
-            report, settings.webhooks, delivery, run_url=run_url, document=document(report)
-        )
-    for warning in warnings:
-        _log.warning("%s", warning)
-    return replace(report, warnings=(*report.warnings, *warnings))
-
-
-def _deliver(report: Report, arguments: argparse.Namespace, redact: Redactor, out: TextIO) -> None:
-    """Write the report where it was asked for."""
-    from orchestrator.report.badge import badge_document, badge_of  # noqa: PLC0415
-    from orchestrator.report.document import document  # noqa: PLC0415
-    from orchestrator.report.summary import markdown_summary, text_summary  # noqa: PLC0415
-
-    renderers = {"table": text_summary, "markdown": markdown_summary, "json": document}
-    try:
-        out.write(redact(renderers[arguments.output](report)))
-        out.flush()
-    finally:  # a reader of stdout that goes away does not cost the files
-        if arguments.report:
-            write_whole(Path(arguments.report), redact(document(report)))
-        if arguments.badge and not report.is_dry_run:
-            write_whole(Path(arguments.badge), badge_document(badge_of(report)))
-
-
-def _name_list(
-    images: ImageList,
-    settings: Settings,
-    targets: tuple[str, ...],
-    arguments: argparse.Namespace,
-    streams: Streams,
-) -> ExitStatus:
-    """Name the whole list; every bad line is told, and makes the status 1."""
-    from orchestrator.names import markdown_names, names_of, text_names  # noqa: PLC0415
-
-    names = names_of(images, settings, targets)
-    render = markdown_names if arguments.output == "markdown" else text_names
-    with guarded(streams.err, settings.actions):
-        streams.out.write(render(names))
-        streams.out.flush()
-    if settings.actions:
-        said = Said(of_problems(names.problems), markdown_names(names))
-        say(said, settings.actions, streams.err, redact=Redactor(settings.secrets))
-    return ExitStatus.FAILED if names.problems else ExitStatus.OK
-
-
-def _name(
-    images: ImageList, settings: Settings, targets: tuple[str, ...], out: TextIO
-) -> ExitStatus:
-    named = name_all(
-        images,
-        targets={name: settings.target(name) for name in targets},
-        others=settings.usable_targets,
-        default_platform=settings.default_platform,
-    )
-    for item in named.items:
-        print(item.destination, file=out)
-    return ExitStatus.OK
-
-
-def _settings(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Settings:
-    flags = {"JOBS": arguments.jobs or ""}
-    config = Path(arguments.config) if arguments.config else None
-    base = config.parent if config else Path(arguments.file or "images.txt").parent
-    return load_settings(environ, base=base.absolute(), config=config, flags=flags)
-
-
-def _targets(arguments: argparse.Namespace, settings: Settings) -> tuple[str, ...]:
-    if arguments.command in BUILT_IN:
-        return (arguments.command,)
-    if arguments.command == "double":
-        return tuple(reversed(BUILT_IN)) if settings.is_on_actions else BUILT_IN
-    if arguments.to is None:
-        return settings.mode
-    named = tuple(dict.fromkeys(words(arguments.to)))
-    if not named:
-        raise UsageError("--to names no target", hint="write it as --to=aliyun,ghcr")
-    return named
-
-
-def _images(arguments: argparse.Namespace, settings: Settings) -> ImageList:
-    given = arguments.images
-    if not given:
-        path = Path(arguments.file) if arguments.file else settings.base / "images.txt"
-        return parse_list(_read_list(path), file=_shown_path(path))
-    if arguments.name and len(given) > 1:
-        raise UsageError("--name goes with one image", hint="give each image a command of its own")
-    try:
-        entries = tuple(
-            parse_entry(image, platform=arguments.platform or "", name=arguments.name or "")
-            for image in given
-        )
-    except FormatError as error:
-        raise UsageError(error.message, hint=error.hint) from None
-    return ImageList("", entries)
-
-
-def _read_list(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _LARGEST_LIST:
-            raise ConfigurationError(f"{path} is larger than {_LARGEST_LIST} bytes")
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"{_shown_path(path)} can't be read: {error.strerror}",
-            hint="write one image a line into it, or name another with --file",
-        ) from None
-
-
-def _shown_path(path: Path) -> str:
-    """As short as a person would write it; annotations want it from the working folder."""
-    try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+def _typed(arguments: argparse.Namespace) -> Typed:
+    """What was typed; an option that a command does not have is as if it were not given."""
+    given = {field.name for field in fields(Typed)} & set(vars(arguments))
+    typed = Typed(**{name: getattr(arguments, name) for name in given})
+    return replace(typed, images=tuple(typed.images), level=_level(arguments))
 
 
 def _level(arguments: argparse.Namespace) -> int:
     if arguments.verbose:
         return logging.DEBUG
     return logging.WARNING if arguments.quiet else logging.INFO
-
-
-def _has_colour(wish: str, environ: Mapping[str, str], stream: TextIO) -> bool:
-    """Whether to colour: as asked, else on a terminal that takes it (no-color.org)."""
-    if wish != "auto":
-        return wish == "always"
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -282,17 +74,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"syncer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, takes, text in _COMMANDS:
+        works = [] if name == _HISTORY else [_working_options()]
         command = commands.add_parser(
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
-            parents=[_global_options(is_first=False), _working_options()],
+            parents=[_global_options(is_first=False), *works],
             allow_abbrev=False,
         )
         if takes:
             command.add_argument("images", metavar="IMAGE", nargs=takes, help="as 'nginx:alpine'")
-        _add_own_options(command, name)
+        if name == _HISTORY:
+            command.add_argument("run", metavar="RUN", nargs="?", help="one run, and its changes")
+        else:
+            _add_own_options(command, name)
     return parser
+
+
+_HISTORY = "history"
 
 
 _COMMANDS: tuple[tuple[str, str | int, str], ...] = (
@@ -303,6 +102,7 @@ _COMMANDS: tuple[tuple[str, str | int, str], ...] = (
     ("copy", 1, "mirror one image to any target"),
     ("plan", "*", "say what batch, or a copy of IMAGE, would do; change nothing"),
     ("name", "*", "print the destination of an image, or check the whole list; no network"),
+    (_HISTORY, "", "tell of past runs, or of what one of them changed"),
 )
 
 
@@ -328,6 +128,7 @@ def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--color",
+        dest="colour",
         choices=("auto", "always", "never"),
         default=default("auto"),
         help="colour the log (auto)",
@@ -351,7 +152,6 @@ def _working_options() -> argparse.ArgumentParser:
     )
     group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
     group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
-    options.set_defaults(images=[], file=None, to=None, platform=None, name=None, badge=None)
     return options
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import shlex
 import signal
 import threading
@@ -26,11 +27,23 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_WATCH_EVERY = 1.0
-_GRACE = 5.0
-"""Seconds between asking a program to end and ending it."""
-
 _ANY_STATUS = tuple(range(-64, 256))
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How running programs are looked after, in seconds.
+
+    Attributes:
+        every: From one look at them to the next.
+        grace: From asking a program to end to ending it.
+    """
+
+    every: float = 1.0
+    grace: float = 5.0
+
+
+_USUAL_WATCH = Watch()
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Finished:
 class _Running:
     process: RunningCommand
     stall_timeout: float
-    moved: int = -1
+    moved: int | None = None
     moved_at: float = field(default_factory=time.monotonic)
     asked_to_end_at: float | None = None
     has_stalled: bool = False
@@ -64,14 +77,21 @@ class Programs:
     Args:
         environ: What the programs see.
         read_moved: How many bytes a process has read and written so far; None where the
-            system doesn't tell. A program that moves nothing is stalled.
+            system doesn't tell. A program that moves nothing is stalled; where the system
+            never tells, none is.
+        watch: How often programs are looked after.
     """
 
     def __init__(
-        self, environ: Mapping[str, str], *, read_moved: Callable[[int], int | None] | None = None
+        self,
+        environ: Mapping[str, str],
+        *,
+        read_moved: Callable[[int], int | None] | None = None,
+        watch: Watch = _USUAL_WATCH,
     ) -> None:
         self._environ = {**environ, "LC_ALL": "C"}
         self._read_moved = read_moved or moved_bytes
+        self._watch_rule = watch
         self._running: set[_Running] = set()
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -127,7 +147,7 @@ class Programs:
         finally:
             with self._lock:
                 self._running.discard(running)
-        if self._ending.is_set() and process.exit_code < 0:
+        if self._ending.is_set() and process.exit_code != 0:
             raise InterruptedRunError
         text = errors.getvalue().decode("utf-8", "replace")
         return Finished(process.exit_code, output.getvalue(), text, running.has_stalled)
@@ -146,7 +166,7 @@ class Programs:
     def _watch_all(self) -> None:
         """Look after the running programs until none is left."""
         while True:
-            time.sleep(_WATCH_EVERY)
+            time.sleep(self._watch_rule.every)
             with self._lock:
                 if not self._running:
                     self._watchdog = None
@@ -157,10 +177,12 @@ class Programs:
 
     def _look_after(self, running: _Running, now: float) -> None:
         if running.asked_to_end_at is not None:
-            if now - running.asked_to_end_at > _GRACE:
+            if now - running.asked_to_end_at > self._watch_rule.grace:
                 _signal(running, signal.SIGKILL)
             return
         moved = self._read_moved(running.process.pid)
+        if moved is None and running.moved is None:
+            return
         if moved is not None and moved != running.moved:
             running.moved, running.moved_at = moved, now
         elif now - running.moved_at > running.stall_timeout:
@@ -184,5 +206,6 @@ def _ask_to_end(running: _Running) -> None:
 
 
 def _signal(running: _Running, number: int) -> None:
+    """Signal the whole group, which has the id of its first process, even once that is gone."""
     with suppress(ProcessLookupError, PermissionError):
-        running.process.signal_group(number)
+        os.killpg(running.process.pid, number)

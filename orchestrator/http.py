@@ -100,6 +100,7 @@ class Http:
         self._ways: dict[tuple[str, str, bool | str], _Way] = {}
         self._adapters: dict[bool | str, SharedTrust] = {}
         self._lock = threading.Lock()
+        self._is_ended = threading.Event()
         self._session: Session = requests.Session()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -133,6 +134,8 @@ class Http:
         Raises:
             HttpError: There was no answer.
         """
+        if self._is_ended.is_set():
+            raise HttpError(Kind.UNREACHABLE, f"{host_of(url)} was not asked: the run is to end")
         from requests import RequestException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -183,6 +186,13 @@ class Http:
         if verify not in self._adapters:
             self._adapters[verify] = SharedTrust(verify, self._connections)
         return self._adapters[verify]
+
+    def end_all(self) -> None:
+        """Wait for no answer any more, and ask nothing; safe in a signal handler."""
+        from orchestrator.http_tls import end_connections  # noqa: PLC0415
+
+        self._is_ended.set()
+        end_connections()
 
     def close(self) -> None:
         """Close every connection; `contextlib.closing` does it at a block's end."""

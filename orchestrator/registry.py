@@ -7,6 +7,7 @@ OCI distribution specification 1.1, "Pulling".
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -28,6 +29,8 @@ from orchestrator.registry_answers import (
     pull_limit_in,
 )
 from orchestrator.registry_host import Question, RegistryHost
+
+_log = logging.getLogger(__name__)
 
 
 class RegistryClient:
@@ -110,6 +113,8 @@ class RegistryClient:
             return Unknown(f"{reference.registry}: {login.reason}")
         question = Question(method, reference.repository, path, limit)
         answer = self._host(reference.registry).ask(question, login)
+        said = answer.reason if isinstance(answer, Unknown) else answer.status
+        _log.debug("%s %s of %s: %s", method, path, reference.name, said)
         if reference.is_docker_hub and isinstance(answer, Answer):
             self._pull_limit = pull_limit_in(answer) or self._pull_limit
         return answer

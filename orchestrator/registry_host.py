@@ -87,27 +87,26 @@ class RegistryHost:
                 return None
             has_login = isinstance(login, Credentials)
             first = Question("GET", question.repository, "") if has_login else question
-            answer = self._find(first)
-            if isinstance(answer, Unknown):
-                self._failure = answer.reason
-                return answer
+            found = self._find(first)
+            if isinstance(found, Unknown):
+                self._failure = found.reason
+                return found
+            base, answer = found
             self._learn(answer)
+            self._base = base  # last, since it lets the other threads go on
             is_answered = not has_login and answer.status != 401
             return self._judge(answer) if is_answered else None
 
-    def _find(self, question: Question) -> Answer | Unknown:
+    def _find(self, question: Question) -> tuple[str, Answer] | Unknown:
         host = _SERVED_AT.get(self._name, self._name)
         schemes = ("https", "http") if self._access.is_insecure(self._name) else ("https",)
         failures = []
         for scheme in schemes:
             base = f"{scheme}://{host}"
             try:
-                answer = self._send(base, question, "")
+                return base, self._send(base, question, "")
             except HttpError as error:
                 failures.append(error.message)
-            else:
-                self._base = base
-                return answer
         return Unknown(failures[-1], ends_host=True)
 
     def _ask(self, question: Question, login: FoundLogin) -> Answer | Unknown:
@@ -120,11 +119,16 @@ class RegistryHost:
         if isinstance(answer, Unknown) or not _is_refused(answer, is_shared=is_shared):
             return answer
         self._learn(answer)
-        fresh = self._authorization(question, login, is_fresh=True)
+        fresh = self._authorization(question, login, is_fresh=bool(known))
         if isinstance(fresh, Unknown) or fresh == known:
             return fresh if isinstance(fresh, Unknown) else answer
         again = self._try(question, fresh)
-        if is_shared and isinstance(again, Answer) and not _is_refused(again, is_shared=True):
+        if (
+            known
+            and is_shared
+            and isinstance(again, Answer)
+            and not _is_refused(again, is_shared=True)
+        ):
             self._tokens.give_up_sharing()
         return again
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from orchestrator.state import State
 from orchestrator.targets import Target
 from orchestrator.workspace import locked, private_folder, write_private
 
-HEADS_AT_ONCE = 32
+HEADS_AT_ONCE = 48
 """Questions to one registry at once; they are small, and none is counted."""
 
 _CONNECT_TIMEOUT = 5.0
@@ -39,22 +39,29 @@ _READ_TIMEOUT = 10.0
 
 
 class Ending:
-    """Set once by Ctrl-C or SIGTERM: nothing new begins, and running programs are ended."""
+    """Set once by Ctrl-C or SIGTERM: nothing new begins, and what runs is ended."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self._is_asked = False
 
     def sleep(self, seconds: float) -> bool:
         """Wait; True where the run is to end meanwhile."""
         return self.event.wait(seconds)
 
     @contextmanager
-    def on_signals(self, programs: Programs) -> Iterator[None]:
-        """End the run in good order when a signal asks for it."""
+    def on_signals(self, *end_all: Callable[[], None]) -> Iterator[None]:
+        """End the run in good order when a signal asks for it, by calling these."""
 
         def end(_number: int, _frame: FrameType | None) -> None:
+            # A second signal may come while the first is handled, and Event.set() would then
+            # wait for itself.
+            if self._is_asked:
+                return
+            self._is_asked = True
             self.event.set()
-            programs.end_all()
+            for one in end_all:
+                one()
 
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -99,7 +106,8 @@ def session(
         if is_writing:
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
-        stack.enter_context(ending.on_signals(programs))
+        http = stack.enter_context(closing(Http(HEADS_AT_ONCE)))
+        stack.enter_context(ending.on_signals(programs.end_all, http.end_all))
         logins = _logins(settings, targets)
         state = stack.enter_context(closing(State(settings.state_dir)))
         http = stack.enter_context(

@@ -22,6 +22,8 @@ from orchestrator.errors import ConfigurationError, LockedError
 
 _PREFIX = "private-"
 _ALIVE = "alive"
+_GUARD = "private.lock"
+"""Held for an instant, so that no run sweeps a folder away which another one is making."""
 
 
 @contextmanager
@@ -58,12 +60,13 @@ def private_folder(state_dir: Path) -> Iterator[Path]:
         ConfigurationError: The state directory can't be written.
     """
     _make(state_dir)
-    _sweep(state_dir)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state_dir))
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        alive = stack.enter_context(_opened(folder / _ALIVE))
-        _try_lock(alive)
+        with _opened(state_dir / _GUARD) as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            _sweep(state_dir)
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state_dir))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            _try_lock(stack.enter_context(_opened(folder / _ALIVE)))
         yield folder
 
 
@@ -77,18 +80,31 @@ def write_private(path: Path, content: bytes) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader finds the old one or the new one, never half of one.
 
+    What is no file (`/dev/stdout`, a pipe) is written to, and a link stays one.
+
     Raises:
         ConfigurationError: It can't be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            _replace(path.resolve(), text)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _make(state_dir: Path) -> None:

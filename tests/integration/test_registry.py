@@ -595,6 +595,20 @@ def test_a_token_for_several_that_opens_only_one_is_not_relied_on(
     assert strict.asked == ("a b c d", "b", "c", "d")
 
 
+def test_a_registry_that_is_half_public_asks_late(started: Started, opened: Opened) -> None:
+    strict = Strict(takes=lambda *_: True, issues=lambda asked: issue(asked[0]))
+    server = started(strict)
+    server.handle = lambda request: (
+        serve_index(request) if "/public/" in request.path else strict(request)
+    )
+    wanted = names(server.host, "public", "a", "b", "c")
+    client = opened()
+    client.expect(wanted)
+
+    assert [client.head(one) for one in wanted] == [INDEX.digest] * 4
+    assert strict.asked == ("public a b c",)
+
+
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_token_server_may_refuse_several(status: int, started: Started, opened: Opened) -> None:
     strict = Strict(

@@ -373,6 +373,46 @@ def test_a_single_image_is_all_of_its_platforms(site: Site) -> None:
     assert site.mirrored() == image.digest
 
 
+def test_several_platforms_are_an_index_of_just_those(site: Site) -> None:
+    images = [build_app(platform=one) for one in PLATFORMS]
+    site.publish(build_index(images))
+    line = f"--platform=linux/amd64,linux/arm64 {site.source()}"
+    outcome = site.sync(line)
+    assert outcome.verdict == ("copied", "missing")
+    assert outcome.item["delivered"] == "linux/amd64,linux/arm64"
+    assert site.mirrored() == outcome.item["expected_digest"]
+    assert children_of(site) == [images[0].digest, images[1].digest]
+    site.publish(build_index([*images[:2], build_app("changed", platform=PLATFORMS[2])]))
+    assert site.sync(line).verdict == ("skipped", "same-digest"), "what is not wanted may change"
+
+
+def test_a_platform_that_may_be_missing_is_left_out_and_named(site: Site) -> None:
+    images = [build_app(platform=one) for one in PLATFORMS]
+    site.publish(build_index(images))
+    outcome = site.sync(f"--platform=linux/arm64,linux/s390x? {site.source()}")
+    assert outcome.item["note"] == "without linux/s390x"
+    assert children_of(site) == [images[1].digest]
+    site.list_images(f"--platform=linux/arm64,linux/s390x {site.source()}")
+    assert site.run("batch").verdict == ("failed", "no-such-platform")
+
+
+def test_a_registry_that_refuses_attestations_gets_none(site: Site) -> None:
+    images = [build_app(platform=one) for one in PLATFORMS]
+    site.publish(build_index(images, attestations="new"))
+    line = f"--platform=all {site.source()}"
+    site.sync(line)
+    assert children_of(site) == [image.digest for image in images]
+    assert site.sync(line).verdict == ("skipped", "same-digest")
+
+
+def children_of(site: Site) -> list[str]:
+    """The children of the index in the mirror, each of which is really there."""
+    index = json.loads(site.mirror.manifest(site.mirrored_name(), "1"))
+    digests = [child["digest"] for child in index["manifests"]]
+    assert [site.mirror.digest(site.mirrored_name(), one) for one in digests] == digests
+    return digests
+
+
 def test_zstd_layers_are_kept(site: Site) -> None:
     image = build_image(compression="zstd")
     site.publish(image)

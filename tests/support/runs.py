@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from demo.images import Image, Index, Layer
     from demo.registry import Registry, Request
 
-TIMEOUT = 60
+TIMEOUT = 120
 WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _REPORTING = frozenset({"batch", "aliyun", "ghcr", "double", "copy", "plan"})
 
@@ -73,6 +73,7 @@ class ReportDocument(TypedDict):
     """The whole report, as programs read it."""
 
     schema: int
+    run_id: str
     mode: str
     totals: dict[str, int]
     items: list[ItemDocument]
@@ -138,9 +139,9 @@ class Running:
         """Send the program, and only it, a signal."""
         self._process.send_signal(number)
 
-    def finish(self) -> Outcome:
-        """Wait for the end of it."""
-        stdout, stderr = self._process.communicate(timeout=TIMEOUT)
+    def finish(self, *, within: float = TIMEOUT) -> Outcome:
+        """Wait for the end of it; it is a failure if that takes more than so many seconds."""
+        stdout, stderr = self._process.communicate(timeout=within)
         return Outcome(self._process.returncode, stdout, stderr, _read(self._report))
 
 

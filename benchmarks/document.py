@@ -1,0 +1,156 @@
+"""What was measured, as text: tables for the terminal, and the page docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from datetime import date
+from statistics import median
+from typing import TYPE_CHECKING
+
+from benchmarks.samples import MB
+from benchmarks.traffic import Kind, Traffic
+from orchestrator import __version__
+from orchestrator.report.tables import markdown_table, text_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from benchmarks.judge import Verdict
+    from benchmarks.measure import Run
+
+BEGIN = "<!-- measured -->"
+END = "<!-- /measured -->"
+
+_HEADERS = (
+    "tool", "seconds", "least", "most", "times ours", "requests", "HEADs", "pulls", "tags written",
+    "MB down", "MB up", "CPU s", "peak MB",
+)  # fmt: skip
+_RIGHT = frozenset(range(1, len(_HEADERS)))
+_SHORT_HEADERS = ("step", "seconds", "least", "most", "CPU s", "peak MB")
+_GOALS = ("goal", "result", "")
+_VERSIONS = {
+    "skopeo": ("--version",),
+    "docker-registry": ("--version",),
+    "crane": ("version",),
+    "regsync": ("version",),
+    "image-syncer": (),
+}
+_VERSION = re.compile(r"v?\d+\.\d+\.\d+")
+
+
+def rows(runs: Sequence[Run]) -> tuple[tuple[str, ...], ...]:
+    """A row for each tool, in the order of their first turns; the first one is ours."""
+    tools = dict.fromkeys(run.tool for run in runs)
+    good = {tool: [one for one in runs if one.tool == tool and not one.complaint] for tool in tools}
+    ours = next((median(run.seconds for run in those) for those in good.values() if those), 0.0)
+    return tuple(_row(tool, those, ours) for tool, those in good.items())
+
+
+def _row(tool: str, runs: Sequence[Run], ours: float) -> tuple[str, ...]:
+    if not runs:
+        return (tool, "failed", *[""] * (len(_HEADERS) - 2))
+
+    def middle(figure: Callable[[Run], float]) -> float:
+        return median(map(figure, runs))
+
+    seconds = middle(lambda run: run.seconds)
+    traffic = [run.traffic for run in runs]
+    return (
+        tool,
+        f"{seconds:.2f}",
+        f"{min(run.seconds for run in runs):.2f}",
+        f"{max(run.seconds for run in runs):.2f}",
+        f"{seconds / ours:.2f}" if ours else "",
+        f"{median(map(Traffic.count, traffic)):.0f}",
+        f"{middle(lambda run: run.traffic.count(Kind.MANIFEST_HEAD)):.0f}",
+        f"{middle(lambda run: run.source.count(Kind.MANIFEST_GET)):.0f}",
+        f"{middle(lambda run: run.targets.count(Kind.MANIFEST_PUT)):.0f}",
+        f"{middle(lambda run: run.source.down) / MB:.1f}",
+        f"{middle(lambda run: run.targets.up) / MB:.1f}",
+        f"{middle(lambda run: run.processor):.2f}",
+        f"{max(run.peak for run in runs) / MB:.0f}",
+    )
+
+
+def _table_of(runs: Sequence[Run], *, is_markdown: bool) -> str:
+    """One scenario's table; without a network, its columns are left out."""
+    table = markdown_table if is_markdown else text_table
+    cells = rows(runs)
+    if not any(run.traffic.requests for run in runs):
+        short = [_HEADERS.index(name) for name in _SHORT_HEADERS[1:]]
+        return table(
+            _SHORT_HEADERS,
+            [(row[0], *(row[column] for column in short)) for row in cells],
+            right=frozenset(range(1, len(_SHORT_HEADERS))),
+        )
+    return table(_HEADERS, cells, right=_RIGHT)
+
+
+def text(title: str, runs: Sequence[Run]) -> str:
+    """One scenario for the terminal."""
+    lines = [f"\n{title}\n", _table_of(runs, is_markdown=False)]
+    lines += [f"FAILED {run.tool}: {run.complaint}" for run in runs if run.complaint]
+    if any(run.traffic.requests for run in runs):
+        busiest = max(runs, key=_load)
+        lines.append(f"the busiest proxy used {_load(busiest):.0%} of a core ({busiest.tool})")
+    return "\n".join(lines)
+
+
+def _load(run: Run) -> float:
+    return run.traffic.busy / run.seconds if run.seconds else 0.0
+
+
+def goals(verdicts: Iterable[Verdict]) -> str:
+    """The goals for the terminal."""
+    return text_table(_GOALS, map(_goal, verdicts))
+
+
+def _goal(verdict: Verdict) -> tuple[str, str, str]:
+    return verdict.goal, verdict.result, "met" if verdict.is_met else "NOT met"
+
+
+def page(
+    before: str,
+    measured: Mapping[str, Sequence[Run]],
+    verdicts: Sequence[Verdict],
+    titles: Mapping[str, str],
+) -> str:
+    """The page with new figures between its two marks."""
+    blocks = [machine()]
+    for scenario, runs in measured.items():
+        blocks += [f"### {titles[scenario]}", _table_of(runs, is_markdown=True)]
+    blocks += ["### Goals", markdown_table(_GOALS, map(_goal, verdicts))]
+    head, _, rest = before.partition(BEGIN)
+    tail = rest.partition(END)[2]
+    return "\n\n".join((f"{head}{BEGIN}", *blocks, f"{END}{tail}"))
+
+
+def machine() -> str:
+    """When and on what it was measured."""
+    versions = [f"{name} {version}" for name in _VERSIONS if (version := _version(name))]
+    return (
+        f"{date.today().isoformat()}; {os.cpu_count()} cores, "  # noqa: DTZ011  (the reader's day)
+        f"Python {platform.python_version()}, syncer {__version__}, {', '.join(versions)}."
+    )
+
+
+def _version(program: str) -> str:
+    """What a program says of itself; image-syncer says nothing."""
+    if not shutil.which(program):
+        return ""
+    options = _VERSIONS[program]
+    if not options:
+        return "(its version is not told)"
+    done = subprocess.run((program, *options), capture_output=True, text=True, check=False)
+    found = _VERSION.search(done.stdout + done.stderr)
+    return found[0] if found else "(its version is not told)"
+
+
+def write(path: Path, content: str) -> None:
+    """Write the page."""
+    path.write_text(content, encoding="utf-8")

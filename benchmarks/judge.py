@@ -1,0 +1,159 @@
+"""The goals, and whether what was measured meets them. Medians are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from benchmarks import ours, scenarios, tools
+from benchmarks.samples import MB
+from benchmarks.traffic import Kind
+
+if TYPE_CHECKING:
+    from benchmarks.measure import Run
+    from benchmarks.scenarios import Bench
+
+_SMALLEST_LAYER = 32 * 1024
+"""Bytes; what is smaller in these images is a config, or weighs no more than one."""
+
+Runs = Mapping[str, Sequence["Run"]]
+"""What was measured, by scenario."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A goal, what came out, and whether that meets it."""
+
+    goal: str
+    result: str
+    is_met: bool
+
+
+def judge(runs: Runs, bench: Bench) -> tuple[Verdict, ...]:
+    """Every goal that what was measured can tell of."""
+    return (
+        *_judge_noop(_Measured(runs.get(scenarios.NOOP_ONE, ())), bench.images),
+        *_judge_noop_all(_Measured(runs.get(scenarios.NOOP_ALL, ())), bench.images),
+        *_judge_copy(_Measured(runs.get(scenarios.COPY_LIMITED, ())), "bandwidth limited", 0.9),
+        *_judge_copy(_Measured(runs.get(scenarios.COPY, ())), "no limit", 1.35),
+        *_judge_fan_out(_Measured(runs.get(scenarios.FAN_OUT, ()))),
+        *_judge_scale(_Measured(runs.get(scenarios.SCALE, ())), bench.entries),
+    )
+
+
+class _Measured:
+    """The runs of one scenario, by tool; those that failed prove nothing."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = [run for run in runs if not run.complaint]
+
+    def of(self, tool: str) -> list[Run]:
+        return [run for run in self._runs if run.tool == tool]
+
+    def seconds(self, tool: str) -> float | None:
+        found = self.of(tool)
+        return median(run.seconds for run in found) if found else None
+
+    def most(self, tool: str, figure: Callable[[Run], int]) -> int | None:
+        """The worst of all its runs, for what must never be more."""
+        return max(map(figure, self.of(tool)), default=None)
+
+    def fastest_peer(self) -> str | None:
+        ours_ = {tool.name for tool in (*ours.OURS, ours.BARE)}
+        peers = {run.tool for run in self._runs} - ours_
+        return min(peers, key=lambda name: self.seconds(name) or 0.0, default=None)
+
+
+def _judge_noop(measured: _Measured, count: int) -> Iterator[Verdict]:
+    warm, cold = ours.WARM.name, ours.COLD.name
+    images = f"{count} in sync, one platform"
+    heads = measured.most(warm, _count(Kind.MANIFEST_HEAD))
+    yield from _at_most(f"{images}: manifest HEADs", heads, 2 * count)
+    gets = measured.most(warm, _count(Kind.MANIFEST_GET, Kind.BLOB_GET))
+    yield from _at_most(f"{images}: GETs", gets, 0)
+    starts = measured.most(warm, lambda run: run.programs or 0)
+    yield from _at_most(f"{images}: skopeo processes", starts, 0)
+    regsync, inspect = tools.REGSYNC.name, tools.SKOPEO_INSPECT.name
+    yield from _times(measured, warm, regsync, 1 / 5, images)
+    yield from _times(measured, warm, inspect, 1 / 15, images)
+    pulls = measured.most(cold, lambda run: run.source.count(Kind.MANIFEST_GET))
+    yield from _at_most(f"{images}, no state: counted pulls", pulls, count)
+    yield from _times(measured, cold, regsync, 1 / 2, f"{images}, no state")
+    peak = measured.most(warm, lambda run: run.peak)
+    yield from _megabytes(f"{images}: peak memory", peak, 80)
+
+
+def _judge_noop_all(measured: _Measured, count: int) -> Iterator[Verdict]:
+    title = f"{count} in sync, all platforms"
+    yield from _times(measured, ours.WARM.name, tools.REGSYNC.name, 1.6, title)
+
+
+def _judge_copy(measured: _Measured, conditions: str, factor: float) -> Iterator[Verdict]:
+    tool = ours.COPYING_EIGHT.name
+    title = f"cold copy, {conditions}"
+    yield from _at_most(f"{title}: blobs sent twice", measured.most(tool, _sent_again), 0)
+    yield from _read_once(f"{title}: blobs read twice", measured.of(tool))
+    if peer := measured.fastest_peer():
+        yield from _times(measured, tool, peer, factor, title)
+    yield from _times(measured, tool, ours.BARE.name, 1.05, f"{title}, our overhead")
+
+
+def _judge_fan_out(measured: _Measured) -> Iterator[Verdict]:
+    runs = measured.of(ours.COPYING_EIGHT.name)
+    yield from _read_once("two targets: blobs read twice from the source", runs)
+
+
+def _judge_scale(measured: _Measured, entries: int) -> Iterator[Verdict]:
+    planning, title = scenarios.PLANNING, f"plan of {entries:,}"
+    seconds = measured.seconds(planning)
+    if seconds is not None:
+        yield Verdict(f"{title}: 25 s at most", f"{seconds:.1f} s", seconds < 25)
+    peak = measured.most(planning, lambda run: run.peak)
+    yield from _megabytes(f"{title}: peak memory", peak, 200)
+
+
+def _count(*kinds: Kind) -> Callable[[Run], int]:
+    return lambda run: run.traffic.count(*kinds)
+
+
+def _sent_again(run: Run) -> int:
+    return sum(times - 1 for times in run.targets.uploads.values())
+
+
+def _read_once(what: str, runs: Sequence[Run]) -> Iterator[Verdict]:
+    """Whether no layer was read twice; a config may be, to see which platform it is for."""
+    if not runs:
+        return
+    again = [
+        (run.source.sizes.get(digest, 0), times - 1)
+        for run in runs
+        for digest, times in run.source.downloads.items()
+    ]
+    layers = sum(times for size, times in again if size >= _SMALLEST_LAYER)
+    small = sum(times for size, times in again if size < _SMALLEST_LAYER) // len(runs)
+    result = f"{layers}, and {small} configs" if small else str(layers)
+    yield Verdict(f"{what}, configs apart: 0 at most", result, layers == 0)
+
+
+def _at_most(what: str, found: int | None, limit: int) -> Iterator[Verdict]:
+    if found is not None:
+        yield Verdict(f"{what}: {limit} at most", str(found), found <= limit)
+
+
+def _megabytes(what: str, found: int | None, limit: int) -> Iterator[Verdict]:
+    if found is not None:
+        yield Verdict(f"{what}: {limit} MB at most", f"{found / MB:.0f} MB", found < limit * MB)
+
+
+def _times(
+    measured: _Measured, tool: str, other: str, factor: float, title: str
+) -> Iterator[Verdict]:
+    """Whether a tool takes at most so many times another one's time."""
+    ours_, theirs = measured.seconds(tool), measured.seconds(other)
+    if ours_ is None or theirs is None:
+        return
+    ratio = ours_ / theirs
+    goal = f"{title}: {factor:.3g} of the time of {other} at most"
+    yield Verdict(goal, f"{ratio:.3g} ({ours_:.2f} / {theirs:.2f} s)", ratio <= factor)

@@ -1,0 +1,278 @@
+"""Programs, with real ones: what they are given, what they see, and how they are ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orchestrator.command import Finished, Programs, Watch, moved_bytes
+from orchestrator.errors import InterruptedRunError, ToolMissingError
+
+PATH = os.environ["PATH"]
+QUICK = Watch(every=0.02, grace=0.2)
+PATIENCE = 30.0
+SHOW_ARGUMENTS = "import json, sys; json.dump(sys.argv[1:], sys.stdout)"
+
+
+@pytest.fixture
+def programs() -> Programs:
+    return Programs({"PATH": PATH}, watch=QUICK)
+
+
+def shell(programs: Programs, script: str, *, stall_timeout: float = PATIENCE) -> Finished:
+    return programs.run(["/bin/sh", "-c", script], stall_timeout=stall_timeout)
+
+
+@contextmanager
+def in_background(work: Callable[[], Finished]) -> Iterator[Future[Finished]]:
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work)
+
+
+def wait_for(claim: Callable[[], bool]) -> None:
+    """Look again and again until it holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2]
+    except OSError:
+        return False
+    return state.split()[0] not in ("Z", "X")
+
+
+def written(path: Path) -> int:
+    """A process's id that a script has written, once it has."""
+    wait_for(lambda: path.is_file() and path.read_text(encoding="ascii").endswith("\n"))
+    return int(path.read_text(encoding="ascii"))
+
+
+# What a program is given
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["a b", "", "  "], id="white space"),
+        pytest.param(["$HOME", "`id`", "$(id)", "${x}"], id="a shell's own"),
+        pytest.param(["a;b", "a|b", "a>b", "a&b", "*", "?", "~", "#x", "!x"], id="operators"),
+        pytest.param(["'", '"', "\\", "a\nb", "\t"], id="quotes and line breaks"),
+        pytest.param(["-x", "--", "--x=y z"], id="options"),
+        pytest.param(["镜像", "\u202e"], id="other scripts"),
+    ],
+)
+def test_arguments_arrive_as_they_are(programs: Programs, arguments: list[str]) -> None:
+    argv = [sys.executable, "-c", SHOW_ARGUMENTS, *arguments]
+    assert json.loads(programs.run(argv, stall_timeout=PATIENCE).output) == arguments
+
+
+def test_a_program_sees_only_what_it_was_given() -> None:
+    environ = {"PATH": PATH, "X": "a b\n$c", "LC_ALL": "de_DE"}
+    argv = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
+    seen = json.loads(Programs(environ).run(argv, stall_timeout=PATIENCE).output)
+    assert seen == {**environ, "LC_ALL": "C"}
+
+
+def test_there_is_no_terminal_and_nothing_to_read(programs: Programs) -> None:
+    script = "for fd in 0 1 2; do test -t $fd && exit 7; done; cat; (: </dev/tty) 2>/dev/null"
+    finished = shell(programs, f"{script} && exit 8; exit 0")
+    assert (finished.status, finished.output) == (0, b"")
+
+
+def test_a_program_leads_a_group_of_its_own(programs: Programs) -> None:
+    argv = [sys.executable, "-c", "import os; print(os.getpid(), os.getpgrp(), os.getsid(0))"]
+    process, group, session = programs.run(argv, stall_timeout=PATIENCE).output.split()
+    assert process == group == session
+
+
+def test_output_and_errors_are_apart_and_whole(programs: Programs) -> None:
+    script = "head -c 3000000 /dev/zero; printf '\\377\\303' >&2; head -c 300000 /dev/zero >&2"
+    finished = shell(programs, script)
+    assert finished.output == bytes(3_000_000)
+    assert finished.errors == "\ufffd\ufffd" + "\0" * 300_000
+    assert "zero" not in repr(finished)
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        pytest.param("exit 0", 0, id="success"),
+        pytest.param("exit 1", 1, id="failure"),
+        pytest.param("exit 255", 255, id="the highest"),
+        pytest.param("kill -TERM $$", -15, id="ended by SIGTERM"),
+        pytest.param("kill -KILL $$", -9, id="killed"),
+        pytest.param("kill -SEGV $$", -11, id="crashed"),
+    ],
+)
+def test_a_status_is_told_whatever_it_is(programs: Programs, script: str, status: int) -> None:
+    finished = shell(programs, script)
+    assert (finished.status, finished.has_stalled) == (status, False)
+
+
+def test_a_program_is_found_on_the_path_it_is_given(tmp_path: Path) -> None:
+    tool = tmp_path / "some-tool"
+    tool.write_text("#!/bin/sh\n", encoding="ascii")
+    programs = Programs({"PATH": str(tmp_path)})
+    with pytest.raises(ToolMissingError, match="some-tool is not installed") as caught:
+        programs.find("some-tool", hint="install it")
+    assert caught.value.hint == "install it"
+    tool.chmod(0o755)
+    assert programs.find("some-tool", hint="") == str(tool)
+
+
+# Ending
+
+
+def test_ending_reaches_children_and_grandchildren(programs: Programs, tmp_path: Path) -> None:
+    script = (
+        f"(sleep 60 & echo $! > {tmp_path}/grandchild; wait) & echo $! > {tmp_path}/child; wait"
+    )
+    with in_background(lambda: shell(programs, script)) as running:
+        family = [written(tmp_path / name) for name in ("child", "grandchild")]
+        assert all(map(is_alive, family))
+        programs.end_all()
+        with pytest.raises(InterruptedRunError):
+            running.result(PATIENCE)
+    wait_for(lambda: not any(map(is_alive, family)))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param("trap '' TERM; echo $$ > {}; while :; do sleep 0.05; done", id="deaf"),
+        pytest.param(
+            "(trap '' TERM; echo $(exec sh -c 'echo $PPID') > {}; while :; do sleep 0.05; done) & "
+            "wait",
+            id="a deaf child that outlives its parent",
+        ),
+    ],
+)
+def test_what_does_not_listen_is_killed_after_a_grace(
+    programs: Programs, tmp_path: Path, script: str
+) -> None:
+    with in_background(lambda: shell(programs, script.format(tmp_path / "deaf"))) as running:
+        deaf = written(tmp_path / "deaf")
+        asked = time.monotonic()
+        programs.end_all()
+        with pytest.raises(InterruptedRunError):
+            running.result(PATIENCE)
+        assert QUICK.grace <= time.monotonic() - asked < PATIENCE
+    wait_for(lambda: not is_alive(deaf))
+
+
+def test_a_program_that_ends_in_good_order_when_asked_was_interrupted(
+    programs: Programs, tmp_path: Path
+) -> None:
+    script = f"trap 'exit 1' TERM; echo $$ > {tmp_path}/ready; while :; do sleep 0.01; done"
+    with in_background(lambda: shell(programs, script)) as running:
+        written(tmp_path / "ready")
+        programs.end_all()
+        with pytest.raises(InterruptedRunError):
+            running.result(PATIENCE)
+
+
+def test_what_was_done_when_the_end_came_is_done(programs: Programs, tmp_path: Path) -> None:
+    script = f"trap 'exit 0' TERM; echo $$ > {tmp_path}/ready; while :; do sleep 0.01; done"
+    with in_background(lambda: shell(programs, script)) as running:
+        written(tmp_path / "ready")
+        programs.end_all()
+        assert running.result(PATIENCE).status == 0
+
+
+def test_nothing_is_started_any_more_after_the_end(programs: Programs, tmp_path: Path) -> None:
+    programs.end_all()
+    programs.end_all()
+    with pytest.raises(InterruptedRunError):
+        shell(programs, f"touch {tmp_path}/started")
+    assert not (tmp_path / "started").exists()
+
+
+def test_all_that_run_are_ended_at_once(programs: Programs) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        running = [pool.submit(shell, programs, "sleep 60") for _ in range(8)]
+        wait_for(lambda: sum(one.running() for one in running) == 8)
+        programs.end_all()
+        for one in running:
+            assert isinstance(one.exception(PATIENCE), InterruptedRunError)
+
+
+# Stalls
+
+
+def test_who_moves_nothing_is_ended(programs: Programs) -> None:
+    finished = shell(programs, "exec sleep 60", stall_timeout=0.1)
+    assert finished.has_stalled
+    assert finished.status == -signal.SIGTERM
+
+
+def test_who_moves_something_is_left_alone(programs: Programs) -> None:
+    loop = "i=0; while [ $i -lt 25 ]; do echo x; i=$((i+1)); sleep 0.02; done"
+    finished = shell(programs, loop, stall_timeout=0.3)
+    assert (finished.status, finished.has_stalled) == (0, False)
+
+
+def test_the_counter_that_was_passed_in_is_believed() -> None:
+    asked: list[int] = []
+
+    def stands_still(process: int) -> int:
+        asked.append(process)
+        return 5
+
+    programs = Programs({"PATH": PATH}, read_moved=stands_still, watch=QUICK)
+    assert shell(programs, "while :; do echo x; done", stall_timeout=0.1).has_stalled
+    assert len(asked) > 1
+
+
+def test_where_the_system_does_not_tell_nobody_is_ended() -> None:
+    programs = Programs({"PATH": PATH}, read_moved=lambda _: None, watch=QUICK)
+    assert not shell(programs, "sleep 0.3", stall_timeout=0.05).has_stalled
+
+
+def test_a_helper_that_outlives_its_parent_is_ended_as_stalled(programs: Programs) -> None:
+    finished = shell(programs, "sleep 60 & sleep 0.1; exit 0", stall_timeout=0.2)
+    assert finished.has_stalled
+
+
+def test_bytes_are_counted_by_the_kernel() -> None:
+    before = moved_bytes(os.getpid())
+    Path("/proc/self/status").read_bytes()
+    after = moved_bytes(os.getpid())
+    assert before is not None
+    assert after is not None
+    assert after > before
+    assert moved_bytes(2**22 + 1) is None
+
+
+# Many
+
+
+def test_two_hundred_programs_leave_nothing_behind(programs: Programs) -> None:
+    def status(number: int) -> int:
+        return shell(programs, f"echo {number} >&2; exit {number % 7}").status
+
+    threads = threading.active_count()
+    status(0)
+    wait_for(lambda: threading.active_count() <= threads)
+    files = open_files()
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(status, range(200))) == [number % 7 for number in range(200)]
+    wait_for(lambda: threading.active_count() <= threads)
+    assert open_files() <= files
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
