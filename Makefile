@@ -70,7 +70,7 @@ need-image:
 history: setup ## tell of past runs
 	@bin/syncer history $$ARGS
 
-demo: setup ## see a real batch on throw-away local registries: no account, no internet
+demo: setup ## see a real batch on throw-away local registries: no account needed
 	@bin/install-tools docker-registry
 	@$(BIN)/python -m demo
 
