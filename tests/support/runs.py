@@ -73,6 +73,7 @@ class ReportDocument(TypedDict):
     """The whole report, as programs read it."""
 
     schema: int
+    run_id: str
     mode: str
     totals: dict[str, int]
     items: list[ItemDocument]
