@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from orchestrator.diagnosis import Side
+from orchestrator.docker_types import CONVERTED
 from orchestrator.errors import ImageError, Kind, PutOffError
 from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manifest
-from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
+from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream, delivery_notes
 from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
 from orchestrator.schedule import Task
@@ -26,10 +27,10 @@ from orchestrator.work import RetryRule
 
 _log = logging.getLogger(__name__)
 
+_BY_SKOPEO = "converted to other manifest types, since the registry refuses its own"
+
 INTERRUPTED = "interrupted"
 FAIL_FAST = "fail-fast"
-
-_CONVERTED = "converted to Docker's manifest types, since the registry refuses OCI's"
 
 
 class Copier(Protocol):
@@ -39,8 +40,12 @@ class Copier(Protocol):
         """Copy from registry to registry."""
         ...
 
-    def push_index(self, raw: bytes, destination: Reference) -> None:
-        """Push an index whose children are there already."""
+    def copy_blobs(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+        """Copy what an image is made of, whether or not its manifest is taken."""
+        ...
+
+    def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
+        """Push a manifest of what is there already."""
         ...
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
@@ -49,6 +54,14 @@ class Copier(Protocol):
 
     def read_config(self, reference: Reference, *, side: Side) -> bytes:
         """The raw config of a single image."""
+        ...
+
+
+class Forms(Protocol):
+    """Who knows what else would do."""
+
+    def other_forms(self, item: Item) -> Iterator[tuple[str, Upstream]]:
+        """What may be copied where a registry refuses what was planned, and the words for it."""
         ...
 
 
@@ -69,12 +82,18 @@ class Conditions:
 
 @dataclass(frozen=True)
 class _Delivery:
-    """What a copy brought: blobs that travelled, and what the destination has now."""
+    """What a copy brought: blobs that travelled, and what the destination has now.
 
-    uploaded: tuple[Digest, ...]
+    Attributes:
+        note: In which form it is there, if not as its source has it.
+        was_there: Whether it was there in that form before.
+    """
+
     digest: Digest
-    sizes: Mapping[Digest, int]
-    is_converted: bool = False
+    uploaded: tuple[Digest, ...] = ()
+    sizes: Mapping[Digest, int] = field(default_factory=dict)
+    note: str = ""
+    was_there: bool = False
 
     @property
     def moved(self) -> int:
@@ -86,6 +105,7 @@ class Executor:
 
     Args:
         copier: Copies, and asks destinations.
+        forms: Knows what else would do.
         retry: How a passing fault is tried again.
         conditions: How the run goes about its work.
         is_ending: Set once the run is to end.
@@ -94,11 +114,13 @@ class Executor:
     def __init__(
         self,
         copier: Copier,
+        forms: Forms,
         retry: RetryRule,
         conditions: Conditions,
         is_ending: threading.Event,
     ) -> None:
         self._copier = copier
+        self._forms = forms
         self._retry = retry
         self._conditions = conditions
         self._is_ending = is_ending
@@ -152,7 +174,7 @@ class Executor:
         def attempt() -> _Delivery:
             nonlocal attempts
             attempts += 1
-            return self._deliver(task.planned.item, upstream, feed)
+            return self._deliver_in_some_form(task.planned, upstream, feed)
 
         try:
             delivery = self._retry.run(attempt)
@@ -163,18 +185,51 @@ class Executor:
             return replace(put_off, outcome=Outcome.DEFERRED)
         return replace(
             result,
-            outcome=Outcome.COPIED,
+            outcome=Outcome.SKIPPED if delivery.was_there else Outcome.COPIED,
+            reason=Reason.SAME_CONTENT.value if delivery.was_there else result.reason,
             digest=delivery.digest,
             bytes=delivery.moved,
             attempts=attempts,
-            note=_CONVERTED if delivery.is_converted else result.note,
+            note="; ".join(note for note in (result.note, delivery.note) if note),
         )
+
+    def _deliver_in_some_form(
+        self, planned: PlannedItem, upstream: Upstream, feed: Reference | None
+    ) -> _Delivery:
+        """Copy as planned; where the registry refuses that, in the next best form."""
+        item = planned.item
+        try:
+            return self._deliver(item, upstream, feed)
+        except ImageError as error:
+            refusal = _refusal(error, item)
+        for note, other in self._next_best(item, upstream):
+            if planned.has_already(other):
+                return _Delivery(other.expected, note=note, was_there=True)
+            try:
+                return replace(self._deliver_from(item.source, item, other), note=note)
+            except ImageError as error:
+                refusal = _refusal(error, item)
+        return self._as_skopeo_converts(item, upstream, refusal)
+
+    def _next_best(self, item: Item, upstream: Upstream) -> Iterator[tuple[str, Upstream]]:
+        """What to try, in this order, where a registry refuses what was planned.
+
+        A whole index goes in pieces first: some versions of skopeo would add annotations of
+        their own to it, or can't write all of its keys (skopeo#2627, skopeo#2778).
+        """
+        if upstream.index and upstream.index.is_whole:
+            yield "", replace(upstream, index=replace(upstream.index, is_whole=False))
+        tried = {upstream.expected}
+        for note, other in self._forms.other_forms(item):
+            if other.expected not in tried:
+                tried.add(other.expected)
+                yield note, other
 
     def _deliver(self, item: Item, upstream: Upstream, feed: Reference | None) -> _Delivery:
         """Copy from the target before this one in the chain, or else from the source."""
         if feed is not None:
             try:
-                return self._deliver_from(feed, item, upstream)
+                return self._deliver_from(feed, item, replace(upstream, rewritten=()))
             except ImageError as error:
                 if error.registry != feed.registry:
                     raise
@@ -182,30 +237,23 @@ class Executor:
         return self._deliver_from(item.source, item, upstream)
 
     def _deliver_from(self, origin: Reference, item: Item, upstream: Upstream) -> _Delivery:
-        request = CopyRequest(
-            source=origin.at(upstream.expected),
-            destination=item.destination,
-            platform=item.choice.single,
-            pulls=upstream.manifests,
-        )
-        if upstream.index and not upstream.index.is_whole:
-            return self._assemble(origin, request, upstream.index)
-        if item.target.profile.wants_docker_types:
-            return self._converted(replace(request, format="v2s2"), upstream)
-        try:
-            copied = self._copier.copy(request, stall_timeout=self._conditions.stall_timeout)
-        except ImageError as error:
-            # The source's manifest was read and is good, so it is refused at the destination.
-            if error.kind is not Kind.BAD_MANIFEST or item.choice.single is None:
-                raise
-            return self._converted(request, upstream)
+        """Copy from one place, and ask the destination what it has."""
+        request = _request(origin, item, upstream)
+        subset = upstream.index
+        if subset is None or subset.is_whole:
+            uploaded = self._bring(request, upstream)
+        else:
+            uploaded = self._assemble(request, upstream, subset)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
             raise _mismatch(request, upstream.expected, raw)
-        return _Delivery(copied.uploaded, upstream.expected, self._sizes(request, raw))
+        note = CONVERTED if upstream.rewritten else ""
+        return _Delivery(upstream.expected, uploaded, self._sizes(request, raw), note)
 
-    def _assemble(self, origin: Reference, request: CopyRequest, subset: Subset) -> _Delivery:
-        """Copy the chosen children by digest, and then push the index that names them.
+    def _assemble(
+        self, request: CopyRequest, upstream: Upstream, subset: Subset
+    ) -> tuple[Digest, ...]:
+        """Copy the children by digest, and then push the index that names them.
 
         The tag stays where it is until everything that it will name is there.
         """
@@ -213,29 +261,41 @@ class Executor:
         for child in subset.children:
             part = replace(
                 request,
-                source=origin.at(child.digest),
+                source=request.source.at(child.digest),
                 destination=request.destination.at(child.digest),
                 pulls=1,
             )
-            copied = self._copier.copy(part, stall_timeout=self._conditions.stall_timeout)
-            uploaded += copied.uploaded
-        self._copier.push_index(subset.raw, request.destination)
-        raw = self._asked_again(request)
-        if digest_of(raw) != subset.digest:
-            raise _mismatch(request, subset.digest, raw)
-        return _Delivery(tuple(uploaded), subset.digest, self._sizes(request, raw))
+            uploaded += self._bring(part, upstream)
+        self._copier.push_manifest(subset.raw, request.destination)
+        return tuple(uploaded)
 
-    def _converted(self, request: CopyRequest, upstream: Upstream) -> _Delivery:
-        """Copy in a form that the registry takes; the content must come out the same."""
-        request = replace(request, keeps_digests=False)
+    def _bring(self, request: CopyRequest, upstream: Upstream) -> tuple[Digest, ...]:
+        """Copy one part as it is, or under the manifest that it is rewritten to."""
+        stall_timeout = self._conditions.stall_timeout
+        digest = request.source.digest
+        became = next((one for one in upstream.rewritten if one.digest == digest), None)
+        if became is None:
+            return self._copier.copy(request, stall_timeout=stall_timeout).uploaded
+        source = request.source.at(became.origin)
+        blobs = replace(request, source=source, destination=request.destination.at(became.origin))
+        uploaded = self._copier.copy_blobs(blobs, stall_timeout=stall_timeout).uploaded
+        self._copier.push_manifest(became.raw, request.destination, config=became.config)
+        return uploaded
+
+    def _as_skopeo_converts(self, item: Item, upstream: Upstream, refusal: ImageError) -> _Delivery:
+        """Let skopeo find a form of one image; the content must come out the same."""
+        if item.choice.single is None:
+            raise refusal
+        request = replace(
+            _request(item.source, item, upstream),
+            source=item.source.at(upstream.origin),
+            keeps_digests=False,
+        )
         copied = self._copier.copy(request, stall_timeout=self._conditions.stall_timeout)
         raw = self._asked_again(request)
-        digest = digest_of(raw)
-        if digest != upstream.expected and not self._is_same_content(request, upstream, raw):
+        if not self._is_same_content(request, upstream, raw):
             raise _mismatch(request, upstream.expected, raw)
-        sizes = self._sizes(request, raw)
-        is_converted = digest != upstream.expected
-        return _Delivery(copied.uploaded, digest, sizes, is_converted=is_converted)
+        return _Delivery(digest_of(raw), copied.uploaded, self._sizes(request, raw), _BY_SKOPEO)
 
     def _asked_again(self, request: CopyRequest) -> bytes:
         raw = self._copier.read_manifest(request.destination, side=Side.DESTINATION)
@@ -248,6 +308,8 @@ class Executor:
         return raw
 
     def _is_same_content(self, request: CopyRequest, upstream: Upstream, raw: bytes) -> bool:
+        if digest_of(raw) == upstream.expected:
+            return True
         manifest = parse_manifest(raw, of=request.destination.familiar)
         if not isinstance(manifest, Image):
             return False
@@ -294,12 +356,29 @@ def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
 
 def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
     notes = [planned.note] if planned.note else []
-    single = planned.item.choice.single
-    if single and upstream.delivered != str(single):
-        notes.append(f"the image is for {upstream.delivered}, which serves {single}")
+    notes += delivery_notes(planned.item.choice, upstream.delivered)
     if reason is Reason.CREATED_ONLY:
         notes.append("same date, other content")
     return "; ".join(notes)
+
+
+def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
+    return CopyRequest(
+        source=origin.at(upstream.expected),
+        destination=item.destination,
+        platform=item.choice.single,
+        pulls=upstream.manifests,
+    )
+
+
+def _refusal(error: ImageError, item: Item) -> ImageError:
+    """The error, where it says that the destination does not take the form; else it is raised.
+
+    What was read of the source is good, so a bad manifest is one that is refused.
+    """
+    if error.kind is not Kind.BAD_MANIFEST or error.registry != item.destination.registry:
+        raise error
+    return error
 
 
 def _failed(result: Result, error: ImageError) -> Result:
