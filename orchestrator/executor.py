@@ -16,6 +16,7 @@ from typing import Protocol
 from orchestrator.diagnosis import Side
 from orchestrator.errors import ImageError, Kind, PutOffError
 from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manifest
+from orchestrator.overlap import Overlap
 from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
 from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.result import Outcome, Result
@@ -89,6 +90,7 @@ class Executor:
         retry: How a passing fault is tried again.
         conditions: How the run goes about its work.
         is_ending: Set once the run is to end.
+        overlap: Notices other runs, where there may be some.
     """
 
     def __init__(
@@ -97,11 +99,14 @@ class Executor:
         retry: RetryRule,
         conditions: Conditions,
         is_ending: threading.Event,
+        *,
+        overlap: Overlap | None = None,
     ) -> None:
         self._copier = copier
         self._retry = retry
         self._conditions = conditions
         self._is_ending = is_ending
+        self._overlap = overlap
         self._has_failed = threading.Event()
         self._held: dict[int, Reference] = {}
 
@@ -152,6 +157,8 @@ class Executor:
         def attempt() -> _Delivery:
             nonlocal attempts
             attempts += 1
+            if self._overlap:
+                self._overlap.check(task.planned)
             return self._deliver(task.planned.item, upstream, feed)
 
         try:
@@ -161,14 +168,27 @@ class Executor:
         except PutOffError as error:
             put_off = replace(result, attempts=attempts, reason=error.message)
             return replace(put_off, outcome=Outcome.DEFERRED)
+        converted = _CONVERTED if delivery.is_converted else ""
         return replace(
             result,
             outcome=Outcome.COPIED,
             digest=delivery.digest,
             bytes=delivery.moved,
             attempts=attempts,
-            note=_CONVERTED if delivery.is_converted else result.note,
+            note="; ".join(filter(None, (converted or result.note, self._overtaken(task.planned)))),
         )
+
+    def _overtaken(self, planned: PlannedItem) -> str:
+        """Say that the source has moved on while its copy was made, or just before."""
+        now = self._overlap.moved_to(planned) if self._overlap else None
+        if now is None:
+            return ""
+        _log.warning(
+            "%s: its source has become %s meanwhile; the next run copies that",
+            planned.item.destination.familiar,
+            now,
+        )
+        return f"its source has become {now} meanwhile"
 
     def _deliver(self, item: Item, upstream: Upstream, feed: Reference | None) -> _Delivery:
         """Copy from the target before this one in the chain, or else from the source."""

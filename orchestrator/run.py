@@ -17,6 +17,7 @@ from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.image_list import ImageList
 from orchestrator.items import name_all
+from orchestrator.overlap import Overlap
 from orchestrator.plan import Item, PlannedItem, Reason
 from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
@@ -153,7 +154,13 @@ class _Stages:
             fails_fast=self.options.fails_fast,
             stall_timeout=self.settings.stall_timeout,
         )
-        executor = Executor(self.tools.skopeo, self._retry, conditions, self.ending.event)
+        executor = Executor(
+            self.tools.skopeo,
+            self._retry,
+            conditions,
+            self.ending.event,
+            overlap=Overlap(self.tools.client),
+        )
         tasks = self._affordable(tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN))
         limits = {name: one.jobs for name, one in self.settings.targets.items() if one.jobs}
         done = {}
