@@ -28,7 +28,7 @@ OLDEST = (1, 9, 3)
 INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
 _VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
-_QUESTION_TIMEOUT = 120.0
+_PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
 
 
@@ -86,13 +86,22 @@ class Skopeo:
         programs: Starts it.
         connection: How it reaches registries.
         pulls: Counts what Docker Hub counts.
+        patience: Seconds without a byte moved before a question is ended.
 
     Raises:
         ToolMissingError: It is not there. One that is too old is noticed when it is first used.
     """
 
-    def __init__(self, programs: Programs, connection: Connection, pulls: Pulls) -> None:
+    def __init__(
+        self,
+        programs: Programs,
+        connection: Connection,
+        pulls: Pulls,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._programs = programs
+        self._patience = patience
         self._connection = connection
         self._pulls = pulls
         self._path = programs.find("skopeo", hint=INSTALL_HINT)
@@ -100,7 +109,7 @@ class Skopeo:
         self.used_version = ""
 
     def _checked_version(self, path: str) -> str:
-        output = self._programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
+        output = self._programs.run([path, "--version"], stall_timeout=self._patience).output
         match = _VERSION.search(output)
         if match is None:
             raise ToolMissingError(
@@ -196,7 +205,7 @@ class Skopeo:
             if config:
                 (folder / digest_of(config).removeprefix("sha256:")).write_bytes(config)
             argv = push_argv(name, destination, self._connection)
-            finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+            finished = self._run(argv, stall_timeout=self._patience)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
 
@@ -212,7 +221,7 @@ class Skopeo:
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
         self._pulls.spend(reference)
         argv = inspect_argv(options, reference, self._connection)
-        finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        finished = self._run(argv, stall_timeout=self._patience)
         if finished.status != 0:
             raise self._error(finished, reference, side)
         return finished.output
