@@ -108,6 +108,26 @@ class Skopeo:
         self._version = Once(self._checked_version)
         self.used_version = ""
 
+    def version(self) -> str:
+        """Its version, which is new enough.
+
+        Raises:
+            ToolMissingError: It is too old, or says none.
+        """
+        return self._version(self._path)
+
+    def policy_fault(self) -> str:
+        """What is wrong with the trust policy, without which skopeo copies nothing; else empty.
+
+        skopeo itself is asked, since where the policy stands was settled when it was built
+        (containers-policy.json(5)): it reads it before it looks for what is to be copied.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            argv = ("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy")
+            finished = self._run(argv, stall_timeout=self._patience)
+        said = last_fatal(finished.errors)
+        return said if "trust policy" in said else ""
+
     def _checked_version(self, path: str) -> str:
         output = self._programs.run([path, "--version"], stall_timeout=self._patience).output
         match = _VERSION.search(output)
