@@ -7,7 +7,7 @@ asked again, and has the expected digest, or the copy has failed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -84,12 +84,21 @@ class Courier:
     Args:
         copier: Copies, and asks destinations.
         forms: Knows what else would do.
+        has: Whether a HEAD tells that a destination has a digest.
         stall_timeout: Seconds without a byte moved before a copy is ended.
     """
 
-    def __init__(self, copier: Copier, forms: Forms, *, stall_timeout: float) -> None:
+    def __init__(
+        self,
+        copier: Copier,
+        forms: Forms,
+        has: Callable[[Reference, Digest], bool],
+        *,
+        stall_timeout: float,
+    ) -> None:
         self._copier = copier
         self._forms = forms
+        self._has = has
         self._stall_timeout = stall_timeout
 
     def deliver(self, planned: PlannedItem, upstream: Upstream, feed: Reference | None) -> Delivery:
@@ -150,10 +159,13 @@ class Courier:
             uploaded = self._bring(request, upstream)
         else:
             uploaded = self._assemble(request, upstream, subset)
+        note = CONVERTED if upstream.rewritten else ""
+        if subset is None and upstream.blobs and self._has(item.destination, upstream.expected):
+            sizes = {blob.digest: blob.size for blob in upstream.blobs}
+            return Delivery(upstream.expected, uploaded, sizes, note)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
             raise _mismatch(request, upstream.expected, raw)
-        note = CONVERTED if upstream.rewritten else ""
         return Delivery(upstream.expected, uploaded, self._sizes(request, raw), note)
 
     def _assemble(

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TextIO
 
 from orchestrator import __version__
+from orchestrator.by_digest import ByDigest
 from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.image_list import ImageList
@@ -134,7 +135,8 @@ class _Stages:
             is_forced=self.options.is_forced,
         )
         prover = Prover(self.tools.client, self.tools.state, self.tools.pulls)
-        return Planner(self.tools.skopeo, self._retry, wishes, prover)
+        reader = ByDigest(self.tools.skopeo, self.tools.client, self.tools.pulls)
+        return Planner(reader, self._retry, wishes, prover)
 
     def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
         """Reach the verdict of every item."""
