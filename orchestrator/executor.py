@@ -207,6 +207,7 @@ class Executor:
             destination=item.destination,
             platform=item.choice.single,
             pulls=upstream.manifests,
+            size=sum(blob.size for blob in upstream.blobs) or None,
         )
         if upstream.index and not upstream.index.is_whole:
             return self._assemble(origin, request, upstream.index)

@@ -60,6 +60,7 @@ class CopyRequest:
         keeps_digests: Whether a copy that would change a digest is an error.
         format: The manifest type to convert to (`v2s2`, `oci`); empty keeps what it is.
         pulls: How many manifests are read at the source.
+        size: Bytes of the blobs; None where nobody knows.
     """
 
     source: Reference
@@ -68,6 +69,7 @@ class CopyRequest:
     keeps_digests: bool = True
     format: str = ""
     pulls: int = 1
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,11 @@ class Skopeo:
         self.used_version = shown
         return shown
 
-    def _run(self, argv: tuple[str, ...], *, stall_timeout: float) -> Finished:
+    def _run(
+        self, argv: tuple[str, ...], *, stall_timeout: float, size: int | None = 0
+    ) -> Finished:
         self._version(self._path)
-        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout)
+        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout, size=size)
 
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
@@ -168,7 +172,7 @@ class Skopeo:
         """
         self._pulls.spend(request.source, request.pulls)
         argv = copy_argv(request, self._connection)
-        finished = self._run(argv, stall_timeout=stall_timeout)
+        finished = self._run(argv, stall_timeout=stall_timeout, size=request.size)
         if finished.status != 0:
             side = side_of(last_fatal(finished.errors))
             reference = request.source if side is Side.SOURCE else request.destination
