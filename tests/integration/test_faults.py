@@ -121,6 +121,7 @@ ROWS: Mapping[str, Row] = {
     "a page for an upload": Row(PAGE_OF_HTML, {"destination blob": "unreachable"}),
     "401 midway": Row(EXPIRED, everywhere("unauthorized", ("source blob", *WRITES))),
     "401 at once": Row(EXPIRED, {"source manifest": "unauthorized"}, passes=False),
+    "403 to a blob": Row(Answer(403), {"source blob": "denied"}),
     "403 secondary rate limit": Row(
         PAUSE, everywhere("rate-limited", ("source manifest", "destination manifest"))
     ),
