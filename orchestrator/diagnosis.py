@@ -41,7 +41,7 @@ class Complaint:
 
 _TABLE: tuple[tuple[str, Kind, str], ...] = (
     (r"no space left on device", Kind.NO_SPACE, "the disk is full"),
-    (r"unknown manifest class", Kind.DENIED, "the registry refuses this kind of manifest"),
+    (r"unknown manifest class", Kind.BAD_MANIFEST, "the registry refuses this kind of manifest"),
     (
         r"no image found in (?:image index|manifest list)",
         Kind.NO_SUCH_PLATFORM,

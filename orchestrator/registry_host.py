@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.authfile import Credentials, FoundLogin
+from orchestrator.errors import Kind
 from orchestrator.http import Answer, HttpError
 from orchestrator.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.reference import DOCKER_HUB
 from orchestrator.registry_access import Access
-from orchestrator.registry_answers import Unknown
+from orchestrator.registry_answers import Unknown, skew_in
 from orchestrator.registry_auth import Challenge, basic_authorization, usable_challenge
 from orchestrator.registry_tokens import Tokens
 
@@ -27,16 +28,20 @@ class Question:
     Attributes:
         path: Below the repository, as `manifests/latest`; empty for "who are you?".
         limit: Bytes of the answer that are read.
+        actions: What the login has to allow, with commas between.
     """
 
     method: str
     repository: str
     path: str
     limit: int = LARGEST
+    actions: str = "pull"
 
     @property
     def url_path(self) -> str:
-        """The path below the registry's address."""
+        """The path below the registry's address; one that begins with a slash is whole."""
+        if self.path.startswith("/"):
+            return self.path
         return f"/v2/{self.repository}/{self.path}" if self.path else "/v2/"
 
     @property
@@ -46,7 +51,11 @@ class Question:
 
 
 class RegistryHost:
-    """One registry, asked by any number of threads."""
+    """One registry, asked by any number of threads.
+
+    Attributes:
+        skew: Seconds that our clock is ahead of its; None where it has told no time.
+    """
 
     def __init__(self, name: str, access: Access) -> None:
         self._name = name
@@ -56,6 +65,8 @@ class RegistryHost:
         self._base = ""
         self._challenge: Challenge | None = None
         self._failure = ""
+        self._kind: Kind | None = None
+        self.skew: float | None = None
 
     def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
         """Say which repositories will be read, so that one token serves several."""
@@ -65,10 +76,10 @@ class RegistryHost:
         """Ask; a registry that failed once is left alone from then on."""
         answer = None if self._is_known else self._meet(question, login)
         if self._failure and answer is None:
-            return Unknown(f"{self._failure}; {self._name} was left alone")
+            return Unknown(f"{self._failure}; {self._name} was left alone", kind=self._kind)
         answer = answer or self._ask(question, login)
         if isinstance(answer, Unknown) and answer.ends_host:
-            self._failure = answer.reason
+            self._failure, self._kind = answer.reason, answer.kind
         return answer
 
     @property
@@ -89,7 +100,7 @@ class RegistryHost:
             first = Question("GET", question.repository, "") if has_login else question
             found = self._find(first)
             if isinstance(found, Unknown):
-                self._failure = found.reason
+                self._failure, self._kind = found.reason, found.kind
                 return found
             base, answer = found
             self._learn(answer)
@@ -100,14 +111,14 @@ class RegistryHost:
     def _find(self, question: Question) -> tuple[str, Answer] | Unknown:
         host = _SERVED_AT.get(self._name, self._name)
         schemes = ("https", "http") if self._access.is_insecure(self._name) else ("https",)
-        failures = []
+        failures: list[HttpError] = []
         for scheme in schemes:
             base = f"{scheme}://{host}"
             try:
                 return base, self._send(base, question, "")
             except HttpError as error:
-                failures.append(error.message)
-        return Unknown(failures[-1], ends_host=True)
+                failures.append(error)
+        return Unknown(failures[-1].message, ends_host=True, kind=failures[-1].kind)
 
     def _ask(self, question: Question, login: FoundLogin) -> Answer | Unknown:
         """Ask under the login that the registry wants; once more where that has run out."""
@@ -141,24 +152,33 @@ class RegistryHost:
         if self._challenge.scheme == "basic":
             if isinstance(login, Credentials):
                 return basic_authorization(login)
-            return Unknown(f"{self._name} wants a login")
-        token = self._tokens.get(self._challenge, login, question.repository, is_fresh=is_fresh)
+            return Unknown(f"{self._name} wants a login", kind=Kind.UNAUTHORIZED)
+        token = self._tokens.get(
+            self._challenge,
+            login,
+            question.repository,
+            actions=question.actions,
+            is_fresh=is_fresh,
+        )
         return token if isinstance(token, Unknown) else f"Bearer {token.text}"
 
     def _try(self, question: Question, authorization: str) -> Answer | Unknown:
         try:
             return self._judge(self._send(self._base, question, authorization))
         except HttpError as error:
-            return Unknown(error.message, ends_host=True)
+            return Unknown(error.message, ends_host=True, kind=error.kind)
 
     def _send(self, base: str, question: Question, authorization: str) -> Answer:
         login = {"Authorization": authorization} if authorization else {}
-        return self._access.follow(
+        answer = self._access.follow(
             question.method,
             f"{base}{question.url_path}",
             {**question.headers, **login},
             limit=question.limit,
         )
+        skew = skew_in(answer, now=self._access.clock())
+        self.skew = self.skew if skew is None else skew
+        return answer
 
     def _judge(self, answer: Answer) -> Answer | Unknown:
         """Whether the registry is well enough to be asked on."""

@@ -10,6 +10,7 @@ import logging
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TextIO
 
 from orchestrator import __version__
@@ -127,15 +128,20 @@ class _Stages:
     ending: Ending
     stderr: TextIO
 
-    def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
-        """Reach the verdict of every item."""
+    @cached_property
+    def planner(self) -> Planner:
+        """Reaches verdicts, and knows what else would do where a registry refuses a form."""
         wishes = Wishes(
             created_check=self.settings.created_check,
             attestations=self.settings.attestations,
             is_forced=self.options.is_forced,
         )
         prover = Prover(self.tools.client, self.tools.state, self.tools.pulls)
-        planner = Planner(self.tools.skopeo, self._retry, wishes, prover)
+        return Planner(self.tools.skopeo, self._retry, wishes, prover)
+
+    def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
+        """Reach the verdict of every item."""
+        planner = self.planner
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
         done: dict[Item, PlannedItem] = {}
@@ -159,6 +165,7 @@ class _Stages:
         )
         executor = Executor(
             self.tools.skopeo,
+            self.planner,
             self._retry,
             conditions,
             self.ending.event,

@@ -334,7 +334,7 @@ def test_a_complaint_about_a_source_is_understood(message: str, kind: Kind, word
         pytest.param(
             f"{CHILD}writing manifest: uploading manifest {BLOB} to registry.example:5000/mirrors/x"
             ": denied: unknown manifest class for application/vnd.oci.empty.v1+json",
-            Kind.DENIED,
+            Kind.BAD_MANIFEST,
             "ATTESTATIONS=drop",
             id="Aliyun's attestations",
         ),
