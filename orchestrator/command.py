@@ -2,15 +2,18 @@
 
 Programs get their arguments as a list (no shell is ever involved), an
 environment without our secrets, no terminal, and a process group of their own.
+None outlives us by more than an instant, even where we are killed (Linux).
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +31,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _ANY_STATUS = tuple(range(-64, 256))
+
+_SLOWEST = 16 * 1024
+"""Bytes a second: what is slower has stalled, where the system doesn't tell what is moved."""
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,8 @@ class Finished:
 class _Running:
     process: RunningCommand
     stall_timeout: float
+    longest: float
+    started: float = field(default_factory=time.monotonic)
     moved: int | None = None
     moved_at: float = field(default_factory=time.monotonic)
     asked_to_end_at: float | None = None
@@ -78,7 +88,7 @@ class Programs:
         environ: What the programs see.
         read_moved: How many bytes a process has read and written so far; None where the
             system doesn't tell. A program that moves nothing is stalled; where the system
-            never tells, none is.
+            never tells, one that takes longer than its size explains is.
         watch: How often programs are looked after.
     """
 
@@ -96,6 +106,7 @@ class Programs:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._watchdog: threading.Thread | None = None
+        self._bind = _ends_with_us()
 
     def find(self, name: str, *, hint: str) -> str:
         """The path of a program.
@@ -108,12 +119,13 @@ class Programs:
             raise ToolMissingError(f"{name} is not installed, or not on PATH", hint=hint)
         return path
 
-    def run(self, argv: Sequence[str], *, stall_timeout: float) -> Finished:
+    def run(self, argv: Sequence[str], *, stall_timeout: float, size: int | None = 0) -> Finished:
         """Run a program to its end.
 
         Args:
             argv: The program's path and its arguments; no secret may be among them.
             stall_timeout: Seconds without a byte moved after which it is ended.
+            size: Bytes that it has to move; None where nobody knows.
 
         Raises:
             InterruptedRunError: `end_all` was called before or meanwhile.
@@ -135,9 +147,11 @@ class Programs:
                 _new_session=True,
                 _ok_code=_ANY_STATUS,
                 _out=output,
+                _preexec_fn=self._bind,
                 _tty_out=False,
             )
-            running = _Running(process, stall_timeout)
+            longest = math.inf if size is None else stall_timeout + size / _SLOWEST
+            running = _Running(process, stall_timeout, longest)
             self._running.add(running)
             self._watch()
         if self._ending.is_set():  # the call came in between
@@ -182,12 +196,34 @@ class Programs:
             return
         moved = self._read_moved(running.process.pid)
         if moved is None and running.moved is None:
-            return
-        if moved is not None and moved != running.moved:
+            if now - running.started > running.longest:
+                running.has_stalled = True
+                _ask_to_end(running)
+        elif moved is not None and moved != running.moved:
             running.moved, running.moved_at = moved, now
         elif now - running.moved_at > running.stall_timeout:
             running.has_stalled = True
             _ask_to_end(running)
+
+
+def _ends_with_us() -> Callable[[], None] | None:
+    """What a new process does to be killed when we die, however we do; None where it can't.
+
+    prctl(2) means the death of the *thread* that forked; that one waits in `Programs.run`
+    until the program has ended, so that it can only die with us.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415  (starting up stays fast)
+
+    prctl, us = ctypes.CDLL(None).prctl, os.getpid()
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != us:  # we died before
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return bind
 
 
 def moved_bytes(pid: int) -> int | None:

@@ -263,6 +263,7 @@ def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
         destination=item.destination,
         platform=item.choice.single,
         pulls=upstream.manifests,
+        size=sum(blob.size for blob in upstream.blobs) or None,
     )
 
 

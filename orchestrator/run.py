@@ -47,6 +47,8 @@ class RunOptions:
     Attributes:
         targets: Names of the run's targets, in their order.
         is_strict: Whether a bad line stops everything.
+        retry_base: Seconds before the second try; no user's business, but the soak test's,
+            which has thousands of faults to get over.
     """
 
     targets: tuple[str, ...]
@@ -54,6 +56,7 @@ class RunOptions:
     is_dry_run: bool = False
     fails_fast: bool = False
     is_strict: bool = False
+    retry_base: float = _RETRY_BASE
 
 
 def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: TextIO) -> Report:
@@ -209,7 +212,9 @@ class _Stages:
     @property
     def _retry(self) -> RetryRule:
         """How a passing fault is tried again, anywhere in the run."""
-        return RetryRule(self.settings.retries, _RETRY_BASE, self.ending.sleep, _tell_retry)
+        return RetryRule(
+            self.settings.retries, self.options.retry_base, self.ending.sleep, _tell_retry
+        )
 
 
 def _tell_retry(error: ImageError, delay: float) -> None:

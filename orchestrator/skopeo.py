@@ -59,6 +59,7 @@ class CopyRequest:
         platform: The one that is wanted; None copies an index with all its children.
         keeps_digests: Whether a copy that would change a digest is an error.
         pulls: How many manifests are read at the source.
+        size: Bytes of the blobs; None where nobody knows.
     """
 
     source: Reference
@@ -66,6 +67,7 @@ class CopyRequest:
     platform: Platform | None
     keeps_digests: bool = True
     pulls: int = 1
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -146,9 +148,11 @@ class Skopeo:
         self.used_version = shown
         return shown
 
-    def _run(self, argv: tuple[str, ...], *, stall_timeout: float) -> Finished:
+    def _run(
+        self, argv: tuple[str, ...], *, stall_timeout: float, size: int | None = 0
+    ) -> Finished:
         self._version(self._path)
-        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout)
+        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout, size=size)
 
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
@@ -231,7 +235,9 @@ class Skopeo:
 
     def _copy(self, request: CopyRequest, stall_timeout: float) -> Finished:
         self._pulls.spend(request.source, request.pulls)
-        return self._run(copy_argv(request, self._connection), stall_timeout=stall_timeout)
+        return self._run(
+            copy_argv(request, self._connection), stall_timeout=stall_timeout, size=request.size
+        )
 
     def _copy_error(self, finished: Finished, request: CopyRequest) -> ImageError:
         side = side_of(last_fatal(finished.errors))

@@ -612,6 +612,12 @@ def test_a_long_complaint_is_cut() -> None:
             id="429 to a blob's HEAD",
         ),
         pytest.param(
+            "reading blob sha256:ab: Error fetching blob: invalid status code from registry 403 "
+            "(Forbidden)",
+            True,
+            id="403 to a blob",
+        ),
+        pytest.param(
             "Manifest does not match provided manifest digest sha256:ab", False, id="another digest"
         ),
     ],
