@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -44,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
     """Run what was asked for; the status tells whether all of it ran."""
     arguments = _parse(argv)
     _tell_of_peers()
+    _tell_of_load()
     bench = _bench(arguments)
     measured = {}
     for name in arguments.only:
@@ -117,6 +119,13 @@ def _tell_of_peers() -> None:
     every = (*tools.CHECKING_PEERS, *tools.COPYING_PEERS)
     for program in dict.fromkeys(tool.program for tool in every if not tool.is_here):
         print(f"{program} is not on PATH, and takes no part", file=sys.stderr)
+
+
+def _tell_of_load() -> None:
+    """Other work on the machine is measured along; seconds mean little then."""
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores / 2:
+        print(f"this machine is busy (load {load:.1f} on {cores} cores)", file=sys.stderr)
 
 
 if __name__ == "__main__":

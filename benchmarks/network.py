@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
@@ -85,6 +86,7 @@ def _serve(
     harness: Connection[Watched | str, str], registry_url: str, conditions: Conditions
 ) -> None:
     os.setpgid(0, 0)  # Ctrl-C is the harness's; this ends when its pipe does
+    _allow_many_connections()
     with FaultProxy(registry_url) as proxy:
         proxy.delay = conditions.delay
         proxy.limit(conditions.rate)
@@ -101,3 +103,9 @@ def _is_asked(harness: Connection[Watched | str, str]) -> bool:
         return harness.recv() == _TAKE
     except EOFError:
         return False
+
+
+def _allow_many_connections() -> None:
+    """Lift the usual limit of 1024 open files: some tools never close what they opened."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

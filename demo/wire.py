@@ -160,7 +160,7 @@ class Stream:
 
     def _is_readable(self) -> bool:
         is_pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
-        return is_pending or bool(select.select([self._socket], [], [], 0)[0])
+        return is_pending or _has_come(self._socket)
 
     def end(self) -> None:
         """Ends the connection from another thread: who reads it wakes up, and closes it."""
@@ -226,3 +226,10 @@ class Stream:
 
 def _chunk(piece: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b""
+
+
+def _has_come(connected: socket.socket) -> bool:
+    """Whether something can be read now; `select` itself knows no more than 1024 connections."""
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return bool(poll.poll(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
 
 from orchestrator import __version__
 from orchestrator.command_line import Streams, Typed
@@ -17,6 +18,7 @@ examples:
   syncer double redis:7 --platform=linux/arm64
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
   syncer name bitnami/redis:7           print the destination, without the network
+  syncer history                        tell of past runs
   syncer name                           check and name all of images.txt, without the network
 
 exit status:
@@ -48,26 +50,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> i
 
 
 def _typed(arguments: argparse.Namespace) -> Typed:
-    return Typed(
-        command=arguments.command,
-        images=tuple(arguments.images),
-        file=arguments.file,
-        to=arguments.to,
-        platform=arguments.platform,
-        name=arguments.name,
-        config=arguments.config,
-        jobs=arguments.jobs,
-        force=arguments.force,
-        dry_run=arguments.dry_run,
-        fail_fast=arguments.fail_fast,
-        strict=arguments.strict,
-        no_notify=arguments.no_notify,
-        output=arguments.output,
-        report=arguments.report,
-        badge=arguments.badge,
-        level=_level(arguments),
-        colour=arguments.color,
-    )
+    """What was typed; an option that a command does not have is as if it were not given."""
+    given = {field.name for field in fields(Typed)} & set(vars(arguments))
+    typed = Typed(**{name: getattr(arguments, name) for name in given})
+    return replace(typed, images=tuple(typed.images), level=_level(arguments))
 
 
 def _level(arguments: argparse.Namespace) -> int:
@@ -88,17 +74,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"syncer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, takes, text in _COMMANDS:
+        works = [] if name == _HISTORY else [_working_options()]
         command = commands.add_parser(
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
-            parents=[_global_options(is_first=False), _working_options()],
+            parents=[_global_options(is_first=False), *works],
             allow_abbrev=False,
         )
         if takes:
             command.add_argument("images", metavar="IMAGE", nargs=takes, help="as 'nginx:alpine'")
-        _add_own_options(command, name)
+        if name == _HISTORY:
+            command.add_argument("run", metavar="RUN", nargs="?", help="one run, and its changes")
+        else:
+            _add_own_options(command, name)
     return parser
+
+
+_HISTORY = "history"
 
 
 _COMMANDS: tuple[tuple[str, str | int, str], ...] = (
@@ -109,6 +102,7 @@ _COMMANDS: tuple[tuple[str, str | int, str], ...] = (
     ("copy", 1, "mirror one image to any target"),
     ("plan", "*", "say what batch, or a copy of IMAGE, would do; change nothing"),
     ("name", "*", "print the destination of an image, or check the whole list; no network"),
+    (_HISTORY, "", "tell of past runs, or of what one of them changed"),
 )
 
 
@@ -134,6 +128,7 @@ def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
     )
     group.add_argument(
         "--color",
+        dest="colour",
         choices=("auto", "always", "never"),
         default=default("auto"),
         help="colour the log (auto)",
@@ -157,7 +152,6 @@ def _working_options() -> argparse.ArgumentParser:
     )
     group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
     group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
-    options.set_defaults(images=[], file=None, to=None, platform=None, name=None, badge=None)
     return options
 
 

@@ -24,6 +24,7 @@ class Typed:
         images: Given on the command line; empty where the list is meant.
         file: The list, where it is not images.txt.
         to: The targets, with commas; None where none were named.
+        run: The id of a past run; None where all are meant.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
     """
@@ -44,5 +45,6 @@ class Typed:
     output: str = "table"
     report: str | None = None
     badge: str | None = None
+    run: str | None = None
     level: int = logging.INFO
     colour: str = "auto"

@@ -28,6 +28,8 @@ from orchestrator.workspace import write_whole
 _log = logging.getLogger(__name__)
 
 _LARGEST_LIST = 64 * 1024 * 1024
+_SHOWN_RUNS = 20
+_ALL_RUNS = 1000
 
 
 def main(typed: Typed, environ: Mapping[str, str], streams: Streams) -> int:
@@ -68,6 +70,8 @@ def _carried_out(typed: Typed, environ: Mapping[str, str], streams: Streams) -> 
         mask(streams.err, settings.unmasked)
     has_colour = _has_colour(typed.colour, environ, streams.err)
     configure(streams.err, level=typed.level, redact=redact, has_colour=has_colour)
+    if typed.command == "history":
+        return _history(typed, settings, streams.out)
     targets = _targets(typed, settings)
     if not targets:
         print("SYNC_MODE is none: nothing to do", file=streams.err)
@@ -176,6 +180,24 @@ def _name(
     )
     for item in named.items:
         print(item.destination, file=out)
+    return ExitStatus.OK
+
+
+def _history(typed: Typed, settings: Settings, out: TextIO) -> ExitStatus:
+    """Tell of past runs, or of what one of them changed."""
+    from orchestrator.report.past import text_results, text_runs  # noqa: PLC0415
+    from orchestrator.state import State  # noqa: PLC0415
+
+    with closing(State(settings.state_dir)) as state:
+        if typed.run:
+            results = state.results(typed.run)
+            known = results or any(run.run_id == typed.run for run in state.runs(_ALL_RUNS))
+            if not known:
+                raise UsageError(f"there is no run '{typed.run}'", hint="syncer history lists them")
+            out.write(text_results(results) if results else "nothing changed in this run\n")
+        else:
+            runs = state.runs(_SHOWN_RUNS)
+            out.write(text_runs(runs) if runs else "there was no run yet\n")
     return ExitStatus.OK
 
 

@@ -204,19 +204,17 @@ def _pairs(
         if isinstance(given, bool):
             yield key, Value(str(given).lower(), f"{where} {key}")
         elif isinstance(given, str | int):
-            yield key, Value(_expanded(str(given), f"{where} {key}", environ), f"{where} {key}")
+            text = _expanded(str(given), environ)
+            if text:
+                yield key, Value(text, f"{where} {key}")
         else:
             raise ConfigurationError(f"{where}: '{key}' is neither a text nor a number")
 
 
-def _expanded(text: str, origin: str, environ: Mapping[str, str]) -> str:
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    """What a variable holds; one that isn't set leaves its key as if it were not written.
+
+    A target that is not used may so lack its password; one that is used says what it lacks.
+    """
     variable = _VARIABLE.fullmatch(text)
-    if not variable:
-        return text
-    value = environ.get(variable[1])
-    if not value:
-        raise ConfigurationError(
-            f"{origin}: {variable[1]} is not set in the environment",
-            hint=f"export {variable[1]}=...",
-        )
-    return value
+    return environ.get(variable[1], "") if variable else text

@@ -6,6 +6,7 @@ never part of a message.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -151,7 +152,10 @@ def _settings(
     }
     for name, table in tables.targets.items():
         targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
-    webhooks = (*_webhook(values), *map(_notify, tables.notify))
+    hooks = [table for table in tables.notify if "url" in table]
+    if len(hooks) < len(tables.notify):
+        warnings = (*warnings, "targets.toml: a [[notify]] without a url tells nobody")
+    webhooks = (*_webhook(values), *map(_notify, hooks))
     logins = tuple(_dockerhub(values))
     actions = load_actions(environ)
     names = tuple(targets)
@@ -245,8 +249,6 @@ def _webhook(values: _Values) -> Iterator[Webhook]:
 
 
 def _notify(table: Mapping[str, Value]) -> Webhook:
-    if "url" not in table:
-        raise ConfigurationError("targets.toml: a [[notify]] has no url")
     nothing = Value("", "")
     return Webhook(
         _parsed(table["url"], "WEBHOOK_URL", web_url),
@@ -271,8 +273,10 @@ def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
         yield Path(environ["REGISTRY_AUTH_FILE"])
         return
     home = environ.get("HOME")
-    if environ.get("XDG_RUNTIME_DIR"):
-        yield Path(environ["XDG_RUNTIME_DIR"]) / "containers" / "auth.json"
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    yield Path(
+        f"{runtime}/containers" if runtime else f"/run/containers/{os.getuid()}", "auth.json"
+    )
     config_home = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
     if config_home:
         yield Path(config_home) / "containers" / "auth.json"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.diagnosis import Side
 from orchestrator.docker_types import CONVERTED
-from orchestrator.errors import ImageError, PutOffError
+from orchestrator.errors import ImageError, Kind, PutOffError
 from orchestrator.manifest import DOCKER_INDEX, Image, Index, Manifest, parse_config, parse_manifest
 from orchestrator.plan import (
     Action,
@@ -108,9 +108,7 @@ class Planner:
         form = self._wishes.form(item)
         upstream = self._sources.upstream(item, form)
         self._prover.remember(item, upstream, form)
-        raw = self._retry.run(
-            lambda: self._reader.read_manifest(item.destination, side=Side.DESTINATION)
-        )
+        raw = self._read_destination(item.destination)
         found = digest_of(raw) if raw is not None else None
         theirs = _manifest_or_none(raw, item.destination) if raw is not None else None
         decision = decide_by_digest(upstream.expected, found, is_forced=self._wishes.is_forced)
@@ -120,6 +118,21 @@ class Planner:
         if decision.action is Action.COPY:
             upstream = self._sources.whole(item, form)
         return PlannedItem(item, upstream, found, decision, note=note)
+
+    def _read_destination(self, destination: Reference) -> bytes | None:
+        """What the destination has; None where it has nothing.
+
+        Some registries deny the reading of a repository that is not there yet, and make it
+        when it is first pushed to; whether that is so, the push will tell.
+        """
+        try:
+            return self._retry.run(
+                lambda: self._reader.read_manifest(destination, side=Side.DESTINATION)
+            )
+        except ImageError as error:
+            if error.kind is Kind.DENIED:
+                return None
+            raise
 
     def _decide_by_content(
         self, item: Item, upstream: Upstream, theirs: Manifest | None

@@ -30,7 +30,7 @@ from orchestrator.state import State
 from orchestrator.targets import Target
 from orchestrator.workspace import locked, private_folder, write_private
 
-HEADS_AT_ONCE = 32
+HEADS_AT_ONCE = 48
 """Questions to one registry at once; they are small, and none is counted."""
 
 _CONNECT_TIMEOUT = 5.0
@@ -43,6 +43,7 @@ class Ending:
 
     def __init__(self) -> None:
         self.event = threading.Event()
+        self._is_asked = False
 
     def sleep(self, seconds: float) -> bool:
         """Wait; True where the run is to end meanwhile."""
@@ -53,6 +54,11 @@ class Ending:
         """End the run in good order when a signal asks for it, by calling these."""
 
         def end(_number: int, _frame: FrameType | None) -> None:
+            # A second signal may come while the first is handled, and Event.set() would then
+            # wait for itself.
+            if self._is_asked:
+                return
+            self._is_asked = True
             self.event.set()
             for one in end_all:
                 one()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.report.tables import markdown_table, markdown_text, text_table
 from orchestrator.result import Outcome, Report, Result, of_outcome
-from orchestrator.text import human_bytes, human_seconds, printable
+from orchestrator.text import human_bytes, human_seconds, one_line, printable
 
 _HEADERS = ("image", "platform", "target", "outcome", "why", "size", "time")
 _RIGHT = frozenset({5, 6})
@@ -99,10 +99,10 @@ def _failures(report: Report) -> list[str]:
 
 def _told(number: int, message: str, hint: str, targets: list[str]) -> Iterator[str]:
     line = f"line {number}, " if number else ""
-    yield f"{line}{', '.join(targets)}: {message}"
+    yield one_line(f"{line}{', '.join(targets)}: {message}")
     if hint:
-        yield f"  -> {hint}"
+        yield one_line(f"  -> {hint}")
 
 
 def _problems(report: Report) -> list[str]:
-    return [str(problem) for problem in report.problems]
+    return [one_line(str(problem)) for problem in report.problems]

@@ -300,7 +300,10 @@ def _is_skopeo(process: int) -> bool:
 
 
 def _descendants(root: int) -> Iterator[int]:
-    tasks = Path(f"/proc/{root}/task").glob("*/children")
+    try:
+        tasks = tuple(Path(f"/proc/{root}/task").glob("*/children"))
+    except OSError:  # it has just ended
+        return
     for child in {int(one) for task in tasks for one in _read_or_nothing(task).split()}:
         yield child
         yield from _descendants(child)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from demo.images import noise_layer, push
+from tests.support.schema import faults_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,6 +74,7 @@ class ReportDocument(TypedDict):
     """The whole report, as programs read it."""
 
     schema: int
+    run_id: str
     mode: str
     totals: dict[str, int]
     items: list[ItemDocument]
@@ -332,5 +334,7 @@ def _with_report(arguments: tuple[str, ...], asked: list[str]) -> list[str]:
 def _read(report: Path) -> ReportDocument | None:
     if not report.exists():
         return None
-    document: ReportDocument = json.loads(report.read_text(encoding="utf-8"))
+    text = report.read_text(encoding="utf-8")
+    assert not faults_of(text), "each report of each test is as the schema says"
+    document: ReportDocument = json.loads(text)
     return document

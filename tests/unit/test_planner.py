@@ -291,7 +291,7 @@ def test_a_passing_fault_is_tried_again(registries: FakeRegistries, at: str) -> 
     [
         pytest.param(Kind.UNREACHABLE, 3, id="passing"),
         pytest.param(Kind.UNAUTHORIZED, 1, id="lasting"),
-        pytest.param(Kind.DENIED, 1, id="denied"),
+        pytest.param(Kind.TLS, 1, id="of the connection"),
     ],
 )
 def test_a_fault_that_stays_is_the_items_error(
@@ -304,12 +304,23 @@ def test_a_fault_that_stays_is_the_items_error(
     assert len(registries.faults["read", at]) == 5 - tries
 
 
+def test_what_may_not_be_read_at_the_source_is_denied(registries: FakeRegistries) -> None:
+    registries.faults["read", "source.example"] = [fault(Kind.DENIED, at="source.example")]
+    assert verdict(planner(registries).plan(item())) == "denied"
+
+
+def test_what_may_not_be_read_at_a_target_may_still_be_pushed(registries: FakeRegistries) -> None:
+    registries.put(f"{SOURCE}:1", INDEX)
+    registries.faults["read", "near.example"] = [fault(Kind.DENIED, at="near.example")]
+    assert verdict(planner(registries).plan(item())) == "copy: missing"
+
+
 def test_one_items_fault_is_no_others(registries: FakeRegistries) -> None:
     registries.put(f"{SOURCE}:1", INDEX)
     registries.put(f"{SOURCE}:2", INDEX)
-    registries.faults["read", "far.example"] = [fault(Kind.DENIED, at="far.example")]
+    registries.faults["read", "far.example"] = [fault(Kind.TLS, at="far.example")]
     asked = planner(registries)
-    assert verdict(asked.plan(item(to=target("far")))) == "denied"
+    assert verdict(asked.plan(item(to=target("far")))) == "tls"
     assert verdict(asked.plan(item())) == "copy: missing"
     assert verdict(asked.plan(item(tag="2"))) == "copy: missing"
 

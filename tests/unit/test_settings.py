@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,7 @@ def test_nothing_at_all_gives_the_defaults(tmp_path: Path) -> None:
         targets=settings.targets,
         state_dir=tmp_path / ".syncer",
         default_platform=settings.default_platform,
+        user_authfiles=(Path(RUNTIME),),
         tool_environ={"XDG_DATA_HOME": str(tmp_path / ".syncer" / "data")},
     )
     assert str(settings.default_platform) == "linux/amd64"
@@ -609,13 +611,6 @@ def test_a_table_refines_a_target_that_is_there_already(base: Path) -> None:
         pytest.param("[targets.double]", "can't be named 'double'", "SYNC_MODE", id="reserved too"),
         pytest.param("[targets.'a,b']", "'a,b' is no name", "letters", id="comma in a name"),
         pytest.param("[targets.'../x']", "'../x' is no name", "letters", id="path as a name"),
-        pytest.param(
-            "[targets.x]\npassword='${LAB_TOKEN}'",
-            "[targets.x] password: LAB_TOKEN is not set in the environment",
-            "export LAB_TOKEN=",
-            id="variable that is not set",
-        ),
-        pytest.param("[[notify]]\nsecret='x'", "a [[notify]] has no url", "", id="no url"),
         pytest.param("[[notify]]\nurk='x'", "unknown key 'urk'", "'url'", id="notify's key"),
         pytest.param(
             "[[notify]]\nurl='https://x.y'\non='x'", "[[notify]] 1 on: on: 'x'", "always", id="on"
@@ -754,12 +749,17 @@ def test_a_login_is_called_what_the_user_calls_it(base: Path, registry: str, wor
     assert settings.login_of(registry) == words
 
 
+RUNTIME = f"/run/containers/{os.getuid()}/auth.json"
+
+
 @pytest.mark.parametrize(
     ("environ", "files"),
     [
-        pytest.param({}, (), id="nothing is known"),
+        pytest.param({}, (RUNTIME,), id="nothing is known"),
         pytest.param(
-            {"HOME": "/h"}, ("/h/.config/containers/auth.json", "/h/.docker/config.json"), id="home"
+            {"HOME": "/h"},
+            (RUNTIME, "/h/.config/containers/auth.json", "/h/.docker/config.json"),
+            id="home",
         ),
         pytest.param(
             {"HOME": "/h", "XDG_RUNTIME_DIR": "/r", "XDG_CONFIG_HOME": "/c", "DOCKER_CONFIG": "/d"},
@@ -832,3 +832,18 @@ def test_plain_http_is_for_those_who_are_named(
 )
 def test_loopback_is_this_machine_alone(registry: str, is_here: bool) -> None:
     assert is_loopback(registry) is is_here
+
+
+def test_a_variable_that_is_not_set_matters_only_to_the_target_it_is_for(base: Path) -> None:
+    toml = "[targets.x]\nregistry='x.example'\nusername='me'\npassword='${LAB_TOKEN}'\n"
+    settings = load(base, toml=toml)
+    with pytest.raises(ConfigurationError, match="target 'x': password is not set"):
+        settings.target("x")
+    assert load(base, toml=toml, environ={"LAB_TOKEN": SECRET}).target("x").password == SECRET
+
+
+@pytest.mark.parametrize("toml", ["[[notify]]\nsecret='x'", "[[notify]]\nurl='${LAB_HOOK}'"])
+def test_a_webhook_without_a_url_is_a_warning(base: Path, toml: str) -> None:
+    settings = load(base, toml=toml)
+    assert settings.webhooks == ()
+    assert settings.warnings == ("targets.toml: a [[notify]] without a url tells nobody",)
