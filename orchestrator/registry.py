@@ -1,4 +1,4 @@
-"""The fast path: read-only questions to registries over pooled HTTP, without skopeo.
+"""The fast path: questions to registries over pooled HTTP, without skopeo.
 
 It can prove that nothing is to be done, and no more: what it can't settle is `Unknown`, and
 goes to skopeo. A HEAD does not count against Docker Hub's pull limit, a GET does. Source:
@@ -15,18 +15,21 @@ from pathlib import Path
 
 from orchestrator.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
 from orchestrator.http import Answer, Http
-from orchestrator.manifest import LARGEST, Descriptor
+from orchestrator.manifest import LARGEST, OCI_INDEX, Descriptor
 from orchestrator.reference import Digest, Reference
 from orchestrator.registries_conf import RegistriesConf
 from orchestrator.registry_access import Access
 from orchestrator.registry_answers import (
     Absent,
     PullLimit,
+    Refused,
     Unknown,
     blob_in,
     digest_in,
     manifest_in,
     pull_limit_in,
+    referrers_in,
+    written_in,
 )
 from orchestrator.registry_host import Question, RegistryHost
 
@@ -99,19 +102,45 @@ class RegistryClient:
             return answer
         return blob_in(answer, blob, registry=repository.registry)
 
+    def referrers(self, reference: Reference) -> bytes | Absent | Unknown:
+        """What refers to a digest, as an index; absent where the registry has no such API.
+
+        Only the first page of a long list.
+        """
+        answer = self._ask("GET", reference, f"referrers/{reference.digest}")
+        return answer if isinstance(answer, Unknown) else referrers_in(answer, reference)
+
+    def put_index(self, raw: bytes, destination: Reference) -> None | Refused | Unknown:
+        """Write an index whose children are there already: None where it was taken.
+
+        The one thing that is ever written by HTTP, since skopeo can't (skopeo#2778).
+        """
+        path = _manifest_path(destination)
+        answer = self._ask("PUT", destination, path, body=raw, content_type=OCI_INDEX)
+        if isinstance(answer, Unknown):
+            return Refused(f"connection lost: {answer.reason}") if answer.ends_host else answer
+        return written_in(answer)
+
     def pull_limit(self) -> PullLimit | None:
         """What Docker Hub last said of its pull limit; None where it names none."""
         return self._pull_limit
 
     def _ask(
-        self, method: str, reference: Reference, path: str, *, limit: int = LARGEST
+        self,
+        method: str,
+        reference: Reference,
+        path: str,
+        *,
+        limit: int = LARGEST,
+        body: bytes | None = None,
+        content_type: str = "",
     ) -> Answer | Unknown:
         if reason := self._conf.reason_against(reference):
             return Unknown(f"{reference.familiar}: {reason}")
         login = credentials_for(self._logins, reference.registry, reference.repository)
         if isinstance(login, NeedsHelper):
             return Unknown(f"{reference.registry}: {login.reason}")
-        question = Question(method, reference.repository, path, limit)
+        question = Question(method, reference.repository, path, limit, body, content_type)
         answer = self._host(reference.registry).ask(question, login)
         said = answer.reason if isinstance(answer, Unknown) else answer.status
         _log.debug("%s %s of %s: %s", method, path, reference.name, said)

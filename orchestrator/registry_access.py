@@ -33,7 +33,15 @@ class Access:
     ca_of: Callable[[str], Path | None]
     clock: Callable[[], float]
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Answer:
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        limit: int,
+        body: bytes | None = None,
+    ) -> Answer:
         """Ask once, and say what came; a redirect is an answer.
 
         Raises:
@@ -41,7 +49,9 @@ class Access:
         """
         host = host_of(url)
         verify = False if self.is_insecure(host) else self.ca_of(host) or True
-        return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
+        return self.http.request(
+            method, url, headers=headers, body=body, limit=limit, verify=verify
+        )
 
     def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Answer:
         """Ask, and go where the answer leads, as far as it is safe.

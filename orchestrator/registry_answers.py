@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import FormatError
 from orchestrator.http import Answer
-from orchestrator.manifest import MANIFEST_TYPES, Descriptor, Json
+from orchestrator.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor, Json
 from orchestrator.reference import Digest, Reference, digest_of, parse_digest
 
 _ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
@@ -37,6 +37,13 @@ class Unknown:
 
     reason: str
     ends_host: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The registry did not take what was written; its words, put as skopeo puts them."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,28 @@ def blob_in(answer: Answer, wanted: Descriptor, *, registry: str) -> bytes | Unk
     return answer.body
 
 
+def referrers_in(answer: Answer, reference: Reference) -> bytes | Absent | Unknown:
+    """What a GET for referrers says: an index; a registry that has no such API has none.
+
+    Source: OCI distribution specification 1.1, "Listing Referrers".
+    """
+    if 400 <= answer.status < 500 and answer.status not in (401, 403):
+        return Absent()
+    if answer.status != 200 or _media_type(answer) != OCI_INDEX or not answer.is_whole:
+        return Unknown(f"{reference.registry} answered {answer.status} for referrers")
+    return answer.body
+
+
+def written_in(answer: Answer) -> Refused | None:
+    """What a PUT of a manifest says; None where it was taken."""
+    if 200 <= answer.status < 300:
+        return None
+    errors = _errors(answer)
+    code, message = next(iter(errors), ("", ""))
+    said = f"{code.lower().replace('_', ' ')}: {message}" if code else ""
+    return Refused(said or f"received unexpected HTTP status: {answer.status}")
+
+
 def pull_limit_in(answer: Answer) -> PullLimit | None:
     """Docker Hub's pull limit; None where it names none, as for paying users."""
     limit = _LIMIT.fullmatch(answer.headers.get("ratelimit-limit", ""))
@@ -118,14 +147,22 @@ def _is_plain_absence(answer: Answer) -> bool:
 
 
 def _error_codes(answer: Answer) -> frozenset[str]:
-    """The codes of an error as the specification writes it: `{"errors": [{"code": …}]}`."""
+    return frozenset(code for code, _ in _errors(answer))
+
+
+def _errors(answer: Answer) -> tuple[tuple[str, str], ...]:
+    """Codes and messages as the specification writes them: `{"errors": [{"code": …}]}`."""
     try:
         document: Json = json.loads(answer.body)
     except (ValueError, RecursionError):
-        return frozenset()
+        return ()
     errors = document.get("errors") if isinstance(document, Mapping) else None
     found = errors if isinstance(errors, list) else []
-    return frozenset(str(error.get("code")) for error in found if isinstance(error, Mapping))
+    return tuple(
+        (str(error.get("code")), str(error.get("message") or ""))
+        for error in found
+        if isinstance(error, Mapping)
+    )
 
 
 def _declared_digest(answer: Answer) -> Digest | None | Unknown:

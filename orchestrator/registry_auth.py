@@ -108,12 +108,21 @@ def is_realm_safe(realm: str, is_insecure: Callable[[str], bool]) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and is_insecure(host_of(realm)))
 
 
-def token_url(challenge: Challenge, repositories: Iterable[str], login: FoundLogin) -> str:
-    """Where a token to read these repositories is had: one `scope` for each."""
+def token_url(
+    challenge: Challenge, repositories: Iterable[str], login: FoundLogin, actions: str = "pull"
+) -> str:
+    """Where a token for these repositories is had: one `scope` for each.
+
+    Args:
+        challenge: The registry's.
+        repositories: What it is for.
+        login: Whom it is for.
+        actions: What is to be done: `pull`, or `pull,push`.
+    """
     asked = [("account", login.username)] if isinstance(login, Credentials) else []
     if challenge.service:
         asked.append(("service", challenge.service))
-    asked += [("scope", f"repository:{repository}:pull") for repository in repositories]
+    asked += [("scope", f"repository:{repository}:{actions}") for repository in repositories]
     realm = challenge.realm.partition("#")[0]
     return f"{realm}{'&' if '?' in realm else '?'}{urlencode(asked)}"
 

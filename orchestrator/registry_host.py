@@ -27,12 +27,16 @@ class Question:
     Attributes:
         path: Below the repository, as `manifests/latest`; empty for "who are you?".
         limit: Bytes of the answer that are read.
+        body: What is written there; None where something is read.
+        content_type: The body's.
     """
 
     method: str
     repository: str
     path: str
     limit: int = LARGEST
+    body: bytes | None = None
+    content_type: str = ""
 
     @property
     def url_path(self) -> str:
@@ -42,7 +46,14 @@ class Question:
     @property
     def headers(self) -> Mapping[str, str]:
         """What goes along, but for the login."""
-        return _ACCEPT if self.path.startswith("manifests/") else {}
+        if self.content_type:
+            return {"Content-Type": self.content_type}
+        return _ACCEPT if self.path.startswith(("manifests/", "referrers/")) else {}
+
+    @property
+    def is_write(self) -> bool:
+        """Whether the registry is to be changed."""
+        return self.body is not None
 
 
 class RegistryHost:
@@ -67,7 +78,7 @@ class RegistryHost:
         if self._failure and answer is None:
             return Unknown(f"{self._failure}; {self._name} was left alone")
         answer = answer or self._ask(question, login)
-        if isinstance(answer, Unknown) and answer.ends_host:
+        if isinstance(answer, Unknown) and answer.ends_host and not question.is_write:
             self._failure = answer.reason
         return answer
 
@@ -86,7 +97,8 @@ class RegistryHost:
             if self._is_known:
                 return None
             has_login = isinstance(login, Credentials)
-            first = Question("GET", question.repository, "") if has_login else question
+            asks_who = has_login or question.is_write
+            first = Question("GET", question.repository, "") if asks_who else question
             found = self._find(first)
             if isinstance(found, Unknown):
                 self._failure = found.reason
@@ -94,7 +106,7 @@ class RegistryHost:
             base, answer = found
             self._learn(answer)
             self._base = base  # last, since it lets the other threads go on
-            is_answered = not has_login and answer.status != 401
+            is_answered = not asks_who and answer.status != 401
             return self._judge(answer) if is_answered else None
 
     def _find(self, question: Question) -> tuple[str, Answer] | Unknown:
@@ -111,7 +123,7 @@ class RegistryHost:
 
     def _ask(self, question: Question, login: FoundLogin) -> Answer | Unknown:
         """Ask under the login that the registry wants; once more where that has run out."""
-        is_shared = self._tokens.is_shared(login, question.repository)
+        is_shared = not question.is_write and self._tokens.is_shared(login, question.repository)
         known = self._authorization(question, login)
         if isinstance(known, Unknown):
             return known
@@ -142,17 +154,27 @@ class RegistryHost:
             if isinstance(login, Credentials):
                 return basic_authorization(login)
             return Unknown(f"{self._name} wants a login")
-        token = self._tokens.get(self._challenge, login, question.repository, is_fresh=is_fresh)
+        get = self._tokens.get_to_write if question.is_write else self._tokens.get
+        token = get(self._challenge, login, question.repository, is_fresh=is_fresh)
         return token if isinstance(token, Unknown) else f"Bearer {token.text}"
 
     def _try(self, question: Question, authorization: str) -> Answer | Unknown:
         try:
-            return self._judge(self._send(self._base, question, authorization))
+            answer = self._send(self._base, question, authorization)
         except HttpError as error:
             return Unknown(error.message, ends_host=True)
+        return answer if question.is_write else self._judge(answer)
 
     def _send(self, base: str, question: Question, authorization: str) -> Answer:
         login = {"Authorization": authorization} if authorization else {}
+        if question.is_write:
+            return self._access.ask(
+                question.method,
+                f"{base}{question.url_path}",
+                {**question.headers, **login},
+                limit=question.limit,
+                body=question.body,
+            )
         return self._access.follow(
             question.method,
             f"{base}{question.url_path}",

@@ -37,6 +37,7 @@ class _Wish:
     challenge: Challenge
     login: FoundLogin
     repositories: tuple[str, ...]
+    actions: str = "pull"
 
     @property
     def giver(self) -> tuple[str, FoundLogin]:
@@ -53,7 +54,7 @@ class _Slot:
 
 
 class Tokens:
-    """Tokens to read a registry's repositories, for any number of threads."""
+    """Tokens for a registry's repositories, for any number of threads."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -96,6 +97,13 @@ class Tokens:
                 return found
         return self._kept(_Wish(challenge, login, (repository,)), is_fresh=is_fresh)
 
+    def get_to_write(
+        self, challenge: Challenge, login: FoundLogin, repository: str, *, is_fresh: bool = False
+    ) -> Token | Unknown:
+        """A token that lets one repository be written to, as far as its server says so."""
+        wish = _Wish(challenge, login, (repository,), "pull,push")
+        return self._kept(wish, is_fresh=is_fresh)
+
     def _batch(self, login: FoundLogin, repository: str) -> tuple[str, ...]:
         return self._batches.get((login, repository), (repository,))
 
@@ -118,7 +126,7 @@ class Tokens:
         if wish.giver in self._rejected:
             return self._rejected[wish.giver]
         host = host_of(realm)
-        url = token_url(wish.challenge, wish.repositories, wish.login)
+        url = token_url(wish.challenge, wish.repositories, wish.login, wish.actions)
         try:
             answer = self._access.ask("GET", url, _headers(wish.login), limit=_LARGEST)
         except HttpError as error:
