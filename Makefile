@@ -25,7 +25,7 @@ export IMAGE NAME PLATFORM TO FORCE ARGS
 FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
 NAMED = $${NAME:+"--name=$$NAME"} $${PLATFORM:+"--platform=$$PLATFORM"}
 
-.PHONY: help setup setup-dev batch plan aliyun ghcr double copy name history demo bench test lint format check clean
+.PHONY: help setup setup-dev batch plan aliyun ghcr double copy name doctor history demo bench test lint format check clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -66,6 +66,9 @@ name: setup ## print the destination of IMAGE=..., or check the whole list, with
 .PHONY: need-image
 need-image:
 	@[ -n "$$IMAGE" ] || { echo "name the image, as in: make $(firstword $(MAKECMDGOALS)) IMAGE=nginx:alpine" >&2; exit 2; }
+
+doctor: setup ## check settings, list, tools, logins and the right to push, and say what to fix
+	@bin/syncer doctor $$ARGS
 
 history: setup ## tell of past runs
 	@bin/syncer history $$ARGS

@@ -18,6 +18,7 @@ examples:
   syncer double redis:7 --platform=linux/arm64
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
   syncer name bitnami/redis:7           print the destination, without the network
+  syncer doctor                         check all that a batch needs, and say what to fix
   syncer history                        tell of past runs
   syncer name                           check and name all of images.txt, without the network
 
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"syncer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, takes, text in _COMMANDS:
-        works = [] if name == _HISTORY else [_working_options()]
+        works = [] if name in (_DOCTOR, _HISTORY) else [_working_options()]
         command = commands.add_parser(
             name,
             help=text,
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_DOCTOR = "doctor"
 _HISTORY = "history"
 
 
@@ -102,6 +104,7 @@ _COMMANDS: tuple[tuple[str, str | int, str], ...] = (
     ("copy", 1, "mirror one image to any target"),
     ("plan", "*", "say what batch, or a copy of IMAGE, would do; change nothing"),
     ("name", "*", "print the destination of an image, or check the whole list; no network"),
+    (_DOCTOR, "", "check settings, list, tools, logins and the right to push; say what to fix"),
     (_HISTORY, "", "tell of past runs, or of what one of them changed"),
 )
 
@@ -161,12 +164,12 @@ def _working_options() -> argparse.ArgumentParser:
 def _add_own_options(command: argparse.ArgumentParser, name: str) -> None:
     if name == "batch":
         command.add_argument("--badge", metavar="FILE", help="write a shields.io badge there")
-    if name in ("batch", "plan", "name"):
+    if name in ("batch", "plan", "name", _DOCTOR):
         command.add_argument("--file", metavar="FILE", help="the list (images.txt)")
-    if name in ("batch", "plan", "copy", "name"):
+    if name in ("batch", "plan", "copy", "name", _DOCTOR):
         command.add_argument(
             "--to", metavar="T[,T...]", required=name == "copy", help="the targets (SYNC_MODE)"
         )
-    if name != "batch":
+    if name not in ("batch", _DOCTOR):
         command.add_argument("--platform", metavar="P", help="as linux/arm64, or all")
         command.add_argument("--name", metavar="NAME", help="repository[:tag] at the target")

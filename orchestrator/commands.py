@@ -73,6 +73,8 @@ def _carried_out(typed: Typed, environ: Mapping[str, str], streams: Streams) -> 
     if typed.command == "history":
         return _history(typed, settings, streams.out)
     targets = _targets(typed, settings)
+    if typed.command == "doctor":
+        return _doctor(typed, environ, settings, targets, streams)
     if not targets:
         print("SYNC_MODE is none: nothing to do", file=streams.err)
         return ExitStatus.OK
@@ -181,6 +183,24 @@ def _name(
     for item in named.items:
         print(item.destination, file=out)
     return ExitStatus.OK
+
+
+def _doctor(
+    typed: Typed,
+    environ: Mapping[str, str],
+    settings: Settings,
+    targets: tuple[str, ...],
+    streams: Streams,
+) -> ExitStatus:
+    """Check all that a run needs; what is wrong is told with its remedy."""
+    from orchestrator.doctor import examine, status_of, text_checks  # noqa: PLC0415
+
+    with guarded(streams.err, settings.actions, title="syncer doctor"):
+        checks = examine(settings, targets, lambda: _images(typed, settings))
+        has_colour = _has_colour(typed.colour, environ, streams.out)
+        streams.out.write(Redactor(settings.secrets)(text_checks(checks, has_colour=has_colour)))
+        streams.out.flush()
+    return status_of(checks)
 
 
 def _history(typed: Typed, settings: Settings, out: TextIO) -> ExitStatus:

@@ -36,7 +36,7 @@ def names_of(images: ImageList, settings: Settings, targets: tuple[str, ...]) ->
     Raises:
         ConfigurationError: There is no such target.
     """
-    known = {name: _placed(target) for name, target in settings.targets.items()}
+    known = {name: placed(target) for name, target in settings.targets.items()}
     named = name_all(
         images,
         targets={settings.known_target(name).name: known[name] for name in targets},
@@ -70,8 +70,8 @@ def _bad(names: Names) -> tuple[str, ...]:
     return tuple(map(str, names.problems))
 
 
-def _placed(target: Target) -> Target:
-    """The target, with something in the place of what is not set."""
+def placed(target: Target) -> Target:
+    """A target, with something in the place of what is not set, so that names can be made."""
     return replace(
         target,
         registry=target.registry or "registry.invalid",

@@ -21,6 +21,7 @@ from orchestrator.registries_conf import RegistriesConf
 from orchestrator.registry_access import Access
 from orchestrator.registry_answers import (
     Absent,
+    Allowed,
     PullLimit,
     Refused,
     Unknown,
@@ -28,10 +29,15 @@ from orchestrator.registry_answers import (
     digest_in,
     manifest_in,
     pull_limit_in,
+    push_right_in,
     referrers_in,
+    upload_in,
     written_in,
 )
 from orchestrator.registry_host import Question, RegistryHost
+
+_WRITE = "pull,push"
+_DELETE = "pull,push,delete"
 
 _log = logging.getLogger(__name__)
 
@@ -115,35 +121,64 @@ class RegistryClient:
 
         The one thing that is ever written by HTTP, since skopeo can't (skopeo#2778).
         """
-        path = _manifest_path(destination)
-        answer = self._ask("PUT", destination, path, body=raw, content_type=OCI_INDEX)
+        put = Question(
+            "PUT",
+            destination.repository,
+            _manifest_path(destination),
+            actions=_WRITE,
+            body=raw,
+            content_type=OCI_INDEX,
+        )
+        answer = self._ask_as(put, destination)
         if isinstance(answer, Unknown):
             return Refused(f"connection lost: {answer.reason}") if answer.ends_host else answer
         return written_in(answer)
+
+    def push_right(self, reference: Reference) -> Allowed | Unknown:
+        """Whether a login may write to a repository: an upload is begun, and called off at once.
+
+        Nothing is sent but the question. To call it off is a deletion to some token servers,
+        and a few registries know no way to; these forget it by themselves, as it got no byte.
+        """
+        begin = Question("POST", reference.repository, "blobs/uploads/", actions=_WRITE)
+        answer = self._ask_as(begin, reference)
+        if isinstance(answer, Unknown):
+            return answer
+        right = push_right_in(answer, registry=reference.registry)
+        if isinstance(right, Unknown):
+            return right
+        upload = upload_in(answer, repository=reference.repository)
+        if not upload:
+            return Allowed(is_cleared=False)
+        end = Question("DELETE", reference.repository, upload, actions=_DELETE)
+        ended = self._ask_as(end, reference)
+        return Allowed(is_cleared=isinstance(ended, Answer) and ended.status in (200, 202, 204))
+
+    def clock_skew(self) -> float | None:
+        """Seconds that our clock is ahead of the registry's that agrees best with it."""
+        skews = [host.skew for host in self._hosts.values() if host.skew is not None]
+        return min(skews, key=abs, default=None)
 
     def pull_limit(self) -> PullLimit | None:
         """What Docker Hub last said of its pull limit; None where it names none."""
         return self._pull_limit
 
     def _ask(
-        self,
-        method: str,
-        reference: Reference,
-        path: str,
-        *,
-        limit: int = LARGEST,
-        body: bytes | None = None,
-        content_type: str = "",
+        self, method: str, reference: Reference, path: str, *, limit: int = LARGEST
     ) -> Answer | Unknown:
+        return self._ask_as(Question(method, reference.repository, path, limit), reference)
+
+    def _ask_as(self, question: Question, reference: Reference) -> Answer | Unknown:
+        """Ask under the login that there is for the reference."""
         if reason := self._conf.reason_against(reference):
             return Unknown(f"{reference.familiar}: {reason}")
         login = credentials_for(self._logins, reference.registry, reference.repository)
         if isinstance(login, NeedsHelper):
             return Unknown(f"{reference.registry}: {login.reason}")
-        question = Question(method, reference.repository, path, limit, body, content_type)
         answer = self._host(reference.registry).ask(question, login)
         said = answer.reason if isinstance(answer, Unknown) else answer.status
-        _log.debug("%s %s of %s: %s", method, path, reference.name, said)
+        path = question.path.partition("?")[0]  # what follows may open an upload
+        _log.debug("%s %s of %s: %s", question.method, path, reference.name, said)
         if reference.is_docker_hub and isinstance(answer, Answer):
             self._pull_limit = pull_limit_in(answer) or self._pull_limit
         return answer

@@ -33,25 +33,23 @@ class Access:
     ca_of: Callable[[str], Path | None]
     clock: Callable[[], float]
 
-    def ask(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        *,
-        limit: int,
-        body: bytes | None = None,
-    ) -> Answer:
+    def ask(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Answer:
         """Ask once, and say what came; a redirect is an answer.
 
         Raises:
             HttpError: Nothing came.
         """
-        host = host_of(url)
-        verify = False if self.is_insecure(host) else self.ca_of(host) or True
-        return self.http.request(
-            method, url, headers=headers, body=body, limit=limit, verify=verify
-        )
+        verify = self._verify(host_of(url))
+        return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
+
+    def write(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Bring a body, once; a redirect is an answer.
+
+        Raises:
+            HttpError: Nothing came.
+        """
+        verify = self._verify(host_of(url))
+        return self.http.request(method, url, headers=headers, body=body, verify=verify)
 
     def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Answer:
         """Ask, and go where the answer leads, as far as it is safe.
@@ -76,6 +74,9 @@ class Access:
         if _origin(url) == _origin(start):
             return answer
         return replace(answer, headers=_without(answer.headers, "www-authenticate"))
+
+    def _verify(self, host: str) -> bool | Path:
+        return False if self.is_insecure(host) else self.ca_of(host) or True
 
     def _ask_twice(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
         try:

@@ -11,13 +11,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
-from orchestrator.errors import FormatError
+from orchestrator.errors import FormatError, Kind
 from orchestrator.http import Answer
 from orchestrator.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor, Json
 from orchestrator.reference import Digest, Reference, digest_of, parse_digest
 
 _ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+_LONGEST_MESSAGE = 200
 _LIMIT = re.compile(r"(\d{1,9})(?:\s*;\s*w=(\d{1,9}))?", re.ASCII)
 
 
@@ -33,10 +37,23 @@ class Unknown:
     Attributes:
         reason: Why, for the log.
         ends_host: Whether the registry is left alone for the rest of the run.
+        kind: The class of fault, where there was one.
     """
 
     reason: str
     ends_host: bool = False
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The registry lets us write there.
+
+    Attributes:
+        is_cleared: Whether what was begun to find out is gone again.
+    """
+
+    is_cleared: bool = True
 
 
 @dataclass(frozen=True)
@@ -115,10 +132,10 @@ def written_in(answer: Answer) -> Refused | None:
     """What a PUT of a manifest says; None where it was taken."""
     if 200 <= answer.status < 300:
         return None
-    errors = _errors(answer)
-    code, message = next(iter(errors), ("", ""))
-    said = f"{code.lower().replace('_', ' ')}: {message}" if code else ""
-    return Refused(said or f"received unexpected HTTP status: {answer.status}")
+    for error in _errors(answer):
+        code = str(error.get("code")).lower().replace("_", " ")
+        return Refused(f"{code}: {error.get('message') or ''}"[:_LONGEST_MESSAGE])
+    return Refused(f"received unexpected HTTP status: {answer.status}")
 
 
 def pull_limit_in(answer: Answer) -> PullLimit | None:
@@ -128,6 +145,56 @@ def pull_limit_in(answer: Answer) -> PullLimit | None:
     if not limit or not remaining:
         return None
     return PullLimit(int(limit[1]), int(remaining[1]), int(limit[2] or remaining[2] or 0))
+
+
+def push_right_in(answer: Answer, *, registry: str) -> Allowed | Unknown:
+    """What a POST that begins an upload says: 202 where we may (specification, "Pushing blobs")."""
+    said = f"it answered {answer.status}{_first_message(answer)}"
+    if answer.status == 202:
+        return Allowed()
+    if answer.status == 401:
+        kind = Kind.DENIED if "insufficient_scope" in _challenge(answer) else Kind.UNAUTHORIZED
+        return Unknown(f"{registry} does not let this login write ({said})", kind=kind)
+    if answer.status == 403:
+        return Unknown(f"{registry} does not let this login write ({said})", kind=Kind.DENIED)
+    if answer.status == 404:
+        return Unknown(f"{registry} has no such namespace or repository ({said})", kind=Kind.DENIED)
+    return Unknown(f"{registry} begins no upload ({said})", kind=Kind.DENIED)
+
+
+def upload_in(answer: Answer, *, repository: str) -> str:
+    """The path and query of an upload that was begun; empty where they are no such thing.
+
+    Whatever host the Location names, it is the registry's own that is asked.
+    """
+    try:
+        parts = urlsplit(answer.headers.get("location", ""))
+    except ValueError:
+        return ""
+    if not parts.path.startswith(f"/v2/{repository}/blobs/uploads/"):
+        return ""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def skew_in(answer: Answer, *, now: float) -> float | None:
+    """Seconds that our clock is ahead of the registry's; None where it tells no time."""
+    try:
+        moment = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None
+    return now - moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+
+
+def _challenge(answer: Answer) -> str:
+    return answer.headers.get("www-authenticate", "")
+
+
+def _first_message(answer: Answer) -> str:
+    """The first error's code and words, as far as they fit into a sentence."""
+    errors = _errors(answer)
+    if not errors:
+        return ""
+    return f": {errors[0].get('code')}: {errors[0].get('message')}"[:_LONGEST_MESSAGE]
 
 
 def _surprise_in(answer: Answer, reference: Reference) -> Unknown | None:
@@ -147,22 +214,18 @@ def _is_plain_absence(answer: Answer) -> bool:
 
 
 def _error_codes(answer: Answer) -> frozenset[str]:
-    return frozenset(code for code, _ in _errors(answer))
+    return frozenset(str(error.get("code")) for error in _errors(answer))
 
 
-def _errors(answer: Answer) -> tuple[tuple[str, str], ...]:
-    """Codes and messages as the specification writes them: `{"errors": [{"code": …}]}`."""
+def _errors(answer: Answer) -> tuple[Mapping[str, Json], ...]:
+    """The errors as the specification writes them: `{"errors": [{"code": …}]}`."""
     try:
         document: Json = json.loads(answer.body)
     except (ValueError, RecursionError):
         return ()
     errors = document.get("errors") if isinstance(document, Mapping) else None
     found = errors if isinstance(errors, list) else []
-    return tuple(
-        (str(error.get("code")), str(error.get("message") or ""))
-        for error in found
-        if isinstance(error, Mapping)
-    )
+    return tuple(error for error in found if isinstance(error, Mapping))
 
 
 def _declared_digest(answer: Answer) -> Digest | None | Unknown:

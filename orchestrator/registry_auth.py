@@ -109,15 +109,19 @@ def is_realm_safe(realm: str, is_insecure: Callable[[str], bool]) -> bool:
 
 
 def token_url(
-    challenge: Challenge, repositories: Iterable[str], login: FoundLogin, actions: str = "pull"
+    challenge: Challenge,
+    repositories: Iterable[str],
+    login: FoundLogin,
+    *,
+    actions: str = "pull",
 ) -> str:
     """Where a token for these repositories is had: one `scope` for each.
 
     Args:
-        challenge: The registry's.
-        repositories: What it is for.
-        login: Whom it is for.
-        actions: What is to be done: `pull`, or `pull,push`.
+        challenge: The registry's, which names the token server.
+        repositories: Paths below the registry.
+        login: Whom the token is for.
+        actions: What is to be done there, with commas between.
     """
     asked = [("account", login.username)] if isinstance(login, Credentials) else []
     if challenge.service:

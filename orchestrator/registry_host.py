@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.authfile import Credentials, FoundLogin
+from orchestrator.errors import Kind
 from orchestrator.http import Answer, HttpError
 from orchestrator.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.reference import DOCKER_HUB
 from orchestrator.registry_access import Access
-from orchestrator.registry_answers import Unknown
+from orchestrator.registry_answers import Unknown, skew_in
 from orchestrator.registry_auth import Challenge, basic_authorization, usable_challenge
 from orchestrator.registry_tokens import Tokens
 
@@ -27,7 +28,8 @@ class Question:
     Attributes:
         path: Below the repository, as `manifests/latest`; empty for "who are you?".
         limit: Bytes of the answer that are read.
-        body: What is written there; None where something is read.
+        actions: What the login has to allow, with commas between.
+        body: What is written there; None where nothing is.
         content_type: The body's.
     """
 
@@ -35,12 +37,15 @@ class Question:
     repository: str
     path: str
     limit: int = LARGEST
+    actions: str = "pull"
     body: bytes | None = None
     content_type: str = ""
 
     @property
     def url_path(self) -> str:
-        """The path below the registry's address."""
+        """The path below the registry's address; one that begins with a slash is whole."""
+        if self.path.startswith("/"):
+            return self.path
         return f"/v2/{self.repository}/{self.path}" if self.path else "/v2/"
 
     @property
@@ -52,12 +57,16 @@ class Question:
 
     @property
     def is_write(self) -> bool:
-        """Whether the registry is to be changed."""
+        """Whether it brings something: then a fault is its own, and no reason to ask no more."""
         return self.body is not None
 
 
 class RegistryHost:
-    """One registry, asked by any number of threads."""
+    """One registry, asked by any number of threads.
+
+    Attributes:
+        skew: Seconds that our clock is ahead of its; None where it has told no time.
+    """
 
     def __init__(self, name: str, access: Access) -> None:
         self._name = name
@@ -67,6 +76,8 @@ class RegistryHost:
         self._base = ""
         self._challenge: Challenge | None = None
         self._failure = ""
+        self._kind: Kind | None = None
+        self.skew: float | None = None
 
     def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
         """Say which repositories will be read, so that one token serves several."""
@@ -76,10 +87,10 @@ class RegistryHost:
         """Ask; a registry that failed once is left alone from then on."""
         answer = None if self._is_known else self._meet(question, login)
         if self._failure and answer is None:
-            return Unknown(f"{self._failure}; {self._name} was left alone")
+            return Unknown(f"{self._failure}; {self._name} was left alone", kind=self._kind)
         answer = answer or self._ask(question, login)
         if isinstance(answer, Unknown) and answer.ends_host and not question.is_write:
-            self._failure = answer.reason
+            self._failure, self._kind = answer.reason, answer.kind
         return answer
 
     @property
@@ -101,7 +112,7 @@ class RegistryHost:
             first = Question("GET", question.repository, "") if asks_who else question
             found = self._find(first)
             if isinstance(found, Unknown):
-                self._failure = found.reason
+                self._failure, self._kind = found.reason, found.kind
                 return found
             base, answer = found
             self._learn(answer)
@@ -112,18 +123,18 @@ class RegistryHost:
     def _find(self, question: Question) -> tuple[str, Answer] | Unknown:
         host = _SERVED_AT.get(self._name, self._name)
         schemes = ("https", "http") if self._access.is_insecure(self._name) else ("https",)
-        failures = []
+        failures: list[HttpError] = []
         for scheme in schemes:
             base = f"{scheme}://{host}"
             try:
                 return base, self._send(base, question, "")
             except HttpError as error:
-                failures.append(error.message)
-        return Unknown(failures[-1], ends_host=True)
+                failures.append(error)
+        return Unknown(failures[-1].message, ends_host=True, kind=failures[-1].kind)
 
     def _ask(self, question: Question, login: FoundLogin) -> Answer | Unknown:
         """Ask under the login that the registry wants; once more where that has run out."""
-        is_shared = not question.is_write and self._tokens.is_shared(login, question.repository)
+        is_shared = self._tokens.is_shared(login, question.repository)
         known = self._authorization(question, login)
         if isinstance(known, Unknown):
             return known
@@ -153,34 +164,32 @@ class RegistryHost:
         if self._challenge.scheme == "basic":
             if isinstance(login, Credentials):
                 return basic_authorization(login)
-            return Unknown(f"{self._name} wants a login")
-        get = self._tokens.get_to_write if question.is_write else self._tokens.get
-        token = get(self._challenge, login, question.repository, is_fresh=is_fresh)
+            return Unknown(f"{self._name} wants a login", kind=Kind.UNAUTHORIZED)
+        token = self._tokens.get(
+            self._challenge,
+            login,
+            question.repository,
+            actions=question.actions,
+            is_fresh=is_fresh,
+        )
         return token if isinstance(token, Unknown) else f"Bearer {token.text}"
 
     def _try(self, question: Question, authorization: str) -> Answer | Unknown:
         try:
             answer = self._send(self._base, question, authorization)
         except HttpError as error:
-            return Unknown(error.message, ends_host=True)
+            return Unknown(error.message, ends_host=True, kind=error.kind)
         return answer if question.is_write else self._judge(answer)
 
     def _send(self, base: str, question: Question, authorization: str) -> Answer:
         login = {"Authorization": authorization} if authorization else {}
-        if question.is_write:
-            return self._access.ask(
-                question.method,
-                f"{base}{question.url_path}",
-                {**question.headers, **login},
-                limit=question.limit,
-                body=question.body,
-            )
-        return self._access.follow(
-            question.method,
-            f"{base}{question.url_path}",
-            {**question.headers, **login},
-            limit=question.limit,
-        )
+        url, headers = f"{base}{question.url_path}", {**question.headers, **login}
+        if question.body is not None:
+            return self._access.write(question.method, url, headers, question.body)
+        answer = self._access.follow(question.method, url, headers, limit=question.limit)
+        skew = skew_in(answer, now=self._access.clock())
+        self.skew = self.skew if skew is None else skew
+        return answer
 
     def _judge(self, answer: Answer) -> Answer | Unknown:
         """Whether the registry is well enough to be asked on."""

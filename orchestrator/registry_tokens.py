@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.authfile import Credentials, FoundLogin
+from orchestrator.errors import Kind
 from orchestrator.http import HttpError, host_of
 from orchestrator.registry_access import Access
 from orchestrator.registry_answers import Unknown
@@ -28,6 +29,7 @@ _SCOPES = 20
 """Repositories in one token: it names them all, and travels in every request's header."""
 
 _LARGEST = 256 * 1024
+_READ = "pull"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class _Wish:
     challenge: Challenge
     login: FoundLogin
     repositories: tuple[str, ...]
-    actions: str = "pull"
+    actions: str = _READ
 
     @property
     def giver(self) -> tuple[str, FoundLogin]:
@@ -54,7 +56,7 @@ class _Slot:
 
 
 class Tokens:
-    """Tokens for a registry's repositories, for any number of threads."""
+    """Tokens to read a registry's repositories, for any number of threads."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -81,7 +83,13 @@ class Tokens:
         self._asks_singly = True
 
     def get(
-        self, challenge: Challenge, login: FoundLogin, repository: str, *, is_fresh: bool = False
+        self,
+        challenge: Challenge,
+        login: FoundLogin,
+        repository: str,
+        *,
+        actions: str = _READ,
+        is_fresh: bool = False,
     ) -> Token | Unknown:
         """A token that opens the repository, as far as its server says so.
 
@@ -89,20 +97,14 @@ class Tokens:
             challenge: The registry's, which names the token server.
             login: Whom it is for.
             repository: What it is for.
+            actions: What is to be done there; a token to write is for one repository alone.
             is_fresh: What is kept did not do: ask anew, for this repository alone.
         """
-        if self.is_shared(login, repository) and not is_fresh:
+        if actions == _READ and self.is_shared(login, repository) and not is_fresh:
             found = self._kept(_Wish(challenge, login, self._batch(login, repository)))
             if isinstance(found, Token) or found.ends_host:
                 return found
-        return self._kept(_Wish(challenge, login, (repository,)), is_fresh=is_fresh)
-
-    def get_to_write(
-        self, challenge: Challenge, login: FoundLogin, repository: str, *, is_fresh: bool = False
-    ) -> Token | Unknown:
-        """A token that lets one repository be written to, as far as its server says so."""
-        wish = _Wish(challenge, login, (repository,), "pull,push")
-        return self._kept(wish, is_fresh=is_fresh)
+        return self._kept(_Wish(challenge, login, (repository,), actions), is_fresh=is_fresh)
 
     def _batch(self, login: FoundLogin, repository: str) -> tuple[str, ...]:
         return self._batches.get((login, repository), (repository,))
@@ -126,19 +128,25 @@ class Tokens:
         if wish.giver in self._rejected:
             return self._rejected[wish.giver]
         host = host_of(realm)
-        url = token_url(wish.challenge, wish.repositories, wish.login, wish.actions)
+        url = token_url(wish.challenge, wish.repositories, wish.login, actions=wish.actions)
         try:
             answer = self._access.ask("GET", url, _headers(wish.login), limit=_LARGEST)
         except HttpError as error:
-            return Unknown(error.message, ends_host=True)
+            return Unknown(error.message, ends_host=True, kind=error.kind)
         if answer.status == 429 or answer.status >= 500:
             return Unknown(f"{host} answered {answer.status} for a token", ends_host=True)
         token = parse_token(answer.body, now=self._access.clock()) if answer.status == 200 else None
-        refusal = Unknown(f"{host} gave no token (it answered {answer.status})")
+        refusal = Unknown(
+            f"{host} gave no token (it answered {answer.status})", kind=_kind(answer.status)
+        )
         is_single = len(wish.repositories) == 1
         if answer.status == 401 and is_single and isinstance(wish.login, Credentials):
             self._rejected[wish.giver] = refusal  # name or password are wrong
         return token or refusal
+
+
+def _kind(status: int) -> Kind | None:
+    return {401: Kind.UNAUTHORIZED, 403: Kind.DENIED}.get(status)
 
 
 def _headers(login: FoundLogin) -> dict[str, str]:

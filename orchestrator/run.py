@@ -18,6 +18,7 @@ from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.image_list import ImageList
 from orchestrator.items import name_all
+from orchestrator.overlap import Overlap
 from orchestrator.plan import Item, PlannedItem, Reason
 from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
@@ -163,7 +164,12 @@ class _Stages:
             stall_timeout=self.settings.stall_timeout,
         )
         executor = Executor(
-            self.tools.skopeo, self.planner, self._retry, conditions, self.ending.event
+            self.tools.skopeo,
+            self.planner,
+            self._retry,
+            conditions,
+            self.ending.event,
+            overlap=Overlap(self.tools.client),
         )
         tasks = self._affordable(tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN))
         limits = {name: one.jobs for name, one in self.settings.targets.items() if one.jobs}

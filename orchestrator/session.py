@@ -112,7 +112,7 @@ def session(
             )
         )
         stack.enter_context(ending.on_signals(programs.end_all, http.end_all))
-        logins = _logins(settings, targets)
+        logins = run_logins(settings, targets)
         state = stack.enter_context(closing(State(settings.state_dir)))
         client = RegistryClient(
             http,
@@ -121,12 +121,18 @@ def session(
             ca_of=settings.ca_of,
             conf=read_registries_conf(usual_paths(settings.tool_environ)),
         )
-        connection = _connection(settings, targets, folder, logins)
-        skopeo = Skopeo(programs, connection, pulls, put_index=client.put_index)
+        connection = connection_of(settings, targets, folder, logins)
+        skopeo = Skopeo(
+            programs,
+            connection,
+            pulls,
+            patience=settings.stall_timeout,
+            put_index=client.put_index,
+        )
         yield Session(skopeo, client, state, pulls)
 
 
-def _logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
+def run_logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
     """The run's authfile: the user's own logins, with ours on top."""
     ours = [
         Login(target.base, target.username, target.password)
@@ -141,7 +147,7 @@ def _logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
     return merged(documents, [*ours, *settings.logins])
 
 
-def _connection(
+def connection_of(
     settings: Settings, targets: tuple[Target, ...], folder: Path, logins: bytes
 ) -> Connection:
     """Write the run's authfile and the registries' own CAs, and say where they are."""

@@ -31,7 +31,7 @@ OLDEST = (1, 9, 3)
 INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
 _VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
-_QUESTION_TIMEOUT = 120.0
+_PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
 
 PutIndex: TypeAlias = "Callable[[bytes, Reference], None | Refused | Unknown]"
@@ -91,6 +91,7 @@ class Skopeo:
         programs: Starts it.
         connection: How it reaches registries.
         pulls: Counts what Docker Hub counts.
+        patience: Seconds without a byte moved before a question is ended.
         put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
 
     Raises:
@@ -103,9 +104,11 @@ class Skopeo:
         connection: Connection,
         pulls: Pulls,
         *,
+        patience: float = _PATIENCE,
         put_index: PutIndex | None = None,
     ) -> None:
         self._programs = programs
+        self._patience = patience
         self._connection = connection
         self._pulls = pulls
         self._put_index = put_index
@@ -113,8 +116,28 @@ class Skopeo:
         self._version = Once(self._checked_version)
         self.used_version = ""
 
+    def version(self) -> str:
+        """Its version, which is new enough.
+
+        Raises:
+            ToolMissingError: It is too old, or says none.
+        """
+        return self._version(self._path)
+
+    def policy_fault(self) -> str:
+        """What is wrong with the trust policy, without which skopeo copies nothing; else empty.
+
+        skopeo itself is asked, since where the policy stands was settled when it was built
+        (containers-policy.json(5)): it reads it before it looks for what is to be copied.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            argv = ("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy")
+            finished = self._run(argv, stall_timeout=self._patience)
+        said = last_fatal(finished.errors)
+        return said if "trust policy" in said else ""
+
     def _checked_version(self, path: str) -> str:
-        output = self._programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
+        output = self._programs.run([path, "--version"], stall_timeout=self._patience).output
         match = _VERSION.search(output)
         if match is None:
             raise ToolMissingError(
@@ -212,15 +235,15 @@ class Skopeo:
             if config:
                 (folder / digest_of(config).removeprefix("sha256:")).write_bytes(config)
             argv = push_argv(name, destination, self._connection)
-            finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+            finished = self._run(argv, stall_timeout=self._patience)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
 
     def _is_put(self, raw: bytes, destination: Reference) -> bool:
         """Write an index past skopeo; False where that is not possible."""
-        answer = self._put_index(raw, destination) if self._put_index else Unknown("")
+        answer = self._put_index(raw, destination) if self._put_index else Unknown("no other way")
         if isinstance(answer, Unknown):
-            _log.debug("%s", answer.reason)
+            _log.debug("%s: %s", destination.familiar, answer.reason)
             return False
         if answer is None:
             return True
@@ -239,7 +262,7 @@ class Skopeo:
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
         self._pulls.spend(reference)
         argv = inspect_argv(options, reference, self._connection)
-        finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        finished = self._run(argv, stall_timeout=self._patience)
         if finished.status != 0:
             raise self._error(finished, reference, side)
         return finished.output

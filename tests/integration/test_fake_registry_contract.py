@@ -13,10 +13,10 @@ from demo.faults import Answer, Rule
 from demo.images import build_image, build_index, layer, push
 from demo.proxy import FaultProxy
 from orchestrator.command import Programs
+from orchestrator.delivery import Copier
 from orchestrator.diagnosis import Side
 from orchestrator.docker_types import Rewritten, in_docker_types
 from orchestrator.errors import ImageError, Kind
-from orchestrator.executor import Copier
 from orchestrator.manifest import DOCKER_MANIFEST, Image, parse_manifest
 from orchestrator.platforms import Platform
 from orchestrator.pulls import Pulls

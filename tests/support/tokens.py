@@ -46,10 +46,11 @@ class Account:
     login: Login | None = None
     pull: str = "*"
     push: str = "*"
+    delete: str = ""
 
     def allows(self, repository: str, action: str) -> bool:
-        """Whether `action`, pull or push, is granted."""
-        pattern = {"pull": self.pull, "push": self.push}.get(action, "")
+        """Whether `action`, pull, push or delete, is granted."""
+        pattern = {"pull": self.pull, "push": self.push, "delete": self.delete}.get(action, "")
         return fnmatchcase(repository, pattern)
 
 
