@@ -145,6 +145,9 @@ def _working_options() -> argparse.ArgumentParser:
     group.add_argument("--force", action="store_true", help="copy even what is in sync")
     group.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     group.add_argument("--jobs", metavar="N", help="items at once (JOBS, 4)")
+    group.add_argument(
+        "--with-signatures", action="store_true", help="signatures and SBOMs go along (SIGNATURES)"
+    )
     group.add_argument("--fail-fast", action="store_true", help="begin nothing after a failure")
     group.add_argument("--strict", action="store_true", help="a bad line stops everything")
     group.add_argument(

@@ -42,6 +42,7 @@ class Typed:
     fail_fast: bool = False
     strict: bool = False
     no_notify: bool = False
+    with_signatures: bool = False
     output: str = "table"
     report: str | None = None
     badge: str | None = None

@@ -222,7 +222,7 @@ def _history(typed: Typed, settings: Settings, out: TextIO) -> ExitStatus:
 
 
 def _settings(typed: Typed, environ: Mapping[str, str]) -> Settings:
-    flags = {"JOBS": typed.jobs or ""}
+    flags = {"JOBS": typed.jobs or "", "SIGNATURES": "true" if typed.with_signatures else ""}
     config = Path(typed.config) if typed.config else None
     base = config.parent if config else Path(typed.file or "images.txt").parent
     return load_settings(environ, base=base.absolute(), config=config, flags=flags)

@@ -43,6 +43,7 @@ _ALL = (
     Key("RETRIES", "3"),
     Key("STALL_TIMEOUT", "120"),
     Key("ATTESTATIONS", "auto"),
+    Key("SIGNATURES", "false"),
     Key("CREATED_CHECK", "verify"),
     Key("NAMING", "flat"),
     Key("INSECURE_REGISTRIES"),

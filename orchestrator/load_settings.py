@@ -175,6 +175,7 @@ def _settings(
         stall_timeout=float(values.parsed("STALL_TIMEOUT", count)),
         fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
+        takes_signatures=values.parsed("SIGNATURES", boolean),
         created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
         insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
         logins=logins,

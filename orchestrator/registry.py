@@ -1,4 +1,4 @@
-"""The fast path: read-only questions to registries over pooled HTTP, without skopeo.
+"""The fast path: questions to registries over pooled HTTP, without skopeo.
 
 It can prove that nothing is to be done, and no more: what it can't settle is `Unknown`, and
 goes to skopeo. A HEAD does not count against Docker Hub's pull limit, a GET does. Source:
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orchestrator.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
 from orchestrator.http import Answer, Http
-from orchestrator.manifest import LARGEST, Descriptor
+from orchestrator.manifest import LARGEST, OCI_INDEX, Descriptor
 from orchestrator.reference import Digest, Reference
 from orchestrator.registries_conf import RegistriesConf
 from orchestrator.registry_access import Access
@@ -23,13 +23,16 @@ from orchestrator.registry_answers import (
     Absent,
     Allowed,
     PullLimit,
+    Refused,
     Unknown,
     blob_in,
     digest_in,
     manifest_in,
     pull_limit_in,
     push_right_in,
+    referrers_in,
     upload_in,
+    written_in,
 )
 from orchestrator.registry_host import Question, RegistryHost
 
@@ -104,6 +107,32 @@ class RegistryClient:
         if isinstance(answer, Unknown):
             return answer
         return blob_in(answer, blob, registry=repository.registry)
+
+    def referrers(self, reference: Reference) -> bytes | Absent | Unknown:
+        """What refers to a digest, as an index; absent where the registry has no such API.
+
+        Only the first page of a long list.
+        """
+        answer = self._ask("GET", reference, f"referrers/{reference.digest}")
+        return answer if isinstance(answer, Unknown) else referrers_in(answer, reference)
+
+    def put_index(self, raw: bytes, destination: Reference) -> None | Refused | Unknown:
+        """Write an index whose children are there already: None where it was taken.
+
+        The one thing that is ever written by HTTP, since skopeo can't (skopeo#2778).
+        """
+        put = Question(
+            "PUT",
+            destination.repository,
+            _manifest_path(destination),
+            actions=_WRITE,
+            body=raw,
+            content_type=OCI_INDEX,
+        )
+        answer = self._ask_as(put, destination)
+        if isinstance(answer, Unknown):
+            return Refused(f"connection lost: {answer.reason}") if answer.ends_host else answer
+        return written_in(answer)
 
     def push_right(self, reference: Reference) -> Allowed | Unknown:
         """Whether a login may write to a repository: an upload is begun, and called off at once.

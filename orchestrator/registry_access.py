@@ -39,9 +39,17 @@ class Access:
         Raises:
             HttpError: Nothing came.
         """
-        host = host_of(url)
-        verify = False if self.is_insecure(host) else self.ca_of(host) or True
+        verify = self._verify(host_of(url))
         return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
+
+    def write(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Bring a body, once; a redirect is an answer.
+
+        Raises:
+            HttpError: Nothing came.
+        """
+        verify = self._verify(host_of(url))
+        return self.http.request(method, url, headers=headers, body=body, verify=verify)
 
     def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Answer:
         """Ask, and go where the answer leads, as far as it is safe.
@@ -66,6 +74,9 @@ class Access:
         if _origin(url) == _origin(start):
             return answer
         return replace(answer, headers=_without(answer.headers, "www-authenticate"))
+
+    def _verify(self, host: str) -> bool | Path:
+        return False if self.is_insecure(host) else self.ca_of(host) or True
 
     def _ask_twice(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
         try:

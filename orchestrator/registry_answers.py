@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.errors import FormatError, Kind
 from orchestrator.http import Answer
-from orchestrator.manifest import MANIFEST_TYPES, Descriptor, Json
+from orchestrator.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor, Json
 from orchestrator.reference import Digest, Reference, digest_of, parse_digest
 
 _ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
@@ -54,6 +54,13 @@ class Allowed:
     """
 
     is_cleared: bool = True
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The registry did not take what was written; its words, put as skopeo puts them."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,28 @@ def blob_in(answer: Answer, wanted: Descriptor, *, registry: str) -> bytes | Unk
     if digest_of(answer.body) != wanted.digest:
         return Unknown(f"{registry} sent another blob than was asked for")
     return answer.body
+
+
+def referrers_in(answer: Answer, reference: Reference) -> bytes | Absent | Unknown:
+    """What a GET for referrers says: an index; a registry that has no such API has none.
+
+    Source: OCI distribution specification 1.1, "Listing Referrers".
+    """
+    if 400 <= answer.status < 500 and answer.status not in (401, 403):
+        return Absent()
+    if answer.status != 200 or _media_type(answer) != OCI_INDEX or not answer.is_whole:
+        return Unknown(f"{reference.registry} answered {answer.status} for referrers")
+    return answer.body
+
+
+def written_in(answer: Answer) -> Refused | None:
+    """What a PUT of a manifest says; None where it was taken."""
+    if 200 <= answer.status < 300:
+        return None
+    for error in _errors(answer):
+        code = str(error.get("code")).lower().replace("_", " ")
+        return Refused(f"{code}: {error.get('message') or ''}"[:_LONGEST_MESSAGE])
+    return Refused(f"received unexpected HTTP status: {answer.status}")
 
 
 def pull_limit_in(answer: Answer) -> PullLimit | None:

@@ -29,6 +29,8 @@ class Question:
         path: Below the repository, as `manifests/latest`; empty for "who are you?".
         limit: Bytes of the answer that are read.
         actions: What the login has to allow, with commas between.
+        body: What is written there; None where nothing is.
+        content_type: The body's.
     """
 
     method: str
@@ -36,6 +38,8 @@ class Question:
     path: str
     limit: int = LARGEST
     actions: str = "pull"
+    body: bytes | None = None
+    content_type: str = ""
 
     @property
     def url_path(self) -> str:
@@ -47,7 +51,14 @@ class Question:
     @property
     def headers(self) -> Mapping[str, str]:
         """What goes along, but for the login."""
-        return _ACCEPT if self.path.startswith("manifests/") else {}
+        if self.content_type:
+            return {"Content-Type": self.content_type}
+        return _ACCEPT if self.path.startswith(("manifests/", "referrers/")) else {}
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it brings something: then a fault is its own, and no reason to ask no more."""
+        return self.body is not None
 
 
 class RegistryHost:
@@ -78,7 +89,7 @@ class RegistryHost:
         if self._failure and answer is None:
             return Unknown(f"{self._failure}; {self._name} was left alone", kind=self._kind)
         answer = answer or self._ask(question, login)
-        if isinstance(answer, Unknown) and answer.ends_host:
+        if isinstance(answer, Unknown) and answer.ends_host and not question.is_write:
             self._failure, self._kind = answer.reason, answer.kind
         return answer
 
@@ -97,7 +108,8 @@ class RegistryHost:
             if self._is_known:
                 return None
             has_login = isinstance(login, Credentials)
-            first = Question("GET", question.repository, "") if has_login else question
+            asks_who = has_login or question.is_write
+            first = Question("GET", question.repository, "") if asks_who else question
             found = self._find(first)
             if isinstance(found, Unknown):
                 self._failure, self._kind = found.reason, found.kind
@@ -105,7 +117,7 @@ class RegistryHost:
             base, answer = found
             self._learn(answer)
             self._base = base  # last, since it lets the other threads go on
-            is_answered = not has_login and answer.status != 401
+            is_answered = not asks_who and answer.status != 401
             return self._judge(answer) if is_answered else None
 
     def _find(self, question: Question) -> tuple[str, Answer] | Unknown:
@@ -164,18 +176,17 @@ class RegistryHost:
 
     def _try(self, question: Question, authorization: str) -> Answer | Unknown:
         try:
-            return self._judge(self._send(self._base, question, authorization))
+            answer = self._send(self._base, question, authorization)
         except HttpError as error:
             return Unknown(error.message, ends_host=True, kind=error.kind)
+        return answer if question.is_write else self._judge(answer)
 
     def _send(self, base: str, question: Question, authorization: str) -> Answer:
         login = {"Authorization": authorization} if authorization else {}
-        answer = self._access.follow(
-            question.method,
-            f"{base}{question.url_path}",
-            {**question.headers, **login},
-            limit=question.limit,
-        )
+        url, headers = f"{base}{question.url_path}", {**question.headers, **login}
+        if question.body is not None:
+            return self._access.write(question.method, url, headers, question.body)
+        answer = self._access.follow(question.method, url, headers, limit=question.limit)
         skew = skew_in(answer, now=self._access.clock())
         self.skew = self.skew if skew is None else skew
         return answer

@@ -29,6 +29,7 @@ from orchestrator.result import Outcome, Report, Result, of_outcome
 from orchestrator.schedule import Schedule, Task, tasks_of, within_budget
 from orchestrator.session import HEADS_AT_ONCE, Ending, Session, session
 from orchestrator.settings import FanOut, Settings
+from orchestrator.signatures import Signatures
 from orchestrator.work import InOrder, RetryRule, map_bounded
 
 _log = logging.getLogger(__name__)
@@ -104,6 +105,8 @@ def _carried_out(
         stages = _Stages(settings, options, tools, ending, stderr)
         results = stages.carry_out(stages.plan(items))
         stages.remember(results)
+        if settings.takes_signatures and writes:
+            results = stages.bring_signatures(results)
         needed = sum(result.pulls for result in results)
         report = replace(
             report,
@@ -199,6 +202,24 @@ class _Stages:
             limit.limit,
         )
         return within_budget(tasks, left)
+
+    def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
+        """Bring after each image what is signed about it."""
+        signatures = Signatures(
+            self.tools.client,
+            self.tools.skopeo,
+            self._retry,
+            stall_timeout=self.settings.stall_timeout,
+            jobs=self.settings.jobs,
+        )
+        done: dict[Result, Result] = {}
+        with progress(self.stderr, total=len(results), title="signatures") as shown:
+            for result, followed in map_bounded(
+                signatures.follow, InOrder(results), jobs=HEADS_AT_ONCE
+            ):
+                done[result] = followed
+                shown.step("" if followed == result else result_line(followed))
+        return tuple(done[result] for result in results)
 
     def remember(self, results: tuple[Result, ...]) -> None:
         """Keep which digests stand for the same content, so that HEADs can tell next time."""

@@ -122,7 +122,13 @@ def session(
             conf=read_registries_conf(usual_paths(settings.tool_environ)),
         )
         connection = connection_of(settings, targets, folder, logins)
-        skopeo = Skopeo(programs, connection, pulls, patience=settings.stall_timeout)
+        skopeo = Skopeo(
+            programs,
+            connection,
+            pulls,
+            patience=settings.stall_timeout,
+            put_index=client.put_index,
+        )
         yield Session(skopeo, client, state, pulls)
 
 

@@ -104,6 +104,7 @@ class Settings:
         jobs: Items at once.
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
+        takes_signatures: Whether what is signed about an image goes with it.
         secrets: Every secret value, for redaction.
         unmasked: Those of the secrets that a runner can't know: they stand in files.
         warnings: What the user should know about the configuration.
@@ -120,6 +121,7 @@ class Settings:
     stall_timeout: float = 120.0
     fan_out: FanOut = FanOut.CHAIN
     attestations: Attestations = Attestations.AUTO
+    takes_signatures: bool = False
     created_check: CreatedCheck = CreatedCheck.VERIFY
     insecure_registries: frozenset[str] = frozenset()
     logins: tuple[Login, ...] = ()

@@ -7,12 +7,14 @@ parsed name, so that nothing a user wrote can become an option.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from orchestrator.command import Finished, Programs
 from orchestrator.diagnosis import Complaint, Side, diagnose, last_fatal, side_of
@@ -20,6 +22,7 @@ from orchestrator.errors import ImageError, Kind, ToolMissingError
 from orchestrator.platforms import Platform
 from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference, digest_of
+from orchestrator.registry_answers import Refused, Unknown
 from orchestrator.work import Once
 
 _log = logging.getLogger(__name__)
@@ -30,6 +33,8 @@ _VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
 _PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
+
+PutIndex: TypeAlias = "Callable[[bytes, Reference], None | Refused | Unknown]"
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Skopeo:
         connection: How it reaches registries.
         pulls: Counts what Docker Hub counts.
         patience: Seconds without a byte moved before a question is ended.
+        put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
 
     Raises:
         ToolMissingError: It is not there. One that is too old is noticed when it is first used.
@@ -101,11 +107,13 @@ class Skopeo:
         pulls: Pulls,
         *,
         patience: float = _PATIENCE,
+        put_index: PutIndex | None = None,
     ) -> None:
         self._programs = programs
         self._patience = patience
         self._connection = connection
         self._pulls = pulls
+        self._put_index = put_index
         self._path = programs.find("skopeo", hint=INSTALL_HINT)
         self._version = Once(self._checked_version)
         self.used_version = ""
@@ -223,6 +231,8 @@ class Skopeo:
         Raises:
             ImageError: The registry did not take it.
         """
+        if not config and _loses_keys(raw) and self._is_put(raw, destination):
+            return
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
             folder = Path(name)
             (folder / "manifest.json").write_bytes(raw)
@@ -232,6 +242,17 @@ class Skopeo:
             finished = self._run(argv, stall_timeout=self._patience)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
+
+    def _is_put(self, raw: bytes, destination: Reference) -> bool:
+        """Write an index past skopeo; False where that is not possible."""
+        answer = self._put_index(raw, destination) if self._put_index else Unknown("no other way")
+        if isinstance(answer, Unknown):
+            _log.debug("%s: %s", destination.familiar, answer.reason)
+            return False
+        if answer is None:
+            return True
+        login = self._connection.login_of(destination.registry)
+        raise diagnose(Complaint(answer.text, destination, Side.DESTINATION, login))
 
     def _copy(self, request: CopyRequest, stall_timeout: float) -> Finished:
         self._pulls.spend(request.source, request.pulls)
@@ -266,6 +287,12 @@ class Skopeo:
         error = diagnose(Complaint(text, reference, side, login))
         self._pulls.heed(error)
         return error
+
+
+def _loses_keys(raw: bytes) -> bool:
+    """Whether skopeo, as far as 1.20, would lose keys of an index's descriptors (skopeo#2778)."""
+    document = json.loads(raw)
+    return any({"artifactType", "data"} & child.keys() for child in document.get("manifests", ()))
 
 
 def _copied(finished: Finished) -> Copied:

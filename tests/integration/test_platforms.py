@@ -107,8 +107,7 @@ def assert_in_sync(site: Site, *lines: str, reason: str = "same-digest") -> None
     assert not site.writes(since=before)
 
 
-@pytest.mark.parametrize("media", ["oci", "docker"])
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize(("media", "choice"), [("oci", "all"), ("docker", SEVERAL)])
 def test_each_platform_pulls_its_own_image(site: Site, media: Media, choice: str) -> None:
     index = build_app(media=media)
     site.publish(index)
@@ -119,8 +118,7 @@ def test_each_platform_pulls_its_own_image(site: Site, media: Media, choice: str
     assert children_of(site) == [one.digest for one in wanted]
     assert_pulled_back(site, wanted)
     there = json.loads(site.mirror.manifest(site.mirrored_name(), "1"))
-    assert there["annotations"] == {"a": "b"}
-    assert there["mediaType"] == index.media_type
+    assert (there["annotations"], there["mediaType"]) == ({"a": "b"}, index.media_type)
     assert (site.mirrored() == index.digest) is (choice == "all")
     assert_in_sync(site, line(site, choice))
 
@@ -134,15 +132,18 @@ def test_a_default_of_several_platforms_is_one_tag(site: Site) -> None:
 
 
 def test_fifty_entries_in_sync_push_nothing(site: Site) -> None:
-    index = build_app(attestations="new")
+    """Most of them are in the mirror from before; the rest are brought by the first run."""
+    index = build_app()
     lines = []
     for number in range(50):
+        is_whole = number % 10 != 0
         site.publish(index, f"app:{number}")
-        lines.append(line(site, SEVERAL if number % 5 == 0 else "all", f"app:{number}"))
-    site.sync(*lines)
+        lines.append(line(site, "all" if is_whole else SEVERAL, f"app:{number}"))
+        if is_whole:
+            site.place(index, f"app:{number}")
+    assert site.sync(*lines).report["totals"]["copied"] == 5
     before = len(site.asked(site.mirror))
-    again = site.sync(*lines)
-    assert again.report["totals"]["skipped"] == 50
+    assert site.sync(*lines).report["totals"]["skipped"] == 50
     methods = [one.method for one in site.asked(site.mirror)[before:]]
     assert methods == ["HEAD"] * 50
     assert not WRITES & set(methods)
@@ -151,11 +152,12 @@ def test_fifty_entries_in_sync_push_nothing(site: Site) -> None:
 # Attestations
 
 
-@pytest.mark.parametrize("style", ["old", "new"])
-@pytest.mark.parametrize("status", [403, 400])
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize(
+    ("choice", "style", "status"),
+    [("all", "new", 403), ("all", "old", 400), (SEVERAL, "new", 400)],
+)
 def test_attestations_that_are_refused_stay_behind(
-    site: Site, far: FaultProxy, style: Attestations, status: int, choice: str
+    site: Site, far: FaultProxy, choice: str, style: Attestations, status: int
 ) -> None:
     index = build_app(attestations=style)
     site.publish(index)
@@ -234,9 +236,16 @@ def test_attestations_of_the_chosen_platforms_go_with_them(site: Site, far: Faul
 # Docker's types
 
 
-@pytest.mark.parametrize("choice", [*CHOICES, "linux/arm64"])
-@pytest.mark.parametrize("compression", ["gzip", "none"])
-@pytest.mark.parametrize("attestations", [None, "new"])
+@pytest.mark.parametrize(
+    ("choice", "compression", "attestations"),
+    [
+        ("all", "gzip", None),
+        ("all", "none", None),
+        (SEVERAL, "gzip", "new"),
+        ("linux/arm64", "gzip", None),
+        ("linux/arm64", "none", None),
+    ],
+)
 def test_a_registry_that_turns_out_to_refuse_oci_gets_dockers_types(
     site: Site,
     far: FaultProxy,
@@ -299,8 +308,9 @@ def test_skopeo_would_convert_to_the_same_bytes(site: Site) -> None:
     assert site.mirrored() == ours
 
 
-@pytest.mark.parametrize("choice", ["linux/amd64", "all"])
-@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize(
+    ("choice", "is_known"), [("linux/amd64", False), ("all", False), ("all", True)]
+)
 def test_zstd_can_not_be_dockers(site: Site, far: FaultProxy, choice: str, is_known: bool) -> None:
     site.publish(build_app(compression="zstd"))
     far.add(REFUSES_OCI)
@@ -517,7 +527,7 @@ def nested() -> Index:
     return replace(outer, manifest=json.dumps(document).encode())
 
 
-@pytest.mark.parametrize("choice", ["all", SEVERAL, "linux/arm64"])
+@pytest.mark.parametrize("choice", ["all", "linux/arm64"])
 def test_an_index_in_an_index_fails_with_a_reason(site: Site, choice: str) -> None:
     site.publish(build_index([build_image("linux/arm64")]))
     site.publish(nested())
@@ -541,16 +551,15 @@ def test_an_index_of_attestations_alone_has_no_image(site: Site) -> None:
     assert "holds attestations, and no image" in outcome.error["message"]
 
 
-@pytest.mark.parametrize("choice", CHOICES)
-def test_images_without_a_date_or_an_architecture_are_images(site: Site, choice: str) -> None:
+def test_images_without_a_date_or_an_architecture_are_images(site: Site) -> None:
     bare = [
         build_image(one, {"app": one.encode()}, created=None, without=["architecture", "os"])
         for one in PLATFORMS
     ]
     site.publish(build_index(bare))
-    site.sync(line(site, choice))
+    site.sync(line(site, SEVERAL))
     assert children_of(site)[:2] == [one.digest for one in bare[:2]]
-    assert_in_sync(site, line(site, choice))
+    assert_in_sync(site, line(site, SEVERAL))
 
 
 def test_an_artifact_has_no_form_in_dockers_types(site: Site, far: FaultProxy) -> None:
@@ -565,16 +574,18 @@ def test_an_artifact_has_no_form_in_dockers_types(site: Site, far: FaultProxy) -
     assert "vnd.cncf.helm.config" in outcome.error["message"]
 
 
-def test_keys_that_skopeo_would_lose_cost_the_attestations_and_not_the_image(
+def test_an_index_with_keys_that_skopeo_would_lose_keeps_every_byte(
     site: Site, far: FaultProxy
 ) -> None:
     index = build_app(attestations="new")
     document = json.loads(index.manifest)
     for entry in document["manifests"][3:]:
         entry["artifactType"] = "application/vnd.docker.attestation.manifest.v1+json"
-    site.publish(replace(index, manifest=json.dumps(document).encode()))
+    odd = replace(index, manifest=json.dumps(document).encode())
+    site.publish(odd)
+    far.add(Rule(Answer(503), method="PUT", path=r"/manifests/1$", times=1))
     outcome = site.sync(line(site, "all"))
-    assert "without attestations" in (outcome.item["note"] or "")
+    assert site.mirrored() == outcome.item["destination_digest"] == odd.digest
+    assert outcome.item["attempts"] == 2
     assert_pulled_back(site, index.images[:3])
-    assert_in_sync(site, line(site, "all"), reason="same-content")
-    assert far.exchanges()
+    assert_in_sync(site, line(site, "all"))

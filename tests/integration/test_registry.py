@@ -23,11 +23,11 @@ from demo.registry import Registry, RegistryOptions
 from orchestrator.authfile import merged
 from orchestrator.http import BODY_LIMIT, Http
 from orchestrator.http import Answer as HttpAnswer
-from orchestrator.manifest import DOCKER_INDEX, Image, parse_manifest
+from orchestrator.manifest import DOCKER_INDEX, OCI_INDEX, OCI_MANIFEST, Image, parse_manifest
 from orchestrator.reference import Digest, Reference
 from orchestrator.registries_conf import RegistriesConf
 from orchestrator.registry import RegistryClient
-from orchestrator.registry_answers import Absent, PullLimit, Unknown
+from orchestrator.registry_answers import Absent, PullLimit, Refused, Unknown
 from orchestrator.settings import Login, is_loopback
 from tests.support.certificates import make_certificate
 from tests.support.loopback import Loopback, Reply, Request, dead_url, serving
@@ -761,3 +761,77 @@ def test_others_have_no_say_in_the_pull_limit(opened: Opened) -> None:
         client.head(image(server.host))
 
     assert client.pull_limit() is None
+
+
+# What is written
+
+
+def index_of(*images: str) -> bytes:
+    entries = [
+        {"mediaType": OCI_MANIFEST, "digest": one, "size": 1, "artifactType": "application/x"}
+        for one in images
+    ]
+    document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    return json.dumps(document).encode()
+
+
+@pytest.mark.parametrize("is_met", [False, True], ids=["at first", "later"])
+def test_an_index_is_written_by_who_may(
+    opened: Opened, guarded: Registry, tokens: TokenServer, is_met: bool
+) -> None:
+    raw = index_of(INDEX.images[0].digest)
+    there = image(guarded.host, f"list-{is_met}", "private/image")
+    client = opened([Login(guarded.host, ALICE.user, ALICE.password)])
+    client.expect([there, *public(guarded)])
+    if is_met:
+        assert client.head(replace(there, tag="1")) == INDEX.digest
+    assert client.put_index(raw, there) is None
+    assert client.read(there) == raw
+    assert any("repository:private/image:pull,push" in one.asked for one in tokens.grants())
+
+
+def test_an_index_is_written_by_nobody_else(opened: Opened, guarded: Registry) -> None:
+    client = opened()
+    there = image(guarded.host, "stolen", "public/image1")
+    refused = client.put_index(index_of(INDEX.images[0].digest), there)
+    assert isinstance(refused, Refused)
+    assert "unauthorized" in refused.text or "denied" in refused.text
+    assert isinstance(client.head(replace(there, tag="1")), str), "it is asked on"
+
+
+def test_an_index_without_its_children_is_refused(opened: Opened, registry: Registry) -> None:
+    refused = opened().put_index(index_of(OTHER_DIGEST), image(registry.host, "broken"))
+    assert isinstance(refused, Refused)
+    assert refused.text.startswith("manifest blob unknown")
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        pytest.param(Answer(503), "HTTP status: 503", id="503"),
+        pytest.param(Refuse(), "connection lost", id="closed"),
+        pytest.param(Answer(307, {"Location": "http://127.0.0.1:1/"}), "status: 307", id="led on"),
+    ],
+)
+def test_a_fault_in_writing_is_no_end_of_reading(
+    opened: Opened, proxy: FaultProxy, fault: Fault, words: str
+) -> None:
+    raw = index_of(INDEX.images[0].digest)
+    client = opened()
+    proxy.add(Rule(fault, method="PUT", times=1))
+    refused = client.put_index(raw, image(proxy.host, "faulty"))
+    assert isinstance(refused, Refused)
+    assert words in refused.text
+    assert client.head(image(proxy.host)) == INDEX.digest
+    assert client.put_index(raw, image(proxy.host, "faulty")) is None
+
+
+def test_what_needs_a_helper_is_not_written(opened: Opened, registry: Registry) -> None:
+    helped = json.dumps({"credHelpers": {registry.host: "none"}}).encode()
+    found = opened(authfile=helped).put_index(index_of(), image(registry.host, "helped"))
+    assert isinstance(found, Unknown)
+
+
+def test_a_registry_without_the_api_has_no_referrers(opened: Opened, registry: Registry) -> None:
+    there = image(registry.host).at(Digest(INDEX.digest))
+    assert opened().referrers(there) == Absent()

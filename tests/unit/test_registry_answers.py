@@ -10,11 +10,14 @@ from orchestrator.reference import Digest, Reference, digest_of
 from orchestrator.registry_answers import (
     Absent,
     PullLimit,
+    Refused,
     Unknown,
     blob_in,
     digest_in,
     manifest_in,
     pull_limit_in,
+    referrers_in,
+    written_in,
 )
 
 BODY = b'{"manifests": []}'
@@ -172,3 +175,53 @@ def test_the_pull_limit_is_read(limit: str, remaining: str, expected: PullLimit 
     told = {"ratelimit-limit": limit, "ratelimit-remaining": remaining}
 
     assert pull_limit_in(Answer(200, told)) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(Answer(200, headers(media_type=OCI_INDEX), BODY), BODY, id="a list"),
+        pytest.param(Answer(404, HTML, b"404 page not found"), Absent(), id="no such API"),
+        pytest.param(Answer(400, JSON, error("UNSUPPORTED")), Absent(), id="unsupported"),
+        pytest.param(Answer(405), Absent(), id="no such method"),
+    ],
+)
+def test_referrers_are_a_list_or_there_is_no_api(answer: Answer, expected: bytes | Absent) -> None:
+    assert referrers_in(answer, PINNED) == expected
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Answer(200, headers(media_type="text/html"), BODY), id="a page"),
+        pytest.param(
+            Answer(200, headers(media_type=OCI_INDEX), BODY, is_whole=False), id="too large"
+        ),
+        pytest.param(Answer(401, JSON, error("UNAUTHORIZED")), id="no login"),
+        pytest.param(Answer(403, JSON, error("DENIED")), id="denied"),
+        pytest.param(Answer(503), id="503"),
+    ],
+)
+def test_what_else_is_said_of_referrers_is_unknown(answer: Answer) -> None:
+    assert isinstance(referrers_in(answer, PINNED), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(Answer(201), None, id="taken"),
+        pytest.param(Answer(202), None, id="taken later"),
+        pytest.param(Answer(400, JSON, error("MANIFEST_INVALID")), "manifest invalid: m", id="400"),
+        pytest.param(
+            Answer(403, JSON, b'{"errors": [{"code": "DENIED", "message": "not you"}]}'),
+            "denied: not you",
+            id="denied",
+        ),
+        pytest.param(Answer(502, HTML), "received unexpected HTTP status: 502", id="502"),
+        pytest.param(Answer(400, JSON, b"[]"), "received unexpected HTTP status: 400", id="none"),
+    ],
+)
+def test_what_was_written_is_taken_or_refused_in_skopeos_words(
+    answer: Answer, expected: str | None
+) -> None:
+    assert written_in(answer) == (Refused(expected) if expected else None)

@@ -287,6 +287,7 @@ def test_a_bad_value_in_a_file_is_shown_where_it_stands(base: Path) -> None:
             lambda s: s.created_check is CreatedCheck.OFF,
             id="CREATED_CHECK",
         ),
+        pytest.param("SIGNATURES", "true", lambda s: s.takes_signatures, id="SIGNATURES"),
         pytest.param("CLEAN_DISK_SPACE", "Yes", lambda s: s.cleans_disk, id="CLEAN_DISK_SPACE"),
         pytest.param("CLEAN_DISK_SPACE", "0", lambda s: not s.cleans_disk, id="no cleaning"),
         pytest.param(
@@ -352,6 +353,7 @@ def test_a_good_value_is_taken(base: Path, key: str, value: str, found: object) 
         pytest.param("ATTESTATIONS", "x", "'x' is not", "auto, keep, drop", id="ATTESTATIONS"),
         pytest.param("CREATED_CHECK", "on", "'on' is not", "verify, trust", id="CREATED_CHECK"),
         pytest.param("WEBHOOK_ON", "never", "'never' is not", "failure", id="WEBHOOK_ON"),
+        pytest.param("SIGNATURES", "maybe", "neither true nor false", "", id="SIGNATURES"),
         pytest.param("CLEAN_DISK_SPACE", "maybe", "neither true nor false", "", id="CLEAN_DISK"),
         pytest.param("DEFAULT_PLATFORM", "amd65", "not a platform", "amd64", id="DEFAULT_PLATFORM"),
         pytest.param("NAMING", "falt", "not a way of naming", "'flat'", id="NAMING"),

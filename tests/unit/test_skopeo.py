@@ -16,6 +16,7 @@ from orchestrator.errors import FormatError, ImageError, Kind, PutOffError, Tool
 from orchestrator.platforms import Platform
 from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference, digest_of
+from orchestrator.registry_answers import Refused, Unknown
 from orchestrator.skopeo import (
     Connection,
     Copied,
@@ -396,3 +397,44 @@ def test_an_index_is_handed_over_in_a_folder_that_is_gone_afterwards(tmp_path: P
     with pytest.raises(ImageError) as caught:
         Skopeo(refusing, private, Pulls()).push_manifest(RAW, DESTINATION)
     assert (caught.value.kind, caught.value.registry) == (Kind.BAD_MANIFEST, "127.0.0.1:5000")
+
+
+ODD = b'{"schemaVersion": 2, "manifests": [{"artifactType": "application/x"}]}'
+
+
+@pytest.mark.parametrize(
+    ("raw", "answer", "starts"),
+    [
+        pytest.param(ODD, None, False, id="keys that skopeo loses"),
+        pytest.param(ODD.replace(b"artifactType", b"data"), None, False, id="data"),
+        pytest.param(ODD, Unknown("no way"), True, id="no way over HTTP"),
+        pytest.param(ODD.replace(b"artifactType", b"annotations"), None, True, id="no such keys"),
+    ],
+)
+def test_an_index_that_skopeo_would_spoil_is_put_past_it(
+    tmp_path: Path, raw: bytes, answer: Unknown | None, starts: bool
+) -> None:
+    private = replace(connection(), authfile=tmp_path / "auth.json")
+    programs = Scripted(said())
+    written = []
+
+    def put(index: bytes, destination: Reference) -> Unknown | None:
+        written.append((index, destination))
+        return answer
+
+    Skopeo(programs, private, Pulls(), put_index=put).push_manifest(raw, DESTINATION)
+    assert bool(programs.asked) is starts
+    if not starts:
+        assert written == [(raw, DESTINATION)]
+
+
+def test_what_is_refused_past_skopeo_is_understood() -> None:
+    asked = Skopeo(
+        Scripted(said()),
+        connection(),
+        Pulls(),
+        put_index=lambda _raw, _to: Refused("denied: not you"),
+    )
+    with pytest.raises(ImageError) as caught:
+        asked.push_manifest(ODD, DESTINATION)
+    assert (caught.value.kind, caught.value.registry) == (Kind.DENIED, "127.0.0.1:5000")
