@@ -37,6 +37,9 @@ _log = logging.getLogger(__name__)
 _SAME_DATE = Reason.CREATED_ONLY.value
 """Believing a date (CREATED_CHECK=trust) is no knowledge of the content."""
 
+_PROOFS_AT_ONCE = 2 * HEADS_AT_ONCE
+"""An item asks two registries, one after the other; so both are kept busy."""
+
 _RETRY_BASE = 1.0
 """Seconds before the second try."""
 
@@ -151,7 +154,7 @@ class _Stages:
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
         done: dict[Item, PlannedItem] = {}
         with progress(self.stderr, total=len(items), title="checking") as shown:
-            for item, proved in map_bounded(planner.prove, InOrder(items), jobs=HEADS_AT_ONCE):
+            for item, proved in map_bounded(planner.prove, InOrder(items), jobs=_PROOFS_AT_ONCE):
                 done[item] = proved
                 if proved.decision:
                     shown.step("")

@@ -30,7 +30,7 @@ from orchestrator.state import State
 from orchestrator.targets import Target
 from orchestrator.workspace import locked, private_folder, write_private
 
-HEADS_AT_ONCE = 48
+HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
 
 _CONNECT_TIMEOUT = 5.0

@@ -16,9 +16,13 @@ _SHORTEST_SECRET = 4
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey or a reader would not see; line breaks stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(character if _is_shown(character) else _escaped(character) for character in text)
+    return "\n".join(_printable_line(line) for line in text.split("\n"))
+
+
+def _printable_line(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(character if _is_shown(character) else _escaped(character) for character in line)
 
 
 def _is_shown(character: str) -> bool:
