@@ -205,6 +205,13 @@ class Skopeo:
         self._pulls.spend(reference)
         argv = inspect_argv(options, reference, self._connection)
         finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        if not finished.is_whole:
+            raise ImageError(
+                Kind.BAD_MANIFEST,
+                f"{reference.familiar}: the registry sent more than a manifest or a config has",
+                hint="the registry, or a proxy before it, is broken",
+                registry=reference.registry,
+            )
         if finished.status != 0:
             raise self._error(finished, reference, side)
         return finished.output

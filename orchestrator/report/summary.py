@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.report.tables import markdown_table, markdown_text, text_table
 from orchestrator.result import Outcome, Report, Result, of_outcome
-from orchestrator.text import human_bytes, human_seconds, one_line, printable
+from orchestrator.text import first_lines, human_bytes, human_seconds, one_line, printable
 
 _HEADERS = ("image", "platform", "target", "outcome", "why", "size", "time")
 _RIGHT = frozenset({5, 6})
@@ -105,4 +105,6 @@ def _told(number: int, message: str, hint: str, targets: list[str]) -> Iterator[
 
 
 def _problems(report: Report) -> list[str]:
-    return [one_line(str(problem)) for problem in report.problems]
+    """The first bad lines: the JSON report has them all."""
+    told = first_lines(report.problems, of="bad lines")
+    return [one_line(str(problem)) for problem in told]
