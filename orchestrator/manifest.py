@@ -125,6 +125,7 @@ class ImageConfig:
         created: RFC 3339, as short as it can be written; empty where it is not said.
         diff_ids: Digests of the layers' uncompressed content.
         runtime: The settings that a container starts with, in one fixed order.
+        size: Of the config itself, in bytes.
     """
 
     digest: Digest
@@ -132,6 +133,7 @@ class ImageConfig:
     created: str
     diff_ids: tuple[str, ...]
     runtime: str
+    size: int = field(default=0, compare=False)
 
     def is_same_image_as(self, other: ImageConfig) -> bool:
         """Whether a container of one can't be told from a container of the other.
@@ -205,6 +207,7 @@ def parse_config(raw: bytes, *, of: str) -> ImageConfig:
             runtime=json.dumps(
                 {key: runtime[key] for key in _RUNTIME_KEYS if runtime.get(key)}, sort_keys=True
             ),
+            size=len(raw),
         )
     except FormatError as error:
         raise _bad(of, f"its config is wrong: {error}") from None
