@@ -18,7 +18,7 @@ from orchestrator.platforms import PlatformChoice
 from orchestrator.reference import Reference
 from orchestrator.targets import Target
 
-_MOST_OTHERS = 5
+_MOST_OTHERS = 3
 
 
 @dataclass(frozen=True)
