@@ -41,7 +41,7 @@ class Complaint:
 
 _TABLE: tuple[tuple[str, Kind, str], ...] = (
     (r"no space left on device", Kind.NO_SPACE, "the disk is full"),
-    (r"unknown manifest class", Kind.DENIED, "the registry refuses this kind of manifest"),
+    (r"unknown manifest class", Kind.BAD_MANIFEST, "the registry refuses this kind of manifest"),
     (
         r"no image found in (?:image index|manifest list)",
         Kind.NO_SUCH_PLATFORM,
@@ -49,13 +49,13 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
     ),
     (r"secondary rate limit", Kind.RATE_LIMITED, "the registry asks for a pause"),
     (
-        r"toomanyrequests|too many requests|rate limit|status: 429|code 429",
+        r"toomanyrequests|[Tt]oo [Mm]any [Rr]equests|rate limit|status: 429|code 429",
         Kind.RATE_LIMITED,
         "the registry's rate limit is reached",
     ),
     (
         r"[Dd]igest did not match|does not match expected sha256|would not match destination"
-        r"|manifest does not match provided manifest digest",
+        r"|[Mm]anifest does not match provided manifest digest",
         Kind.DIGEST_MISMATCH,
         "the content does not match its digest",
     ),
@@ -98,7 +98,8 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         r"connection refused|connection reset|no such host|network is unreachable|no route to host"
         r"|broken pipe|server misbehaving|temporary failure|\bEOF\b|use of closed"
         r"|stream error|GOAWAY|connection lost|closed idle connection"
-        r"|HTTP status: 5\d\d|StatusCode: 5\d\d|code from registry 5\d\d|blob upload unknown",
+        r"|HTTP status: [235]\d\d|StatusCode: 5\d\d|code from registry 5\d\d|blob upload unknown"
+        r"|destination repository :? ?5\d\d \(|no Location header",
         Kind.UNREACHABLE,
         "the registry can't be reached, or fails",
     ),
@@ -175,6 +176,11 @@ _DESTINATION = re.compile(
     r"^initializing destination|at destination|initiating layer upload|^writing blob"
     rf"|^writing manifest|[Uu]ploading (?:manifest|layer)|blob upload|^{_MASK}"
 )
+_MIDWAY = re.compile(
+    r"reading blob sha256|uploading (?:layer|manifest)|^writing blob: (?:Patch|Put|happened)"
+)
+"""Past the point where a login has proved good: a 401 there is a token that has run out."""
+
 _SOURCE = re.compile(r"happened during read|^initializing source|^reading blob|Fetching")
 _SHOWN = 300
 
@@ -218,8 +224,14 @@ def diagnose(complaint: Complaint) -> ImageError:
         f"{subject}: {words}" + (f" ({detail})" if detail else ""),
         hint=hint_for(kind, complaint),
         is_lasting=is_hub_limit,
+        is_fleeting=kind is Kind.UNAUTHORIZED and _is_midway(complaint.text),
         registry=complaint.reference.registry,
     )
+
+
+def _is_midway(text: str) -> bool:
+    """Whether a copy had begun to move blobs: every program begins with a new token."""
+    return bool(_MIDWAY.search(_COPYING.sub("", text)))
 
 
 def _without_names(complaint: Complaint) -> str:

@@ -131,10 +131,11 @@ class ImageError(SyncerError):
         kind: The class of fault; it decides whether trying again makes sense.
         retry_after: Seconds the registry asked us to wait, where it said so.
         is_lasting: True where a fault of a passing kind is known not to pass soon.
+        is_fleeting: True where a fault of a lasting kind is known to pass: a token ran out.
         registry: Where it failed, if it was a registry's doing.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a fact of its own, and named)
         self,
         kind: Kind,
         message: str,
@@ -142,6 +143,7 @@ class ImageError(SyncerError):
         hint: str = "",
         retry_after: float | None = None,
         is_lasting: bool = False,
+        is_fleeting: bool = False,
         registry: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
@@ -149,11 +151,12 @@ class ImageError(SyncerError):
         self.registry = registry
         self.retry_after = retry_after
         self.is_lasting = is_lasting
+        self.is_fleeting = is_fleeting
 
     @property
     def is_passing(self) -> bool:
         """Whether another try may succeed."""
-        return self.kind.is_passing and not self.is_lasting
+        return self.is_fleeting or (self.kind.is_passing and not self.is_lasting)
 
 
 @dataclass(frozen=True)

@@ -1,55 +1,25 @@
-"""The executor: a verdict becomes a result. It copies, verifies, and tries again.
-
-"Copied" is never said on skopeo's word alone: afterwards the destination is
-asked again, and has the expected digest, or the item has failed.
-"""
+"""The executor: a verdict becomes a result. It delivers, tries again, and says how it went."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from orchestrator.diagnosis import Side
-from orchestrator.errors import ImageError, Kind, PutOffError
-from orchestrator.manifest import Image, ImageConfig, parse_config, parse_manifest
-from orchestrator.plan import Action, Item, PlannedItem, Reason, Upstream
-from orchestrator.reference import Digest, Reference, digest_of
+from orchestrator.delivery import Copier, Courier, Delivery, Forms
+from orchestrator.errors import ImageError, PutOffError
+from orchestrator.overlap import Overlap
+from orchestrator.plan import Action, PlannedItem, Reason, Upstream, delivery_notes
+from orchestrator.reference import Reference
 from orchestrator.result import Outcome, Result
 from orchestrator.schedule import Task
-from orchestrator.skopeo import Copied, CopyRequest
-from orchestrator.subset import Subset
 from orchestrator.work import RetryRule
 
 _log = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted"
 FAIL_FAST = "fail-fast"
-
-_CONVERTED = "converted to Docker's manifest types, since the registry refuses OCI's"
-
-
-class Copier(Protocol):
-    """What the executor asks of skopeo."""
-
-    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
-        """Copy from registry to registry."""
-        ...
-
-    def push_index(self, raw: bytes, destination: Reference) -> None:
-        """Push an index whose children are there already."""
-        ...
-
-    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest; None where there is none."""
-        ...
-
-    def read_config(self, reference: Reference, *, side: Side) -> bytes:
-        """The raw config of a single image."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -67,41 +37,33 @@ class Conditions:
     stall_timeout: float = 120.0
 
 
-@dataclass(frozen=True)
-class _Delivery:
-    """What a copy brought: blobs that travelled, and what the destination has now."""
-
-    uploaded: tuple[Digest, ...]
-    digest: Digest
-    sizes: Mapping[Digest, int]
-    is_converted: bool = False
-
-    @property
-    def moved(self) -> int:
-        return sum(self.sizes.get(digest, 0) for digest in self.uploaded)
-
-
 class Executor:
     """Carries verdicts out; safe to be asked by many threads.
 
     Args:
         copier: Copies, and asks destinations.
+        forms: Knows what else would do.
         retry: How a passing fault is tried again.
         conditions: How the run goes about its work.
         is_ending: Set once the run is to end.
+        overlap: Notices other runs, where there may be some.
     """
 
     def __init__(
         self,
         copier: Copier,
+        forms: Forms,
         retry: RetryRule,
         conditions: Conditions,
         is_ending: threading.Event,
+        *,
+        overlap: Overlap | None = None,
     ) -> None:
-        self._copier = copier
+        self._courier = Courier(copier, forms, stall_timeout=conditions.stall_timeout)
         self._retry = retry
         self._conditions = conditions
         self._is_ending = is_ending
+        self._overlap = overlap
         self._has_failed = threading.Event()
         self._held: dict[int, Reference] = {}
 
@@ -149,10 +111,12 @@ class Executor:
         if feed is not None and feed.digest != upstream.expected:
             feed = None  # its target wanted the index in another form
 
-        def attempt() -> _Delivery:
+        def attempt() -> Delivery:
             nonlocal attempts
             attempts += 1
-            return self._deliver(task.planned.item, upstream, feed)
+            if self._overlap:
+                self._overlap.check(task.planned)
+            return self._courier.deliver(task.planned, upstream, feed)
 
         try:
             delivery = self._retry.run(attempt)
@@ -163,119 +127,27 @@ class Executor:
             return replace(put_off, outcome=Outcome.DEFERRED)
         return replace(
             result,
-            outcome=Outcome.COPIED,
+            outcome=Outcome.SKIPPED if delivery.was_there else Outcome.COPIED,
+            reason=Reason.SAME_CONTENT.value if delivery.was_there else result.reason,
             digest=delivery.digest,
             bytes=delivery.moved,
             attempts=attempts,
-            note=_CONVERTED if delivery.is_converted else result.note,
+            note="; ".join(
+                filter(None, (result.note, delivery.note, self._overtaken(task.planned)))
+            ),
         )
 
-    def _deliver(self, item: Item, upstream: Upstream, feed: Reference | None) -> _Delivery:
-        """Copy from the target before this one in the chain, or else from the source."""
-        if feed is not None:
-            try:
-                return self._deliver_from(feed, item, upstream)
-            except ImageError as error:
-                if error.registry != feed.registry:
-                    raise
-                _log.info("%s; it is read from the source instead", error.message)
-        return self._deliver_from(item.source, item, upstream)
-
-    def _deliver_from(self, origin: Reference, item: Item, upstream: Upstream) -> _Delivery:
-        request = CopyRequest(
-            source=origin.at(upstream.expected),
-            destination=item.destination,
-            platform=item.choice.single,
-            pulls=upstream.manifests,
+    def _overtaken(self, planned: PlannedItem) -> str:
+        """Say that the source has moved on while its copy was made, or just before."""
+        now = self._overlap.moved_to(planned) if self._overlap else None
+        if now is None:
+            return ""
+        _log.warning(
+            "%s: its source has become %s meanwhile; the next run copies that",
+            planned.item.destination.familiar,
+            now,
         )
-        if upstream.index and not upstream.index.is_whole:
-            return self._assemble(origin, request, upstream.index)
-        if item.target.profile.wants_docker_types:
-            return self._converted(replace(request, format="v2s2"), upstream)
-        try:
-            copied = self._copier.copy(request, stall_timeout=self._conditions.stall_timeout)
-        except ImageError as error:
-            # The source's manifest was read and is good, so it is refused at the destination.
-            if error.kind is not Kind.BAD_MANIFEST or item.choice.single is None:
-                raise
-            return self._converted(request, upstream)
-        raw = self._asked_again(request)
-        if digest_of(raw) != upstream.expected:
-            raise _mismatch(request, upstream.expected, raw)
-        return _Delivery(copied.uploaded, upstream.expected, self._sizes(request, raw))
-
-    def _assemble(self, origin: Reference, request: CopyRequest, subset: Subset) -> _Delivery:
-        """Copy the chosen children by digest, and then push the index that names them.
-
-        The tag stays where it is until everything that it will name is there.
-        """
-        uploaded: list[Digest] = []
-        for child in subset.children:
-            part = replace(
-                request,
-                source=origin.at(child.digest),
-                destination=request.destination.at(child.digest),
-                pulls=1,
-            )
-            copied = self._copier.copy(part, stall_timeout=self._conditions.stall_timeout)
-            uploaded += copied.uploaded
-        self._copier.push_index(subset.raw, request.destination)
-        raw = self._asked_again(request)
-        if digest_of(raw) != subset.digest:
-            raise _mismatch(request, subset.digest, raw)
-        return _Delivery(tuple(uploaded), subset.digest, self._sizes(request, raw))
-
-    def _converted(self, request: CopyRequest, upstream: Upstream) -> _Delivery:
-        """Copy in a form that the registry takes; the content must come out the same."""
-        request = replace(request, keeps_digests=False)
-        copied = self._copier.copy(request, stall_timeout=self._conditions.stall_timeout)
-        raw = self._asked_again(request)
-        digest = digest_of(raw)
-        if digest != upstream.expected and not self._is_same_content(request, upstream, raw):
-            raise _mismatch(request, upstream.expected, raw)
-        sizes = self._sizes(request, raw)
-        is_converted = digest != upstream.expected
-        return _Delivery(copied.uploaded, digest, sizes, is_converted=is_converted)
-
-    def _asked_again(self, request: CopyRequest) -> bytes:
-        raw = self._copier.read_manifest(request.destination, side=Side.DESTINATION)
-        if raw is None:
-            raise ImageError(
-                Kind.DIGEST_MISMATCH,
-                f"{request.destination.familiar}: it is not there after the copy",
-                hint="the registry says it took it; ask its operator",
-            )
-        return raw
-
-    def _is_same_content(self, request: CopyRequest, upstream: Upstream, raw: bytes) -> bool:
-        manifest = parse_manifest(raw, of=request.destination.familiar)
-        if not isinstance(manifest, Image):
-            return False
-        if manifest.config.digest == upstream.config_digest:
-            return True
-        ours = self._config(request.source, Side.SOURCE)
-        return ours.is_same_image_as(self._config(request.destination, Side.DESTINATION))
-
-    def _config(self, reference: Reference, side: Side) -> ImageConfig:
-        raw = self._copier.read_config(reference, side=side)
-        return parse_config(raw, of=reference.familiar)
-
-    def _sizes(self, request: CopyRequest, raw: bytes) -> dict[Digest, int]:
-        """The sizes of the blobs that a destination has, the children of an index included.
-
-        They are asked there and not at the source, where each question may be a counted pull.
-        """
-        manifest = parse_manifest(raw, of=request.destination.familiar)
-        if isinstance(manifest, Image):
-            return {blob.digest: blob.size for blob in manifest.blobs}
-        sizes: dict[Digest, int] = {}
-        for child in manifest.manifests:
-            reference = request.destination.at(child.digest)
-            found = self._copier.read_manifest(reference, side=Side.DESTINATION)
-            if found is None:
-                raise _lost_child(request, child.digest)
-            sizes |= self._sizes(replace(request, destination=reference), found)
-        return sizes
+        return f"its source has become {now} meanwhile"
 
 
 def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
@@ -294,9 +166,7 @@ def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
 
 def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
     notes = [planned.note] if planned.note else []
-    single = planned.item.choice.single
-    if single and upstream.delivered != str(single):
-        notes.append(f"the image is for {upstream.delivered}, which serves {single}")
+    notes += delivery_notes(planned.item.choice, upstream.delivered)
     if reason is Reason.CREATED_ONLY:
         notes.append("same date, other content")
     return "; ".join(notes)
@@ -304,19 +174,3 @@ def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
 
 def _failed(result: Result, error: ImageError) -> Result:
     return replace(result, outcome=Outcome.FAILED, reason=error.kind.value, error=error)
-
-
-def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:
-    return ImageError(
-        Kind.DIGEST_MISMATCH,
-        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, not {expected}",
-        hint="another program may write to the same tag; the next run tries again",
-    )
-
-
-def _lost_child(request: CopyRequest, digest: Digest) -> ImageError:
-    return ImageError(
-        Kind.DIGEST_MISMATCH,
-        f"{request.destination.familiar}: its index is there, but {digest} is not",
-        hint="the registry lost a part of it; use --force to copy it again",
-    )

@@ -23,7 +23,7 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_TYPES = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)
-_INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; registries should refuse larger manifests (distribution spec, "Pushing Manifests")."""
@@ -63,17 +63,18 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Image:
-    """A manifest of one image: a config and layers, the lowest layer first.
-
-    Attributes:
-        size: Of the manifest itself, in bytes.
-    """
+    """A manifest of one image: a config and layers, the lowest layer first."""
 
     digest: Digest
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    size: int = field(default=0, compare=False)
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Of the manifest itself, in bytes."""
+        return len(self.raw)
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -125,7 +126,6 @@ class ImageConfig:
         created: RFC 3339, as short as it can be written; empty where it is not said.
         diff_ids: Digests of the layers' uncompressed content.
         runtime: The settings that a container starts with, in one fixed order.
-        size: Of the config itself, in bytes.
     """
 
     digest: Digest
@@ -133,7 +133,7 @@ class ImageConfig:
     created: str
     diff_ids: tuple[str, ...]
     runtime: str
-    size: int = field(default=0, compare=False)
+    raw: bytes = field(default=b"", repr=False, compare=False)
 
     def is_same_image_as(self, other: ImageConfig) -> bool:
         """Whether a container of one can't be told from a container of the other.
@@ -168,13 +168,13 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
         raise _bad(of, "it is an image and an index in one")  # CVE-2021-41190
     try:
         media_type = _text(document, "mediaType")
-        if media_type in _INDEX_TYPES or (not media_type and "manifests" in document):
+        if media_type in INDEX_TYPES or (not media_type and "manifests" in document):
             children = tuple(_descriptor(child) for child in _objects(document, "manifests"))
             return Index(digest_of(raw), media_type or OCI_INDEX, children, raw)
         if "config" in document and "layers" in document:
             config = _descriptor(_object(document, "config"))
             layers = tuple(_descriptor(layer) for layer in _objects(document, "layers"))
-            return Image(digest_of(raw), media_type or OCI_MANIFEST, config, layers, len(raw))
+            return Image(digest_of(raw), media_type or OCI_MANIFEST, config, layers, raw)
     except FormatError as error:
         raise _bad(of, str(error)) from None
     if document.get("schemaVersion") == 1:
@@ -200,14 +200,17 @@ def parse_config(raw: bytes, *, of: str) -> ImageConfig:
         return ImageConfig(
             digest=digest_of(raw),
             platform=Platform.normal(
-                _text(document, "os"), _text(document, "architecture"), _text(document, "variant")
+                _text(document, "os"),
+                _text(document, "architecture"),
+                _text(document, "variant"),
+                _text(document, "os.version"),
             ),
             created=_shortest_time(_text(document, "created")),
             diff_ids=tuple(map(str, diff_ids)) if isinstance(diff_ids, list) else (),
             runtime=json.dumps(
                 {key: runtime[key] for key in _RUNTIME_KEYS if runtime.get(key)}, sort_keys=True
             ),
-            size=len(raw),
+            raw=raw,
         )
     except FormatError as error:
         raise _bad(of, f"its config is wrong: {error}") from None
@@ -243,7 +246,10 @@ def _descriptor(document: Mapping[str, Json]) -> Descriptor:
     platform = _object(document, "platform") if document.get("platform") else None
     annotations = _object(document, "annotations") if document.get("annotations") else {}
     offered = platform and Platform.normal(
-        _text(platform, "os"), _text(platform, "architecture"), _text(platform, "variant")
+        _text(platform, "os"),
+        _text(platform, "architecture"),
+        _text(platform, "variant"),
+        _text(platform, "os.version"),
     )
     return Descriptor(
         media_type=_text(document, "mediaType"),

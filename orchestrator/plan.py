@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from orchestrator.docker_types import Rewritten
 from orchestrator.errors import ImageError
 from orchestrator.manifest import Descriptor, ImageConfig
-from orchestrator.platforms import PlatformChoice
+from orchestrator.platforms import Platform, PlatformChoice
 from orchestrator.reference import Digest, Reference
 from orchestrator.subset import Subset
 from orchestrator.targets import Target
@@ -82,6 +83,7 @@ class Upstream:
         created: As the config says it; empty where it was not read, or is not said.
         blobs: All that travels, as far as it is known.
         index: What is pushed after its children, where several platforms are wanted.
+        rewritten: The images that go under other manifests than their source's.
     """
 
     digest: Digest
@@ -91,6 +93,13 @@ class Upstream:
     created: str = ""
     blobs: tuple[Descriptor, ...] = ()
     index: Subset | None = None
+    rewritten: tuple[Rewritten, ...] = ()
+
+    @property
+    def origin(self) -> Digest:
+        """The digest at the source of what is copied; for several images, of what is whole."""
+        is_rewritten = self.index is None and self.rewritten
+        return self.rewritten[0].origin if is_rewritten else self.expected
 
     @property
     def manifests(self) -> int:
@@ -119,6 +128,12 @@ class PlannedItem:
     put_off: str = ""
     note: str = ""
     seconds: float = 0.0
+
+    def has_already(self, other: Upstream) -> bool:
+        """Whether the destination holds another form of what was planned, and that will do."""
+        is_forced = self.decision is not None and self.decision.reason is Reason.FORCED
+        is_planned = self.upstream is not None and self.upstream.expected == other.expected
+        return self.found == other.expected and not is_forced and not is_planned
 
 
 def decide_by_digest(
@@ -161,3 +176,26 @@ def is_epoch(created: str) -> bool:
     0001-01-01 Go's zero time.
     """
     return not created or created[:10] in {"1970-01-01", "1980-01-01", "0001-01-01"}
+
+
+def delivery_notes(choice: PlatformChoice, delivered: str) -> tuple[str, ...]:
+    """What is delivered otherwise than it was asked for.
+
+    Args:
+        choice: What was asked for.
+        delivered: What the copy is for, as `Upstream` has it.
+    """
+    if choice.is_all:
+        return ()
+    if choice.single:
+        is_other = delivered != str(choice.single)
+        return (f"the image is for {delivered}, which serves {choice.single}",) * is_other
+    there = delivered.split(",")
+    others = [
+        f"{one} serves {asked}"
+        for asked in choice.platforms
+        if str(asked) not in there
+        for one in there
+        if asked.is_served_by(Platform.shown(one))
+    ]
+    return (*(f"without {platform}" for platform in choice.left_out_of(delivered)), *others)

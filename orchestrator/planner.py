@@ -7,11 +7,13 @@ differ, the configs tell.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from orchestrator.diagnosis import Side
+from orchestrator.docker_types import CONVERTED
 from orchestrator.errors import ImageError, Kind, PutOffError
-from orchestrator.manifest import Image, Index, Manifest, parse_config, parse_manifest
+from orchestrator.manifest import DOCKER_INDEX, Image, Index, Manifest, parse_config, parse_manifest
 from orchestrator.plan import (
     Action,
     CreatedCheck,
@@ -27,7 +29,13 @@ from orchestrator.proof import Prover
 from orchestrator.reference import Reference, digest_of
 from orchestrator.settings import Attestations
 from orchestrator.sources import Reader, Sources
+from orchestrator.subset import DOCKER_FORM, Form
 from orchestrator.work import RetryRule
+
+_WORDS: Mapping[Form, str] = {
+    Form(keeps_attestations=False): "without attestations, which could not be pushed there",
+    DOCKER_FORM: CONVERTED,
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,14 @@ class Wishes:
     attestations: Attestations = Attestations.AUTO
     is_forced: bool = False
 
-    def keeps_attestations(self, item: Item) -> bool:
-        """Whether an index keeps its attestations in this item's target."""
+    def form(self, item: Item) -> Form:
+        """How this item's target is given what it is to hold."""
+        profile = item.target.profile
+        if profile.wants_docker_types:
+            return DOCKER_FORM
         if self.attestations is Attestations.AUTO:
-            return not item.target.profile.refuses_attestations
-        return self.attestations is Attestations.KEEP
+            return Form(keeps_attestations=not profile.refuses_attestations)
+        return Form(keeps_attestations=self.attestations is Attestations.KEEP)
 
 
 class Planner:
@@ -70,8 +81,7 @@ class Planner:
         if self._wishes.is_forced:
             return PlannedItem(item)
         started = time.monotonic()
-        keeps = self._wishes.keeps_attestations(item)
-        planned = self._prover.prove(item, keeps_attestations=keeps) or PlannedItem(item)
+        planned = self._prover.prove(item, self._wishes.form(item)) or PlannedItem(item)
         return replace(planned, seconds=time.monotonic() - started)
 
     def plan(self, item: Item) -> PlannedItem:
@@ -85,19 +95,28 @@ class Planner:
             planned = PlannedItem(item, put_off=error.message)
         return replace(planned, seconds=time.monotonic() - started)
 
+    def other_forms(self, item: Item) -> Iterator[tuple[str, Upstream]]:
+        """What may be copied where a registry refuses what was planned, and the words for it.
+
+        Raises:
+            ImageError: A part of the source can't be read, or has no such form.
+        """
+        for form in self._wishes.form(item).next_best:
+            yield _WORDS[form], self._sources.whole(item, form)
+
     def _plan(self, item: Item) -> PlannedItem:
-        keeps = self._wishes.keeps_attestations(item)
-        upstream = self._sources.upstream(item, keeps_attestations=keeps)
-        self._prover.remember(item, upstream, keeps_attestations=keeps)
+        form = self._wishes.form(item)
+        upstream = self._sources.upstream(item, form)
+        self._prover.remember(item, upstream, form)
         raw = self._read_destination(item.destination)
         found = digest_of(raw) if raw is not None else None
         theirs = _manifest_or_none(raw, item.destination) if raw is not None else None
         decision = decide_by_digest(upstream.expected, found, is_forced=self._wishes.is_forced)
         if decision is None:
             decision = self._decide_by_content(item, upstream, theirs)
-        note = _note(upstream, theirs)
+        note = _changes(upstream, theirs)
         if decision.action is Action.COPY:
-            upstream = self._sources.whole(item, upstream)
+            upstream = self._sources.whole(item, form)
         return PlannedItem(item, upstream, found, decision, note=note)
 
     def _read_destination(self, destination: Reference) -> bytes | None:
@@ -119,12 +138,29 @@ class Planner:
         self, item: Item, upstream: Upstream, theirs: Manifest | None
     ) -> Decision:
         """Tell a recompressed or converted image from another one."""
+        same = Decision(Action.SKIP, Reason.SAME_CONTENT)
         differs = Decision(Action.COPY, Reason.CONTENT_DIFFERS)
-        if self._wishes.created_check is CreatedCheck.OFF or not item.choice.single:
+        if self._wishes.created_check is CreatedCheck.OFF or theirs is None:
             return differs
-        if not isinstance(theirs, Image):
-            return differs
-        ours = self._sources.config(item.source.at(upstream.expected))
+        if self._prover.stands_for(item, upstream, theirs.digest):
+            return same
+        if isinstance(theirs, Index):
+            return same if self._is_in_docker_types(item, theirs) else differs
+        return self._decide_by_config(item, upstream, theirs) if item.choice.single else differs
+
+    def _is_in_docker_types(self, item: Item, theirs: Index) -> bool:
+        """Whether an index is the source's, rewritten in Docker's types by an earlier run."""
+        form = self._wishes.form(item)
+        if theirs.media_type != DOCKER_INDEX or DOCKER_FORM not in form.next_best:
+            return False
+        try:
+            return self._sources.upstream(item, DOCKER_FORM).expected == theirs.digest
+        except ImageError:
+            return False
+
+    def _decide_by_config(self, item: Item, upstream: Upstream, theirs: Image) -> Decision:
+        source = item.source.at(upstream.origin)
+        ours = self._sources.config(source)
         if ours.diff_ids and theirs.config.digest == ours.digest:
             return Decision(Action.SKIP, Reason.SAME_CONTENT)
         destination = item.destination.at(theirs.digest)
@@ -143,13 +179,14 @@ def _manifest_or_none(raw: bytes, reference: Reference) -> Manifest | None:
         return None
 
 
-def _note(upstream: Upstream, theirs: Manifest | None) -> str:
-    """What should be known of an index: platforms left out, come and gone."""
-    if upstream.index is None:
+def _changes(upstream: Upstream, theirs: Manifest | None) -> str:
+    """What has come and gone since an index was copied here."""
+    if not isinstance(theirs, Index) or theirs.digest == upstream.expected:
         return ""
-    notes = [f"without {platform}" for platform in upstream.index.left_out]
-    if isinstance(theirs, Index) and theirs.digest != upstream.expected:
-        before, now = theirs.platforms, upstream.index.platforms
-        notes += [f"{platform} is gone" for platform in before if platform not in now]
-        notes += [f"{platform} is new" for platform in now if platform not in before]
-    return ", ".join(notes)
+    before = theirs.platforms
+    if upstream.index is None:
+        return f"it was an index of {', '.join(map(str, before))}" if before else ""
+    now = upstream.index.platforms
+    gone = [f"{platform} is gone" for platform in before if platform not in now]
+    new = [f"{platform} is new" for platform in now if platform not in before]
+    return ", ".join((*gone, *new))

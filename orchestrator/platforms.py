@@ -8,7 +8,7 @@ containers/image for which variants serve which wish.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.errors import FormatError, did_you_mean
 
@@ -32,6 +32,13 @@ _SYSTEM_ALIASES = {"macos": "darwin"}
 _VARIANT = re.compile(r"(?:[a-z0-9][a-z0-9._-]*)?")
 """containerd's specifier, less a dash in front, which a program may take for an option."""
 
+_SHOWN = re.compile(
+    r"(?P<os>[^/(]*)(?:\((?P<ver>[^)]*)\))?/(?P<architecture>[^/]*)(?:/(?P<variant>.*))?"
+)
+"""As containerd writes it: `windows(10.0.17763)/amd64`."""
+
+_OS_VERSION = re.compile(r"[0-9A-Za-z._-]{0,64}")
+
 _PLAIN_VARIANTS = {("arm64", "v8"), ("amd64", "v1")}
 """Variants that mean nothing more than the architecture's own baseline."""
 
@@ -45,11 +52,14 @@ class Platform:
 
     Attributes:
         variant: Empty where the architecture says it all (`arm64/v8` is `arm64`).
+        os_version: Windows' own, where an image says it; platforms that differ in nothing else
+            are one, and the first of them is chosen, as skopeo does.
     """
 
     os: str
     architecture: str
     variant: str = ""
+    os_version: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Platform:
@@ -77,7 +87,9 @@ class Platform:
         return cls(wanted.os, "arm", "v7") if is_bare_arm else wanted
 
     @classmethod
-    def normal(cls, os: str, architecture: str, variant: str = "") -> Platform:
+    def normal(
+        cls, os: str, architecture: str, variant: str = "", os_version: str = ""
+    ) -> Platform:
         """The normal form of what a manifest or a config says; nothing is refused.
 
         A missing variant stays missing: skopeo takes such an image for any variant.
@@ -90,7 +102,20 @@ class Platform:
             variant = f"v{variant}"
         if (architecture, variant) in _PLAIN_VARIANTS:
             variant = ""
-        return cls(_SYSTEM_ALIASES.get(os.lower(), os.lower()), architecture, variant)
+        version = os_version if _OS_VERSION.fullmatch(os_version) else ""
+        return cls(_SYSTEM_ALIASES.get(os.lower(), os.lower()), architecture, variant, version)
+
+    @classmethod
+    def shown(cls, text: str) -> Platform:
+        """What `str` was made of.
+
+        Raises:
+            FormatError: The text was not made so.
+        """
+        found = _SHOWN.fullmatch(text)
+        if found is None:
+            raise FormatError(f"'{_shown(text)}' is not a platform")
+        return cls(found["os"], found["architecture"], found["variant"] or "", found["ver"] or "")
 
     @property
     def served_by(self) -> tuple[str, ...]:
@@ -107,8 +132,9 @@ class Platform:
         return same_processor and offered.variant in self.served_by
 
     def __str__(self) -> str:
+        version = f"({self.os_version})" if self.os_version else ""
         tail = f"/{self.variant}" if self.variant else ""
-        return f"{self.os}/{self.architecture}{tail}"
+        return f"{self.os}{version}/{self.architecture}{tail}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +181,17 @@ class PlatformChoice:
     def single(self) -> Platform | None:
         """The one platform, where it is one; its copy is a plain image, not an index."""
         return self.platforms[0] if len(self.platforms) == 1 else None
+
+    def left_out_of(self, delivered: str) -> tuple[Platform, ...]:
+        """The platforms that a copy lacks since its source does.
+
+        Args:
+            delivered: What the copy is for: platforms as they are shown, commas between them.
+        """
+        if not self.optional:
+            return ()
+        there = tuple(map(Platform.shown, delivered.split(",")))
+        return tuple(one for one in self.platforms if not any(map(one.is_served_by, there)))
 
     def __str__(self) -> str:
         marked = (f"{one}{'?' if one in self.optional else ''}" for one in self.platforms)

@@ -20,6 +20,7 @@ from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference
 from orchestrator.registry_answers import Absent, Unknown
 from orchestrator.sources import Sources
+from orchestrator.subset import Form
 from orchestrator.work import Once, RetryRule
 
 _log = logging.getLogger(__name__)
@@ -76,28 +77,31 @@ class Prover:
         self._source_digest = Once(self._head)
         self._learned = Once(self._learn)
 
-    def prove(self, item: Item, *, keeps_attestations: bool) -> PlannedItem | None:
+    def prove(self, item: Item, form: Form) -> PlannedItem | None:
         """The verdict that an item is in sync; None where that can't be proved."""
         source = item.source.digest or self._source_digest(item.source)
         if source is None:
             return None
         pinned = replace(item, source=item.source.at(source))
-        upstream = self._learned((pinned, keeps_attestations))
+        upstream = self._learned((pinned, form))
         found = self._head(item.destination) if upstream else None
         if upstream is None or found is None:
             return None
         if found == upstream.expected:
             reason = Reason.SAME_DIGEST
-        elif found == self._memory.converted(str(item.destination), upstream.expected):
+        elif self.stands_for(item, upstream, found):
             reason = Reason.SAME_CONTENT
         else:
             return None
         return PlannedItem(item, upstream, found, Decision(Action.SKIP, reason))
 
-    def remember(self, item: Item, upstream: Upstream, *, keeps_attestations: bool) -> None:
+    def stands_for(self, item: Item, upstream: Upstream, found: Digest) -> bool:
+        """Whether a digest is known to be what the source became at this destination."""
+        return found == self._memory.converted(str(item.destination), upstream.expected)
+
+    def remember(self, item: Item, upstream: Upstream, form: Form) -> None:
         """Keep what skopeo found out of a source."""
-        key = _key(item, keeps_attestations=keeps_attestations)
-        self._memory.remember_expected(upstream.digest, key, _remembered(upstream))
+        self._memory.remember_expected(upstream.digest, _key(item, form), _remembered(upstream))
 
     def _head(self, reference: Reference) -> Digest | None:
         answer = self._client.head(reference)
@@ -105,26 +109,25 @@ class Prover:
             _log.debug("%s: no proof by HTTP: %s", reference.familiar, answer.reason)
         return None if isinstance(answer, Unknown | Absent) else answer
 
-    def _learn(self, wish: tuple[Item, bool]) -> Upstream | None:
+    def _learn(self, wish: tuple[Item, Form]) -> Upstream | None:
         """What a source's digest means for a choice: from memory, or by one reading of it."""
-        item, keeps_attestations = wish
+        item, form = wish
         digest = item.source.digest
         if digest is None:
             return None
-        key = _key(item, keeps_attestations=keeps_attestations)
-        known = self._memory.expected(digest, key)
+        known = self._memory.expected(digest, _key(item, form))
         if known:
             return Upstream(
                 digest, known.expected, known.delivered, known.config_digest, known.created
             )
-        if item.choice.is_all and keeps_attestations:
+        if item.choice.is_all and form == Form():
             return Upstream(digest, digest, str(item.choice))
         try:
-            upstream = self._sources.upstream(item, keeps_attestations=keeps_attestations)
+            upstream = self._sources.upstream(item, form)
         except (ImageError, PutOffError) as error:
             _log.debug("%s", error.message)
             return None
-        self.remember(item, upstream, keeps_attestations=keeps_attestations)
+        self.remember(item, upstream, form)
         return upstream
 
 
@@ -161,9 +164,11 @@ def _content(answer: bytes | Absent | Unknown, reference: Reference) -> bytes:
     raise ImageError(Kind.UNREACHABLE, f"{reference.familiar}: no proof by HTTP: {reason}")
 
 
-def _key(item: Item, *, keeps_attestations: bool) -> str:
+def _key(item: Item, form: Form) -> str:
     """What the outcome depends on, beside the index itself."""
-    if item.choice.single or keeps_attestations:
+    if form.has_docker_types:
+        return f"{item.choice} in Docker's types"
+    if item.choice.single or form.keeps_attestations:
         return str(item.choice)
     return f"{item.choice} without attestations"
 

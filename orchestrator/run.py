@@ -10,6 +10,7 @@ import logging
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TextIO
 
 from orchestrator import __version__
@@ -17,6 +18,7 @@ from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.image_list import ImageList
 from orchestrator.items import name_all
+from orchestrator.overlap import Overlap
 from orchestrator.plan import Item, PlannedItem, Reason
 from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
@@ -124,15 +126,20 @@ class _Stages:
     ending: Ending
     stderr: TextIO
 
-    def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
-        """Reach the verdict of every item."""
+    @cached_property
+    def planner(self) -> Planner:
+        """Reaches verdicts, and knows what else would do where a registry refuses a form."""
         wishes = Wishes(
             created_check=self.settings.created_check,
             attestations=self.settings.attestations,
             is_forced=self.options.is_forced,
         )
         prover = Prover(self.tools.client, self.tools.state, self.tools.pulls)
-        planner = Planner(self.tools.skopeo, self._retry, wishes, prover)
+        return Planner(self.tools.skopeo, self._retry, wishes, prover)
+
+    def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
+        """Reach the verdict of every item."""
+        planner = self.planner
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
         done: dict[Item, PlannedItem] = {}
@@ -154,7 +161,14 @@ class _Stages:
             fails_fast=self.options.fails_fast,
             stall_timeout=self.settings.stall_timeout,
         )
-        executor = Executor(self.tools.skopeo, self._retry, conditions, self.ending.event)
+        executor = Executor(
+            self.tools.skopeo,
+            self.planner,
+            self._retry,
+            conditions,
+            self.ending.event,
+            overlap=Overlap(self.tools.client),
+        )
         tasks = self._affordable(tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN))
         limits = {name: one.jobs for name, one in self.settings.targets.items() if one.jobs}
         done = {}

@@ -107,15 +107,14 @@ def session(
         if is_writing:
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
-        http = stack.enter_context(closing(Http(HEADS_AT_ONCE)))
-        stack.enter_context(ending.on_signals(programs.end_all, http.end_all))
-        logins = run_logins(settings, targets)
-        state = stack.enter_context(closing(State(settings.state_dir)))
         http = stack.enter_context(
             closing(
                 Http(HEADS_AT_ONCE, connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)
             )
         )
+        stack.enter_context(ending.on_signals(programs.end_all, http.end_all))
+        logins = run_logins(settings, targets)
+        state = stack.enter_context(closing(State(settings.state_dir)))
         client = RegistryClient(
             http,
             logins,
@@ -123,7 +122,8 @@ def session(
             ca_of=settings.ca_of,
             conf=read_registries_conf(usual_paths(settings.tool_environ)),
         )
-        skopeo = Skopeo(programs, connection_of(settings, targets, folder, logins), pulls)
+        connection = connection_of(settings, targets, folder, logins)
+        skopeo = Skopeo(programs, connection, pulls, patience=settings.stall_timeout)
         yield Session(skopeo, client, state, pulls)
 
 

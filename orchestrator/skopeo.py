@@ -28,7 +28,7 @@ OLDEST = (1, 9, 3)
 INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
 _VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
-_QUESTION_TIMEOUT = 120.0
+_PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
 
 
@@ -60,7 +60,6 @@ class CopyRequest:
         destination: By tag.
         platform: The one that is wanted; None copies an index with all its children.
         keeps_digests: Whether a copy that would change a digest is an error.
-        format: The manifest type to convert to (`v2s2`, `oci`); empty keeps what it is.
         pulls: How many manifests are read at the source.
     """
 
@@ -68,7 +67,6 @@ class CopyRequest:
     destination: Reference
     platform: Platform | None
     keeps_digests: bool = True
-    format: str = ""
     pulls: int = 1
 
 
@@ -90,13 +88,22 @@ class Skopeo:
         programs: Starts it.
         connection: How it reaches registries.
         pulls: Counts what Docker Hub counts.
+        patience: Seconds without a byte moved before a question is ended.
 
     Raises:
         ToolMissingError: It is not there. One that is too old is noticed when it is first used.
     """
 
-    def __init__(self, programs: Programs, connection: Connection, pulls: Pulls) -> None:
+    def __init__(
+        self,
+        programs: Programs,
+        connection: Connection,
+        pulls: Pulls,
+        *,
+        patience: float = _PATIENCE,
+    ) -> None:
         self._programs = programs
+        self._patience = patience
         self._connection = connection
         self._pulls = pulls
         self._path = programs.find("skopeo", hint=INSTALL_HINT)
@@ -119,12 +126,12 @@ class Skopeo:
         """
         with tempfile.TemporaryDirectory() as folder:
             argv = ("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy")
-            finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+            finished = self._run(argv, stall_timeout=self._patience)
         said = last_fatal(finished.errors)
         return said if "trust policy" in said else ""
 
     def _checked_version(self, path: str) -> str:
-        output = self._programs.run([path, "--version"], stall_timeout=_QUESTION_TIMEOUT).output
+        output = self._programs.run([path, "--version"], stall_timeout=self._patience).output
         match = _VERSION.search(output)
         if match is None:
             raise ToolMissingError(
@@ -179,34 +186,64 @@ class Skopeo:
         Raises:
             ImageError: It did not work; the end where it failed is part of the diagnosis.
         """
-        self._pulls.spend(request.source, request.pulls)
-        argv = copy_argv(request, self._connection)
-        finished = self._run(argv, stall_timeout=stall_timeout)
+        finished = self._copy(request, stall_timeout)
         if finished.status != 0:
-            side = side_of(last_fatal(finished.errors))
-            reference = request.source if side is Side.SOURCE else request.destination
-            raise self._error(finished, reference, side)
-        return Copied(tuple(map(Digest, _UPLOADED.findall(finished.errors))))
+            raise self._copy_error(finished, request)
+        return _copied(finished)
 
-    def push_index(self, raw: bytes, destination: Reference) -> None:
-        """Push an index whose children are there already; the bytes stay as they are.
+    def copy_blobs(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+        """Copy what an image is made of, whether or not the registry takes its manifest.
 
-        skopeo reads it from a folder of its `dir:` transport, which holds a manifest as it is.
+        The manifest comes last, so that all else is there when it is refused.
+
+        Raises:
+            ImageError: Something else than the manifest was in the way.
+        """
+        finished = self._copy(request, stall_timeout)
+        if finished.status != 0:
+            error = self._copy_error(finished, request)
+            is_there = error.registry == request.destination.registry
+            if error.kind is not Kind.BAD_MANIFEST or not is_there:
+                raise error
+        return _copied(finished)
+
+    def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
+        """Push a manifest whose blobs, or an index whose children, are there already.
+
+        skopeo reads it from a folder of its `dir:` transport, which holds a manifest as it is;
+        it looks for an image's config there, too.
+
+        Args:
+            raw: The manifest; the bytes stay as they are.
+            destination: Where it goes.
+            config: The config blob, where it is an image's manifest.
 
         Raises:
             ImageError: The registry did not take it.
         """
-        with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as folder:
-            (Path(folder) / "manifest.json").write_bytes(raw)
-            argv = push_index_argv(folder, destination, self._connection)
-            finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
+            folder = Path(name)
+            (folder / "manifest.json").write_bytes(raw)
+            if config:
+                (folder / digest_of(config).removeprefix("sha256:")).write_bytes(config)
+            argv = push_argv(name, destination, self._connection)
+            finished = self._run(argv, stall_timeout=self._patience)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
+
+    def _copy(self, request: CopyRequest, stall_timeout: float) -> Finished:
+        self._pulls.spend(request.source, request.pulls)
+        return self._run(copy_argv(request, self._connection), stall_timeout=stall_timeout)
+
+    def _copy_error(self, finished: Finished, request: CopyRequest) -> ImageError:
+        side = side_of(last_fatal(finished.errors))
+        reference = request.source if side is Side.SOURCE else request.destination
+        return self._error(finished, reference, side)
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
         self._pulls.spend(reference)
         argv = inspect_argv(options, reference, self._connection)
-        finished = self._run(argv, stall_timeout=_QUESTION_TIMEOUT)
+        finished = self._run(argv, stall_timeout=self._patience)
         if not finished.is_whole:
             raise ImageError(
                 Kind.BAD_MANIFEST,
@@ -235,6 +272,10 @@ class Skopeo:
         return error
 
 
+def _copied(finished: Finished) -> Copied:
+    return Copied(tuple(map(Digest, _UPLOADED.findall(finished.errors))))
+
+
 def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:
     """The arguments of one copy, the program's own path left out."""
     options: list[str] = []
@@ -245,8 +286,6 @@ def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:
         options.append("--all")
     if request.keeps_digests:
         options.append("--preserve-digests")
-    if request.format:
-        options.append(f"--format={request.format}")
     options.append(f"--authfile={connection.authfile}")
     options += _access("src-", request.source.registry, connection)
     options += _access("dest-", request.destination.registry, connection)
@@ -266,8 +305,8 @@ def inspect_argv(
     return ("inspect", *options, authfile, *access, _transport(asked))
 
 
-def push_index_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
-    """The arguments of pushing an index alone, the program's own path left out."""
+def push_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
+    """The arguments of pushing a manifest alone, the program's own path left out."""
     options = ("--debug", "copy", "--multi-arch=index-only", "--preserve-digests")
     access = _access("dest-", destination.registry, connection)
     authfile = f"--authfile={connection.authfile}"

@@ -7,9 +7,11 @@ delivered is the config's word, not the index's.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from orchestrator.diagnosis import Side
+from orchestrator.docker_types import in_docker_types, list_in_docker_types
 from orchestrator.errors import ImageError, Kind
 from orchestrator.manifest import (
     Descriptor,
@@ -23,7 +25,14 @@ from orchestrator.manifest import (
 from orchestrator.plan import Item, Upstream
 from orchestrator.platforms import Platform
 from orchestrator.reference import Digest, Reference
-from orchestrator.subset import Subset, index_around, no_such_platform, subset_of
+from orchestrator.subset import (
+    Form,
+    Subset,
+    index_around,
+    nested_index,
+    no_such_platform,
+    subset_of,
+)
 from orchestrator.work import Once, RetryRule
 
 T = TypeVar("T")
@@ -57,30 +66,57 @@ class Sources:
         self._manifest = Once(self._read_manifest)
         self.config = Once(self._read_config)
 
-    def upstream(self, item: Item, *, keeps_attestations: bool) -> Upstream:
+    def upstream(self, item: Item, form: Form) -> Upstream:
         """What the destination of an item has to be, as far as digests tell.
 
         Raises:
-            ImageError: The source can't be read, or has no such platform.
+            ImageError: The source can't be read, has no such platform, or has no such form.
         """
+        return self._in_form(item, self._upstream(item, form), form)
+
+    def whole(self, item: Item, form: Form) -> Upstream:
+        """The same, with all that a copy needs to know: layers, and what it really is for.
+
+        Raises:
+            ImageError: A part can't be read, or is not what the index says.
+        """
+        upstream = self._in_form(item, self._whole(item, self._upstream(item, form)), form)
+        rewritten = tuple(
+            replace(one, config=self.config(item.source.at(one.origin)).raw)
+            for one in upstream.rewritten
+        )
+        return replace(upstream, rewritten=rewritten)
+
+    def _upstream(self, item: Item, form: Form) -> Upstream:
+        """In the source's own types."""
         source, choice = item.source, item.choice
         manifest = self._manifest(source)
         if choice.single:
             return self._single(source, manifest, choice.single)
         if isinstance(manifest, Image):
             return self._around(item, manifest)
-        subset = subset_of(
-            manifest, choice, keeps_attestations=keeps_attestations, of=source.familiar
-        )
+        keeps = form.keeps_attestations
+        subset = subset_of(manifest, choice, keeps_attestations=keeps, of=source.familiar)
         delivered = ALL if choice.is_all else ",".join(map(str, subset.platforms))
         return Upstream(manifest.digest, subset.digest, delivered, index=subset)
 
-    def whole(self, item: Item, upstream: Upstream) -> Upstream:
-        """The same, with all that a copy needs to know: layers, and what it really is for.
+    def _in_form(self, item: Item, upstream: Upstream, form: Form) -> Upstream:
+        """The same, its manifests rewritten where the form asks for it."""
+        if not form.has_docker_types:
+            return upstream
+        subset = upstream.index
+        digests = [one.digest for one in subset.children] if subset else [upstream.expected]
+        of = item.source.familiar
+        images = [self._image(item.source, item.source.at(digest)) for digest in digests]
+        becomes = [in_docker_types(image, of=of) for image in images]
+        rewritten = tuple(one for one in becomes if one)
+        if subset:
+            index = list_in_docker_types(subset, becomes, of=of)
+            return replace(upstream, expected=index.digest, index=index, rewritten=rewritten)
+        expected = rewritten[0].digest if rewritten else upstream.expected
+        return replace(upstream, expected=expected, rewritten=rewritten)
 
-        Raises:
-            ImageError: A part can't be read, or is not what the index says.
-        """
+    def _whole(self, item: Item, upstream: Upstream) -> Upstream:
         if upstream.blobs:
             return upstream
         if upstream.index:
@@ -125,13 +161,7 @@ class Sources:
             for child in subset.children
             for blob in self._child_blobs(item, child)
         }
-        return Upstream(
-            digest=upstream.digest,
-            expected=upstream.expected,
-            delivered=upstream.delivered,
-            blobs=tuple(blobs.values()),
-            index=subset,
-        )
+        return replace(upstream, blobs=tuple(blobs.values()))
 
     def _child_blobs(self, item: Item, child: Descriptor) -> Iterator[Descriptor]:
         reference = item.source.at(child.digest)
@@ -145,11 +175,7 @@ class Sources:
     def _image(self, source: Reference, child: Reference) -> Image:
         manifest = self._manifest(child)
         if isinstance(manifest, Index):
-            raise ImageError(
-                Kind.BAD_MANIFEST,
-                f"{source.familiar}: its index holds another index ({child.digest})",
-                hint="name the inner index by its digest instead",
-            )
+            raise nested_index(manifest.digest, of=source.familiar)
         return manifest
 
     def _read_manifest(self, reference: Reference) -> Manifest:
@@ -189,11 +215,11 @@ def _check_config(source: Reference, image: Image, config: ImageConfig) -> None:
             hint="the registry, or a proxy before it, is broken",
             registry=source.registry,
         )
-    if config.size != image.config.size:
+    if len(config.raw) != image.config.size:
         raise ImageError(
             Kind.BAD_MANIFEST,
             f"{source.familiar}: its manifest says that its config has {image.config.size} bytes, "
-            f"and it has {config.size}",
+            f"and it has {len(config.raw)}",
             hint="tell its maintainer; such an image can't be pushed",
             registry=source.registry,
         )

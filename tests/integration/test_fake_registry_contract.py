@@ -13,9 +13,10 @@ from demo.faults import Answer, Rule
 from demo.images import build_image, build_index, layer, push
 from demo.proxy import FaultProxy
 from orchestrator.command import Programs
+from orchestrator.delivery import Copier
 from orchestrator.diagnosis import Side
+from orchestrator.docker_types import Rewritten, in_docker_types
 from orchestrator.errors import ImageError, Kind
-from orchestrator.executor import Copier
 from orchestrator.manifest import DOCKER_MANIFEST, Image, parse_manifest
 from orchestrator.platforms import Platform
 from orchestrator.pulls import Pulls
@@ -261,13 +262,13 @@ def test_an_index_alone_needs_its_children(world: World, repository: str) -> Non
     world.put(f"{world.source}/{repository}:1", INDEX)
     there = Reference.parse(f"{world.target}/{repository}:all")
     with pytest.raises(ImageError) as caught:
-        world.copier.push_index(INDEX.manifest, there)
+        world.copier.push_manifest(INDEX.manifest, there)
     assert (caught.value.kind, caught.value.registry) == (Kind.BAD_MANIFEST, world.target)
     assert read(world, str(there)) is None
     for child in INDEX.images:
         request = ask(world, repository, child.digest, None)
         copy(world, replace(request, destination=there.at(Digest(child.digest))))
-    world.copier.push_index(INDEX.manifest, there)
+    world.copier.push_manifest(INDEX.manifest, there)
     assert read(world, str(there)) == INDEX.manifest
 
 
@@ -283,13 +284,11 @@ def test_a_registry_that_refuses_oci_is_told_so(world: World, repository: str) -
 
 
 @both
-@pytest.mark.parametrize("format_", [pytest.param("", id="refused"), pytest.param("v2s2", id="as")])
-def test_a_conversion_keeps_config_and_layers(world: World, repository: str, format_: str) -> None:
-    if not format_:
-        world.refuse_oci()
+def test_a_conversion_keeps_config_and_layers(world: World, repository: str) -> None:
+    world.refuse_oci()
     world.put(f"{world.source}/{repository}:1", AMD_IMAGE)
     request = ask(world, repository, AMD_IMAGE.digest, AMD)
-    copy(world, replace(request, keeps_digests=False, format=format_))
+    copy(world, replace(request, keeps_digests=False))
     raw = read(world, str(request.destination))
     assert raw is not None
     assert digest_of(raw) != AMD_IMAGE.digest
@@ -297,6 +296,7 @@ def test_a_conversion_keeps_config_and_layers(world: World, repository: str, for
     assert isinstance(found, Image)
     assert found.media_type == DOCKER_MANIFEST
     assert {blob.digest for blob in found.blobs} == blobs(AMD_IMAGE)
+    assert raw == rewritten(AMD_IMAGE).raw
     assert world.copier.read_config(request.destination, side=Side.DESTINATION) == AMD_IMAGE.config
 
 
@@ -308,3 +308,40 @@ def test_what_is_docker_already_is_not_converted(world: World, repository: str) 
     request = ask(world, repository, image.digest, AMD)
     copy(world, request)
     assert read(world, str(request.destination)) == image.manifest
+
+
+@both
+def test_an_image_in_dockers_types_is_pushed_where_its_blobs_are(
+    world: World, repository: str
+) -> None:
+    world.refuse_oci()
+    world.put(f"{world.source}/{repository}:1", AMD_IMAGE)
+    became = rewritten(AMD_IMAGE)
+    request = ask(world, repository, AMD_IMAGE.digest, AMD)
+    tag, digest = request.destination, request.destination.at(became.digest)
+    with pytest.raises(ImageError):
+        world.copier.push_manifest(became.raw, tag, config=AMD_IMAGE.config)
+    blobs_only = replace(request, destination=tag.at(Digest(AMD_IMAGE.digest)))
+    copied = world.copier.copy_blobs(blobs_only, stall_timeout=30)
+    assert set(copied.uploaded) == blobs(AMD_IMAGE)
+    assert read(world, str(blobs_only.destination)) is None
+    for there in (digest, tag):
+        world.copier.push_manifest(became.raw, there, config=AMD_IMAGE.config)
+        assert read(world, str(there)) == became.raw
+    assert world.copier.read_config(tag, side=Side.DESTINATION) == AMD_IMAGE.config
+
+
+@both
+def test_blobs_that_can_not_be_had_are_an_error(world: World, repository: str) -> None:
+    world.put(f"{world.source}/{repository}:1", AMD_IMAGE)
+    with pytest.raises(ImageError) as caught:
+        world.copier.copy_blobs(ask(world, repository, NOWHERE, AMD), stall_timeout=30)
+    assert (caught.value.kind, caught.value.registry) == (Kind.NOT_FOUND, world.source)
+
+
+def rewritten(image: BuiltImage) -> Rewritten:
+    parsed = parse_manifest(image.manifest, of="it")
+    assert isinstance(parsed, Image)
+    became = in_docker_types(parsed, of="it")
+    assert became
+    return became

@@ -5,15 +5,14 @@ tests/integration/test_fake_registry_contract.py holds it to that.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from demo.images import Index as BuiltIndex
 from orchestrator.diagnosis import Side
+from orchestrator.docker_types import in_docker_types
 from orchestrator.errors import ImageError, Kind
 from orchestrator.manifest import (
-    DOCKER_MANIFEST,
     OCI_INDEX,
     OCI_MANIFEST,
     Image,
@@ -27,20 +26,13 @@ from orchestrator.skopeo import Copied, CopyRequest
 if TYPE_CHECKING:
     from demo.images import Image as BuiltImage
 
-_DOCKER_TYPES = {
-    "application/vnd.oci.image.config.v1+json": "application/vnd.docker.container.image.v1+json",
-    "application/vnd.oci.image.layer.v1.tar": "application/vnd.docker.image.rootfs.diff.tar",
-    "application/vnd.oci.image.layer.v1.tar+gzip": (
-        "application/vnd.docker.image.rootfs.diff.tar.gzip"
-    ),
-}
-
 
 class FakeRegistries:
     """Every registry there is, as the planner and the executor ask them.
 
     Attributes:
         refuses_oci: Registries that take Docker's manifest types only.
+        refuses_attestations: Registries that take images only.
         faults: What goes wrong next, by what is done (`read`, `copy`, `push`) and where: an
             error is raised in its turn, None lets one pass.
         asked: What was done, and where, in its order.
@@ -49,6 +41,7 @@ class FakeRegistries:
 
     def __init__(self) -> None:
         self.refuses_oci: set[str] = set()
+        self.refuses_attestations: set[str] = set()
         self.faults: defaultdict[tuple[str, str], list[ImageError | None]] = defaultdict(list)
         self.asked: list[tuple[str, str]] = []
         self.copies: list[CopyRequest] = []
@@ -109,14 +102,28 @@ class FakeRegistries:
         self._push(request.destination, manifest.raw)
         return Copied(tuple(uploaded))
 
-    def push_index(self, raw: bytes, destination: Reference) -> None:
-        """Push an index whose children are there already."""
+    def copy_blobs(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+        """Copy what an image is made of, whether or not its manifest is taken."""
+        here = set(self._blobs[request.destination.name])
+        try:
+            return self.copy(request, stall_timeout=stall_timeout)
+        except ImageError as error:
+            is_there = error.registry == request.destination.registry
+            if error.kind is not Kind.BAD_MANIFEST or not is_there:
+                raise
+        return Copied(tuple(set(self._blobs[request.destination.name]) - here))
+
+    def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
+        """Push a manifest of what is there already."""
         self._heed("push", destination)
-        index = parse_manifest(raw, of="the index")
-        assert isinstance(index, Index)
-        for child in index.manifests:
-            if self._find(destination.at(child.digest)) is None:
-                raise _refused(destination, "manifest blob unknown")
+        manifest = parse_manifest(raw, of="what is pushed")
+        if isinstance(manifest, Image):
+            assert digest_of(config) == manifest.config.digest, "skopeo wants it in the folder"
+            missing = [b for b in manifest.blobs if b.digest not in self._blobs[destination.name]]
+        else:
+            missing = [c for c in manifest.manifests if not self._find(destination.at(c.digest))]
+        if missing:
+            raise _refused(destination, "manifest blob unknown")
         self._push(destination, raw)
 
     def _copy_image(
@@ -125,8 +132,7 @@ class FakeRegistries:
         raw = self._find(request.source.at(image.digest))
         assert raw is not None
         is_refused = destination.registry in self.refuses_oci and _is_oci(raw)
-        converts = _is_oci(raw) and (request.format == "v2s2" or is_refused)
-        if converts and not request.keeps_digests:
+        if is_refused and not request.keeps_digests:
             raw = _as_docker(raw)
         here = self._blobs[destination.name]
         uploaded = tuple(blob.digest for blob in image.blobs if blob.digest not in here)
@@ -137,6 +143,8 @@ class FakeRegistries:
     def _push(self, destination: Reference, raw: bytes) -> None:
         if destination.registry in self.refuses_oci and _is_oci(raw):
             raise _refused(destination, "manifest invalid")
+        if destination.registry in self.refuses_attestations and b"in-toto" in raw:
+            raise _refused(destination, "unknown manifest class")
         if destination.digest and destination.digest != digest_of(raw):
             message = "would not match destination reference"
             raise ImageError(Kind.DIGEST_MISMATCH, message, registry=destination.registry)
@@ -170,11 +178,10 @@ def _is_oci(raw: bytes) -> bool:
 
 
 def _as_docker(raw: bytes) -> bytes:
-    document = json.loads(raw)
-    document["mediaType"] = DOCKER_MANIFEST
-    for blob in (document["config"], *document["layers"]):
-        blob["mediaType"] = _DOCKER_TYPES[blob["mediaType"]]
-    return json.dumps(document).encode()
+    image = parse_manifest(raw, of="it")
+    assert isinstance(image, Image)
+    rewritten = in_docker_types(image, of="it")
+    return rewritten.raw if rewritten else raw
 
 
 def _refused(destination: Reference, why: str) -> ImageError:

@@ -347,7 +347,7 @@ def test_a_complaint_about_a_source_is_understood(message: str, kind: Kind, word
         pytest.param(
             f"{CHILD}writing manifest: uploading manifest {BLOB} to registry.example:5000/mirrors/x"
             ": denied: unknown manifest class for application/vnd.oci.empty.v1+json",
-            Kind.DENIED,
+            Kind.BAD_MANIFEST,
             "ATTESTATIONS=drop",
             id="Aliyun's attestations",
         ),
@@ -582,3 +582,53 @@ def test_a_registrys_own_words_stay_harmless(text: str) -> None:
 
 def test_a_long_complaint_is_cut() -> None:
     assert len(diagnose(complaint("denied: " + "x" * 10_000)).message) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "is_passing"),
+    [
+        pytest.param(
+            "reading blob sha256:ab: unable to retrieve auth token: invalid username/password: "
+            "unauthorized: expired",
+            True,
+            id="a blob is read",
+        ),
+        pytest.param("writing blob: uploading layer chunked: unauthorized: x", True, id="a piece"),
+        pytest.param(
+            "copying image 1/2 from manifest list: writing manifest: uploading manifest 1 to "
+            "quay.io/x/y: unauthorized: x",
+            True,
+            id="the manifest",
+        ),
+        pytest.param(
+            "trying to reuse blob sha256:ab at destination: checking whether a blob sha256:ab "
+            "exists in quay.io/x/y: unauthorized: authentication required",
+            False,
+            id="the first question",
+        ),
+        pytest.param(
+            "writing blob: initiating layer upload to /v2/x/y/blobs/uploads/ in quay.io: "
+            "unauthorized: x",
+            False,
+            id="the right to push",
+        ),
+        pytest.param(
+            "trying to reuse blob sha256:ab at destination: failed to read from destination "
+            "repository x/y: 503 (Service Unavailable)",
+            True,
+            id="503 to a blob's HEAD",
+        ),
+        pytest.param(
+            "trying to reuse blob sha256:ab at destination: failed to read from destination "
+            "repository x/y: 429 (Too Many Requests)",
+            True,
+            id="429 to a blob's HEAD",
+        ),
+        pytest.param(
+            "Manifest does not match provided manifest digest sha256:ab", False, id="another digest"
+        ),
+    ],
+)
+def test_what_passes_is_told_from_what_does_not(text: str, is_passing: bool) -> None:
+    reference = Reference.parse("quay.io/x/y:1")
+    assert diagnose(Complaint(text, reference, side_of(text), "LOGIN")).is_passing is is_passing

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from demo.images import Image as BuiltImage
-from demo.images import build_image
+from demo.images import build_image, build_index
 from orchestrator.errors import InterruptedRunError, Kind, PutOffError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.plan import Item
-from orchestrator.planner import Wishes
+from orchestrator.planner import Planner, Wishes
 from orchestrator.reference import Reference, digest_of
 from orchestrator.result import Outcome, Result
 from orchestrator.schedule import Task, tasks_of
 from orchestrator.skopeo import Copied, CopyRequest
-from orchestrator.targets import ALIYUN_PERSONAL, SWR, Target
+from orchestrator.targets import ALIYUN_PERSONAL, SWR
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import (
     AMD,
@@ -48,12 +48,17 @@ class Run:
     wishes: Wishes = field(default_factory=Wishes)
     is_ending: threading.Event = field(default_factory=threading.Event)
 
+    @property
+    def planner(self) -> Planner:
+        return planner(self.registries, self.wishes)
+
     def tasks(self, *items: Item) -> tuple[Task, ...]:
-        asked = planner(self.registries, self.wishes)
-        return tasks_of(map(asked.plan, items), chains=True)
+        return tasks_of(map(self.planner.plan, items), chains=True)
 
     def execute(self, tasks: Iterable[Task]) -> tuple[Result, ...]:
-        executor = Executor(self.registries, self.patience.rule, self.conditions, self.is_ending)
+        executor = Executor(
+            self.registries, self.planner, self.patience.rule, self.conditions, self.is_ending
+        )
         return tuple(executor.execute(task) for task in tasks)
 
     def results(self, *items: Item) -> tuple[Result, ...]:
@@ -151,30 +156,66 @@ def test_the_platform_that_was_delivered_is_told(run: Run) -> None:
 # Conversions
 
 
-@pytest.mark.parametrize(
-    ("to", "formats"),
-    [
-        pytest.param(target(), ["", ""], id="found out by trying"),
-        pytest.param(target("near", SWR), ["v2s2"], id="known of the target"),
-    ],
-)
-def test_a_registry_that_refuses_oci_gets_the_same_content(
-    run: Run, to: Target, formats: list[str]
-) -> None:
+@pytest.mark.parametrize("platform", ["linux/amd64", "all", "linux/amd64,linux/arm64"])
+def test_a_registry_that_refuses_oci_gets_dockers_types(run: Run, platform: str) -> None:
     run.registries.refuses_oci.add("near.example")
-    wanted = item(to=to)
+    wanted = item(platform)
     result = run.result(wanted)
     assert result.outcome is Outcome.COPIED
     assert result.digest != result.expected_digest
     assert "converted" in result.note
-    assert [request.format for request in run.registries.copies] == formats
     again = run.result(wanted)
     assert (again.outcome, again.reason) == (Outcome.SKIPPED, "same-content")
 
 
-def test_a_whole_index_is_not_converted(run: Run) -> None:
+@pytest.mark.parametrize("platform", ["linux/amd64", "all", "linux/amd64,linux/arm64"])
+def test_what_a_target_is_known_to_refuse_is_expected_converted(run: Run, platform: str) -> None:
     run.registries.refuses_oci.add("near.example")
-    result = run.result(item("all"))
+    wanted = item(platform, to=target("near", SWR))
+    result = run.result(wanted)
+    assert result.outcome is Outcome.COPIED
+    assert result.digest == result.expected_digest
+    assert "converted" in result.note
+    again = run.result(wanted)
+    assert (again.outcome, again.reason) == (Outcome.SKIPPED, "same-digest")
+
+
+@pytest.mark.parametrize("platform", ["all", "linux/amd64,linux/arm64"])
+def test_attestations_that_turn_out_to_be_refused_stay_behind(run: Run, platform: str) -> None:
+    run.registries.refuses_attestations.add("near.example")
+    run.registries.put(f"{SOURCE}:1", ATTESTED)
+    wanted = item(platform)
+    result = run.result(wanted)
+    assert result.outcome is Outcome.COPIED
+    assert result.digest != result.expected_digest
+    assert result.note == "without attestations, which could not be pushed there"
+    run.registries.asked.clear()
+    again = run.result(wanted)
+    assert (again.outcome, again.reason) == (Outcome.SKIPPED, "same-content")
+    assert run.registries.asked.count(("push", HERE)) <= 1, "an index is tried, and not pushed"
+
+
+def test_an_image_that_has_dockers_types_is_not_rewritten(run: Run) -> None:
+    docker = build_index([build_image("linux/amd64", media="docker")], media="docker")
+    run.registries.put(f"{SOURCE}:1", docker)
+    run.registries.refuses_oci.add("near.example")
+    result = run.result(item("all", to=target("near", SWR)))
+    assert (result.outcome, result.digest, result.note) == (Outcome.COPIED, docker.digest, "")
+
+
+def test_two_that_want_dockers_types_feed_each_other(run: Run) -> None:
+    run.registries.refuses_oci |= {"near.example", "far.example"}
+    wanted = [item("all", to=target(name, SWR)) for name in ("near", "far")]
+    near, far = run.results(*wanted)
+    assert near.digest == far.digest == far.expected_digest
+    assert sources(run) == ["source.example"] * 2 + ["near.example"] * 2
+
+
+def test_what_no_form_of_is_taken_fails_with_the_last_refusal(run: Run) -> None:
+    tasks = run.tasks(item("all"))
+    refusal = fault(Kind.BAD_MANIFEST, at="near.example")
+    run.registries.faults["push", "near.example"] = [refusal] * 9
+    (result,) = run.execute(tasks)
     assert (result.outcome, result.reason) == (Outcome.FAILED, "bad-manifest")
     assert run.read(HERE) is None
 

@@ -481,7 +481,7 @@ def test_one_date_in_many_spellings_is_one(written: Json, created: str) -> None:
         pytest.param({"architecture": "arm", "variant": "v7"}, "linux/arm/v7", id="arm v7"),
         pytest.param({"architecture": "arm"}, "linux/arm", id="arm"),
         pytest.param({"architecture": "x86_64"}, "linux/amd64", id="alias"),
-        pytest.param({"os": "windows", "os.version": "10"}, "windows/amd64", id="windows"),
+        pytest.param({"os": "windows", "os.version": "10"}, "windows(10)/amd64", id="windows"),
         pytest.param({"os": REMOVED, "architecture": REMOVED}, "/", id="none"),
         pytest.param({"os": None, "architecture": None}, "/", id="null"),
     ],

@@ -14,9 +14,10 @@ from orchestrator.plan import (
     Reason,
     decide_by_content,
     decide_by_digest,
+    delivery_notes,
     is_epoch,
 )
-from orchestrator.platforms import Platform
+from orchestrator.platforms import Platform, PlatformChoice
 from orchestrator.reference import Digest, digest_of
 
 OLD = digest_of(b"old")
@@ -143,3 +144,34 @@ def test_reasons_are_the_words_of_the_contract() -> None:
 @pytest.mark.parametrize("word", ["verify", "trust", "off"])
 def test_created_check_takes_the_words_of_the_contract(word: str) -> None:
     assert CreatedCheck(word).value == word
+
+
+@pytest.mark.parametrize(
+    ("choice", "delivered", "notes"),
+    [
+        ("all", "all", ()),
+        ("linux/amd64", "linux/amd64", ()),
+        (
+            "linux/arm/v7",
+            "linux/arm/v6",
+            ("the image is for linux/arm/v6, which serves linux/arm/v7",),
+        ),
+        ("linux/amd64,linux/arm64", "linux/amd64,linux/arm64", ()),
+        ("linux/amd64,linux/arm64?", "linux/amd64", ("without linux/arm64",)),
+        (
+            "linux/amd64,linux/arm/v7",
+            "linux/amd64,linux/arm/v6",
+            ("linux/arm/v6 serves linux/arm/v7",),
+        ),
+        ("linux/arm/v6,linux/arm/v7", "linux/arm/v6,linux/arm/v7", ()),
+        (
+            "windows/amd64,linux/amd64",
+            "windows(10.0.1)/amd64,linux/amd64",
+            ("windows(10.0.1)/amd64 serves windows/amd64",),
+        ),
+    ],
+)
+def test_what_is_delivered_otherwise_is_told(
+    choice: str, delivered: str, notes: tuple[str, ...]
+) -> None:
+    assert delivery_notes(PlatformChoice.parse(choice), delivered) == notes

@@ -264,3 +264,49 @@ def test_whatever_a_manifest_says_its_normal_form_is_stable(
 ) -> None:
     platform = Platform.normal(os, architecture, variant)
     assert Platform.normal(platform.os, platform.architecture, platform.variant) == platform
+
+
+@pytest.mark.parametrize(
+    ("platform", "text"),
+    [
+        (Platform("linux", "amd64"), "linux/amd64"),
+        (Platform("linux", "arm", "v7"), "linux/arm/v7"),
+        (Platform("windows", "amd64", "", "10.0.1"), "windows(10.0.1)/amd64"),
+        (Platform("", ""), "/"),
+    ],
+)
+def test_what_is_shown_is_read_again(platform: Platform, text: str) -> None:
+    assert str(platform) == text
+    again = Platform.shown(text)
+    assert (again, again.os_version) == (platform, platform.os_version)
+
+
+def test_versions_of_windows_are_one_platform() -> None:
+    first, second = (Platform("windows", "amd64", "", version) for version in ("10.0.1", "10.0.2"))
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first.is_served_by(second)
+
+
+@pytest.mark.parametrize(
+    ("choice", "delivered", "expected"),
+    [
+        ("linux/amd64,linux/arm64?", "linux/amd64,linux/arm64", []),
+        ("linux/amd64,linux/arm64?", "linux/amd64", ["linux/arm64"]),
+        ("linux/amd64,linux/arm/v7?", "linux/amd64,linux/arm/v6", []),
+        ("linux/amd64,linux/arm/v6?", "linux/amd64,linux/arm/v7", ["linux/arm/v6"]),
+        ("windows/amd64?,linux/amd64", "windows(10.0.1)/amd64,linux/amd64", []),
+        ("linux/amd64", "linux/amd64", []),
+        ("all", "all", []),
+    ],
+)
+def test_what_may_be_missing_is_left_out_where_nothing_serves_it(
+    choice: str, delivered: str, expected: list[str]
+) -> None:
+    found = PlatformChoice.parse(choice).left_out_of(delivered)
+    assert list(map(str, found)) == expected
+
+
+@pytest.mark.parametrize("version", ["10,0", "10)/x", "1" * 99, "10 0", "\x1b[2J"])
+def test_a_version_that_would_not_be_read_again_is_not_kept(version: str) -> None:
+    assert str(Platform.normal("windows", "amd64", "", version)) == "windows/amd64"

@@ -23,7 +23,7 @@ from orchestrator.skopeo import (
     Skopeo,
     copy_argv,
     inspect_argv,
-    push_index_argv,
+    push_argv,
 )
 
 RAW = b'{"schemaVersion":2}'
@@ -90,9 +90,9 @@ FROM, TO = f"docker://quay.io/coreos/etcd@{DIGEST}", "docker://127.0.0.1:5000/mi
             id="all",
         ),
         pytest.param(
-            replace(COPY, platform=None, keeps_digests=False, format="v2s2"),
+            replace(COPY, platform=None, keeps_digests=False),
             connection(),
-            ("--debug", "copy", "--all", "--format=v2s2", AUTH, FROM, TO),
+            ("--debug", "copy", "--all", AUTH, FROM, TO),
             id="converted",
         ),
         pytest.param(
@@ -174,7 +174,7 @@ def test_a_question_names_what_it_is_about(
 
 
 def test_an_index_is_pushed_alone_and_as_it_is() -> None:
-    assert push_index_argv("/private/x", DESTINATION, connection("127.0.0.1:5000")) == (
+    assert push_argv("/private/x", DESTINATION, connection("127.0.0.1:5000")) == (
         "--debug",
         "copy",
         "--multi-arch=index-only",
@@ -210,7 +210,7 @@ def test_nothing_a_user_writes_becomes_an_option(image: str, platform: str) -> N
     for argv in (
         copy_argv(CopyRequest(reference, reference, wanted), how),
         inspect_argv(("--raw",), reference, how),
-        push_index_argv("/x", reference, how),
+        push_argv("/x", reference, how),
     ):
         assert options_of(argv) <= OPTIONS
         assert all("\n" not in word and "\0" not in word for word in argv)
@@ -386,12 +386,12 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused() -> None:
 def test_an_index_is_handed_over_in_a_folder_that_is_gone_afterwards(tmp_path: Path) -> None:
     private = replace(connection(), authfile=tmp_path / "auth.json")
     programs = Scripted(said())
-    Skopeo(programs, private, Pulls()).push_index(RAW, DESTINATION)
+    Skopeo(programs, private, Pulls()).push_manifest(RAW, DESTINATION)
     (argv,) = programs.asked
     assert argv[-2].startswith(f"dir:{tmp_path}")
     assert argv[-1] == TO
     assert list(tmp_path.iterdir()) == []
     refusing = Scripted(refused("writing manifest: manifest blob unknown: blob unknown"))
     with pytest.raises(ImageError) as caught:
-        Skopeo(refusing, private, Pulls()).push_index(RAW, DESTINATION)
+        Skopeo(refusing, private, Pulls()).push_manifest(RAW, DESTINATION)
     assert (caught.value.kind, caught.value.registry) == (Kind.BAD_MANIFEST, "127.0.0.1:5000")

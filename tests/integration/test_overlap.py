@@ -1,0 +1,95 @@
+"""Two runs at once on one tag, each with a state directory of its own."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from demo.faults import Call, Rule
+from demo.images import build_image
+from demo.proxy import FaultProxy
+from tests.support.runs import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.runs import Outcome, Running, Site
+
+OLD, NEW = (build_image(files={"app": word}) for word in (b"old", b"new"))
+
+
+@contextmanager
+def held(site: Site, path: str) -> Iterator[tuple[Running, Gate]]:
+    """A run over `first` and `app`, held where the mirror is asked for this."""
+    gate = Gate()
+    site.publish(build_image(layers=[site.noise()]), "first:1")
+    site.publish(OLD)
+    site.list_images(site.source("first:1"), site.source())
+    with FaultProxy(site.mirror.url) as far:
+        far.add(Rule(Call(gate), method="PUT", path=path, times=1))
+        site.configure(ALIYUN_REGISTRY=far.host)
+        try:
+            with site.running("batch", "--jobs=1") as run:
+                gate.wait()
+                yield run, gate
+        finally:
+            gate.open()
+
+
+def run_elsewhere(site: Site) -> Outcome:
+    """Another user's run: its own folder and state, the same mirror."""
+    folder = site.folder / "elsewhere"
+    folder.mkdir()
+    other = replace(site, folder=folder)
+    other.home.mkdir()
+    other.temporary.mkdir()
+    other.configure()
+    return other.sync(other.source())
+
+
+def test_a_slow_run_writes_nothing_older_than_what_another_has_written(site: Site) -> None:
+    with held(site, "_first/manifests/") as (run, gate):
+        site.publish(NEW)
+        assert run_elsewhere(site).verdict == ("copied", "missing")
+        gate.open()
+        outcome = run.finish()
+    assert outcome.verdicts() == (("copied", "missing"), ("failed", "conflict"))
+    error = outcome.report["items"][1]["error"]
+    assert error is not None
+    assert "another run has written it since" in error["message"]
+    assert site.mirrored() == NEW.digest
+
+
+def test_two_runs_with_the_same_in_mind_do_not_disturb_each_other(site: Site) -> None:
+    with held(site, "_first/manifests/") as (run, gate):
+        run_elsewhere(site)
+        gate.open()
+        outcome = run.finish()
+    assert outcome.verdicts() == (("copied", "missing"), ("copied", "missing"))
+    assert site.mirrored() == OLD.digest
+
+
+def test_a_tag_that_was_written_late_is_named_and_the_next_run_sets_it_right(site: Site) -> None:
+    with held(site, "_app/manifests/") as (run, gate):
+        site.publish(NEW)
+        run_elsewhere(site)
+        gate.open()
+        outcome = run.finish()
+    item = outcome.report["items"][1]
+    assert item["destination_digest"] == site.mirrored() == OLD.digest
+    assert f"its source has become {NEW.digest} meanwhile" in (item["note"] or "")
+    assert "the next run copies that" in outcome.stderr
+    site.configure()
+    assert site.sync(site.source()).item["action"] == "copied"
+    assert site.mirrored() == NEW.digest
+
+
+def test_a_source_that_moves_where_nobody_else_writes_is_copied_as_it_was_seen(site: Site) -> None:
+    with held(site, "_first/manifests/") as (run, gate):
+        site.publish(NEW)
+        gate.open()
+        outcome = run.finish()
+    assert outcome.verdicts()[1] == ("copied", "missing")
+    assert NEW.digest in (outcome.report["items"][1]["note"] or "")
+    assert site.mirrored() == OLD.digest
