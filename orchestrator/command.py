@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -26,9 +27,19 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import InterruptedRunError, ToolMissingError
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from sh import RunningCommand
 
 _log = logging.getLogger(__name__)
+
+OUTPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes a program may print; a manifest or a config has no more than 4 MiB."""
+
+ERRORS_LIMIT = 64 * 1024 * 1024
+"""The same of its complaints: a copy of an index tells of every blob in it."""
+
+_PIECE = 64 * 1024
+"""Bytes; sh hands on each line by itself, unless it is told otherwise."""
 
 _ANY_STATUS = tuple(range(-64, 256))
 
@@ -61,12 +72,37 @@ class Finished:
     Attributes:
         status: Its exit status; negative where a signal ended it.
         has_stalled: Whether we ended it because it had moved nothing for too long.
+        is_whole: Whether it printed no more than it may; else we ended it.
     """
 
     status: int
     output: bytes = field(repr=False)
     errors: str = field(repr=False)
     has_stalled: bool = False
+    is_whole: bool = True
+
+
+def _nothing() -> None:
+    """Before there is anything to be ended."""
+
+
+class _Bounded(io.BytesIO):
+    """Keeps so many bytes, and has whoever writes more ended."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self.is_over = False
+        self.end: Callable[[], None] = _nothing
+
+    def write(self, piece: ReadableBuffer, /) -> int:
+        """Keep a piece, as long as there is room; the rest is dropped."""
+        size = memoryview(piece).nbytes
+        self.is_over = self.is_over or self.tell() + size > self._limit
+        if self.is_over:
+            self.end()
+            return size
+        return super().write(piece)
 
 
 @dataclass(eq=False)
@@ -133,7 +169,7 @@ class Programs:
         import sh  # noqa: PLC0415  (starting up stays fast)
 
         _log.debug("running %s", shlex.join(argv))
-        output, errors = io.BytesIO(), io.BytesIO()
+        output, errors = _Bounded(OUTPUT_LIMIT), _Bounded(ERRORS_LIMIT)
         with self._lock:
             if self._ending.is_set():
                 raise InterruptedRunError
@@ -143,15 +179,18 @@ class Programs:
                 _bg_exc=False,
                 _env=self._environ,
                 _err=errors,
+                _err_bufsize=_PIECE,
                 _in=None,
                 _new_session=True,
                 _ok_code=_ANY_STATUS,
                 _out=output,
+                _out_bufsize=_PIECE,
                 _preexec_fn=self._bind,
                 _tty_out=False,
             )
             longest = math.inf if size is None else stall_timeout + size / _SLOWEST
             running = _Running(process, stall_timeout, longest)
+            output.end = errors.end = partial(_ask_to_end_once, running)
             self._running.add(running)
             self._watch()
         if self._ending.is_set():  # the call came in between
@@ -164,7 +203,8 @@ class Programs:
         if self._ending.is_set() and process.exit_code != 0:
             raise InterruptedRunError
         text = errors.getvalue().decode("utf-8", "replace")
-        return Finished(process.exit_code, output.getvalue(), text, running.has_stalled)
+        is_whole = not output.is_over and not errors.is_over
+        return Finished(process.exit_code, output.getvalue(), text, running.has_stalled, is_whole)
 
     def end_all(self) -> None:
         """End every running program and start no more; safe in a signal handler."""
@@ -234,6 +274,12 @@ def moved_bytes(pid: int) -> int | None:
         return None
     counters = dict(line.split(": ", 1) for line in lines)
     return int(counters["rchar"]) + int(counters["wchar"])
+
+
+def _ask_to_end_once(running: _Running) -> None:
+    """What goes on writing meanwhile is not given more time for it."""
+    if running.asked_to_end_at is None:
+        _ask_to_end(running)
 
 
 def _ask_to_end(running: _Running) -> None:

@@ -104,6 +104,11 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the registry can't be reached, or fails",
     ),
     (
+        r"exceeded maximum allowed size|with Body length",
+        Kind.BAD_MANIFEST,
+        "its size is not what it may be, or not what its manifest says",
+    ),
+    (
         r"manifest invalid|invalid character|unexpected end of JSON|manifest blob unknown"
         r"|unsupported manifest|unsupported image-specific|Unknown media type|schema version"
         r"|zstd compression is not supported|formats: |must be converted to type",

@@ -30,6 +30,7 @@ from orchestrator.schedule import Schedule, Task, tasks_of, within_budget
 from orchestrator.session import HEADS_AT_ONCE, Ending, Session, session
 from orchestrator.settings import FanOut, Settings
 from orchestrator.signatures import Signatures
+from orchestrator.text import first_lines
 from orchestrator.work import InOrder, RetryRule, map_bounded
 
 _log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: T
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
     )
-    for warning in report.warnings:
+    for warning in first_lines(report.warnings, of="warnings"):
         _log.warning("%s", warning)
     if not named.items or (options.is_strict and named.problems):
         return replace(report, finished=_now())

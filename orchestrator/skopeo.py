@@ -46,12 +46,14 @@ class Connection:
         is_insecure: Whether a registry may be spoken to in plain HTTP or unverified TLS.
         certificates: The folder that holds a registry's own CA, where it has one.
         login_of: What holds a registry's credentials, in the user's words.
+        redact: Blots secrets out of skopeo's words: a registry may send back what it was sent.
     """
 
     authfile: Path
     is_insecure: Callable[[str], bool]
     certificates: Callable[[str], Path | None]
     login_of: Callable[[str], str]
+    redact: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -269,6 +271,13 @@ class Skopeo:
         self._pulls.spend(reference)
         argv = inspect_argv(options, reference, self._connection)
         finished = self._run(argv, stall_timeout=self._patience)
+        if not finished.is_whole:
+            raise ImageError(
+                Kind.BAD_MANIFEST,
+                f"{reference.familiar}: the registry sent more than a manifest or a config has",
+                hint="the registry, or a proxy before it, is broken",
+                registry=reference.registry,
+            )
         if finished.status != 0:
             raise self._error(finished, reference, side)
         return finished.output
@@ -282,7 +291,8 @@ class Skopeo:
                 registry=reference.registry,
             )
         login = self._connection.login_of(reference.registry)
-        text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
+        said = self._connection.redact(last_fatal(finished.errors))
+        text = said or f"it ended with status {finished.status}"
         _log.debug("skopeo said: %s", text)
         error = diagnose(Complaint(text, reference, side, login))
         self._pulls.heed(error)

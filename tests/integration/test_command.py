@@ -16,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.command import Finished, Programs, Watch, moved_bytes
+from orchestrator.command import (
+    ERRORS_LIMIT,
+    OUTPUT_LIMIT,
+    Finished,
+    Programs,
+    Watch,
+    moved_bytes,
+)
 from orchestrator.errors import InterruptedRunError, ToolMissingError
 
 PATH = os.environ["PATH"]
@@ -307,3 +314,24 @@ def test_two_hundred_programs_leave_nothing_behind(programs: Programs) -> None:
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_who_prints_without_end_is_ended(programs: Programs, stream: int) -> None:
+    limit = {1: OUTPUT_LIMIT, 2: ERRORS_LIMIT}[stream]
+    finished = shell(programs, f"exec yes >&{stream}")
+    assert not finished.is_whole
+    assert finished.status == -15
+    assert len(finished.output) + len(finished.errors) <= limit
+
+
+def test_who_does_not_listen_and_prints_without_end_is_killed() -> None:
+    programs = Programs({"PATH": PATH}, watch=QUICK)
+    finished = shell(programs, "trap '' TERM; yes >&2 & exec cat /dev/zero")
+    assert (finished.status, finished.is_whole) == (-9, False)
+
+
+def test_as_much_as_may_be_printed_is_kept_whole(programs: Programs) -> None:
+    finished = shell(programs, f"head -c {OUTPUT_LIMIT} /dev/zero")
+    assert finished.is_whole
+    assert len(finished.output) == OUTPUT_LIMIT
