@@ -184,7 +184,7 @@ def _settings(
         cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
         user_authfiles=tuple(_user_authfiles(environ)),
         tool_environ=_tool_environ(environ, secrets, state_dir),
-        secrets=secrets,
+        secrets=(*secrets, *_basic_forms(targets, logins)),
         unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
         warnings=warnings,
         actions=actions,
@@ -316,8 +316,12 @@ def _secrets(
 ) -> tuple[str, ...]:
     found = [target.password for target in targets.values()]
     found += [login.password for login in logins]
-    pairs = [(target.username, target.password) for target in targets.values()]
-    pairs += [(login.username, login.password) for login in logins]
-    found += [_basic(name, password) for name, password in pairs if name and password]
     found += [text for hook in webhooks for text in (hook.secret, hook.url)]
     return tuple(dict.fromkeys(text for text in found if text))
+
+
+def _basic_forms(targets: Mapping[str, Target], logins: tuple[Login, ...]) -> tuple[str, ...]:
+    """The logins as Basic authentication and authfiles write them."""
+    pairs = [(target.username, target.password) for target in targets.values()]
+    pairs += [(login.username, login.password) for login in logins]
+    return tuple(_basic(name, password) for name, password in pairs if name and password)
