@@ -105,7 +105,8 @@ class Courier:
         """
         item = planned.item
         try:
-            return self._deliver(item, upstream, feed)
+            note = CONVERTED if upstream.rewritten else ""
+            return replace(self._deliver(item, upstream, feed), note=note)
         except ImageError as error:
             refusal = _refusal(error, item)
         for note, other in self._next_best(item, upstream):
@@ -153,8 +154,7 @@ class Courier:
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
             raise _mismatch(request, upstream.expected, raw)
-        note = CONVERTED if upstream.rewritten else ""
-        return Delivery(upstream.expected, uploaded, self._sizes(request, raw), note)
+        return Delivery(upstream.expected, uploaded, self._sizes(request, raw))
 
     def _assemble(
         self, request: CopyRequest, upstream: Upstream, subset: Subset
