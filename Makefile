@@ -25,7 +25,7 @@ export IMAGE NAME PLATFORM TO FORCE ARGS
 FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
 NAMED = $${NAME:+"--name=$$NAME"} $${PLATFORM:+"--platform=$$PLATFORM"}
 
-.PHONY: help setup setup-dev batch plan aliyun ghcr double copy name doctor history demo bench test lint format check clean
+.PHONY: help setup setup-dev batch plan aliyun ghcr double copy name doctor history demo bench test soak lint format check clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -83,6 +83,9 @@ bench: setup ## measure it beside its peers: ARGS='--only noop-single --runs 3'
 
 test: setup-dev ## run the whole suite
 	@$(BIN)/python -m pytest -n auto -q $$ARGS
+
+soak: setup-dev ## the long form of the kill and soak tests, with a tally: some ten minutes
+	@SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/test_killed.py tests/integration/test_soak.py $$ARGS
 
 lint: setup-dev ## check format, rules, types and floors
 	@$(BIN)/ruff format --check --quiet .

@@ -149,6 +149,15 @@ def merged(documents: Iterable[Authfile], logins: Iterable[Login]) -> bytes:
     return _document(auths, helpers, store)
 
 
+def secrets_in(raw: bytes) -> Iterator[str]:
+    """Whatever in a document must not be shown: as it stands there, and as it is meant."""
+    for entry in parse_authfile(raw, origin="the run's authfile").auths.values():
+        yield from (entry.auth, entry.identity_token)
+        login = entry.read()
+        if isinstance(login, Credentials):
+            yield login.password
+
+
 def _document(auths: Mapping[str, Entry], helpers: Mapping[str, str], store: str) -> bytes:
     parts: dict[str, Json] = {"auths": {key: _as_json(entry) for key, entry in auths.items()}}
     if helpers:

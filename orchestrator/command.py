@@ -2,20 +2,24 @@
 
 Programs get their arguments as a list (no shell is ever involved), an
 environment without our secrets, no terminal, and a process group of their own.
+None outlives us by more than an instant, even where we are killed (Linux).
 """
 
 from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import shlex
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
@@ -23,11 +27,26 @@ from typing import TYPE_CHECKING
 from orchestrator.errors import InterruptedRunError, ToolMissingError
 
 if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
     from sh import RunningCommand
 
 _log = logging.getLogger(__name__)
 
+OUTPUT_LIMIT = 8 * 1024 * 1024
+"""Bytes a program may print; a manifest or a config has no more than 4 MiB."""
+
+ERRORS_LIMIT = 64 * 1024 * 1024
+"""The same of its complaints: a copy of an index tells of every blob in it."""
+
+_PIECE = 64 * 1024
+"""Bytes; sh hands on each line by itself, unless it is told otherwise."""
+
 _ANY_STATUS = tuple(range(-64, 256))
+
+_SLOWEST = 16 * 1024
+"""Bytes a second: what is slower has stalled, where the system doesn't tell what is moved."""
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -53,18 +72,45 @@ class Finished:
     Attributes:
         status: Its exit status; negative where a signal ended it.
         has_stalled: Whether we ended it because it had moved nothing for too long.
+        is_whole: Whether it printed no more than it may; else we ended it.
     """
 
     status: int
     output: bytes = field(repr=False)
     errors: str = field(repr=False)
     has_stalled: bool = False
+    is_whole: bool = True
+
+
+def _nothing() -> None:
+    """Before there is anything to be ended."""
+
+
+class _Bounded(io.BytesIO):
+    """Keeps so many bytes, and has whoever writes more ended."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self.is_over = False
+        self.end: Callable[[], None] = _nothing
+
+    def write(self, piece: ReadableBuffer, /) -> int:
+        """Keep a piece, as long as there is room; the rest is dropped."""
+        size = memoryview(piece).nbytes
+        self.is_over = self.is_over or self.tell() + size > self._limit
+        if self.is_over:
+            self.end()
+            return size
+        return super().write(piece)
 
 
 @dataclass(eq=False)
 class _Running:
     process: RunningCommand
     stall_timeout: float
+    longest: float
+    started: float = field(default_factory=time.monotonic)
     moved: int | None = None
     moved_at: float = field(default_factory=time.monotonic)
     asked_to_end_at: float | None = None
@@ -78,7 +124,7 @@ class Programs:
         environ: What the programs see.
         read_moved: How many bytes a process has read and written so far; None where the
             system doesn't tell. A program that moves nothing is stalled; where the system
-            never tells, none is.
+            never tells, one that takes longer than its size explains is.
         watch: How often programs are looked after.
     """
 
@@ -96,6 +142,7 @@ class Programs:
         self._lock = threading.Lock()
         self._ending = threading.Event()
         self._watchdog: threading.Thread | None = None
+        self._bind = _ends_with_us()
 
     def find(self, name: str, *, hint: str) -> str:
         """The path of a program.
@@ -108,12 +155,13 @@ class Programs:
             raise ToolMissingError(f"{name} is not installed, or not on PATH", hint=hint)
         return path
 
-    def run(self, argv: Sequence[str], *, stall_timeout: float) -> Finished:
+    def run(self, argv: Sequence[str], *, stall_timeout: float, size: int | None = 0) -> Finished:
         """Run a program to its end.
 
         Args:
             argv: The program's path and its arguments; no secret may be among them.
             stall_timeout: Seconds without a byte moved after which it is ended.
+            size: Bytes that it has to move; None where nobody knows.
 
         Raises:
             InterruptedRunError: `end_all` was called before or meanwhile.
@@ -121,7 +169,7 @@ class Programs:
         import sh  # noqa: PLC0415  (starting up stays fast)
 
         _log.debug("running %s", shlex.join(argv))
-        output, errors = io.BytesIO(), io.BytesIO()
+        output, errors = _Bounded(OUTPUT_LIMIT), _Bounded(ERRORS_LIMIT)
         with self._lock:
             if self._ending.is_set():
                 raise InterruptedRunError
@@ -131,13 +179,18 @@ class Programs:
                 _bg_exc=False,
                 _env=self._environ,
                 _err=errors,
+                _err_bufsize=_PIECE,
                 _in=None,
                 _new_session=True,
                 _ok_code=_ANY_STATUS,
                 _out=output,
+                _out_bufsize=_PIECE,
+                _preexec_fn=self._bind,
                 _tty_out=False,
             )
-            running = _Running(process, stall_timeout)
+            longest = math.inf if size is None else stall_timeout + size / _SLOWEST
+            running = _Running(process, stall_timeout, longest)
+            output.end = errors.end = partial(_ask_to_end_once, running)
             self._running.add(running)
             self._watch()
         if self._ending.is_set():  # the call came in between
@@ -150,7 +203,8 @@ class Programs:
         if self._ending.is_set() and process.exit_code != 0:
             raise InterruptedRunError
         text = errors.getvalue().decode("utf-8", "replace")
-        return Finished(process.exit_code, output.getvalue(), text, running.has_stalled)
+        is_whole = not output.is_over and not errors.is_over
+        return Finished(process.exit_code, output.getvalue(), text, running.has_stalled, is_whole)
 
     def end_all(self) -> None:
         """End every running program and start no more; safe in a signal handler."""
@@ -182,12 +236,34 @@ class Programs:
             return
         moved = self._read_moved(running.process.pid)
         if moved is None and running.moved is None:
-            return
-        if moved is not None and moved != running.moved:
+            if now - running.started > running.longest:
+                running.has_stalled = True
+                _ask_to_end(running)
+        elif moved is not None and moved != running.moved:
             running.moved, running.moved_at = moved, now
         elif now - running.moved_at > running.stall_timeout:
             running.has_stalled = True
             _ask_to_end(running)
+
+
+def _ends_with_us() -> Callable[[], None] | None:
+    """What a new process does to be killed when we die, however we do; None where it can't.
+
+    prctl(2) means the death of the *thread* that forked; that one waits in `Programs.run`
+    until the program has ended, so that it can only die with us.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes  # noqa: PLC0415  (starting up stays fast)
+
+    prctl, us = ctypes.CDLL(None).prctl, os.getpid()
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != us:  # we died before
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return bind
 
 
 def moved_bytes(pid: int) -> int | None:
@@ -198,6 +274,12 @@ def moved_bytes(pid: int) -> int | None:
         return None
     counters = dict(line.split(": ", 1) for line in lines)
     return int(counters["rchar"]) + int(counters["wchar"])
+
+
+def _ask_to_end_once(running: _Running) -> None:
+    """What goes on writing meanwhile is not given more time for it."""
+    if running.asked_to_end_at is None:
+        _ask_to_end(running)
 
 
 def _ask_to_end(running: _Running) -> None:

@@ -260,14 +260,19 @@ def _images(typed: Typed, settings: Settings) -> ImageList:
 
 def _read_list(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST_LIST:
-            raise ConfigurationError(f"{path} is larger than {_LARGEST_LIST} bytes")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_LIST + 1)
     except OSError as error:
         raise ConfigurationError(
             f"{_shown_path(path)} can't be read: {error.strerror}",
             hint="write one image a line into it, or name another with --file",
         ) from None
+    if len(content) > _LARGEST_LIST:
+        raise ConfigurationError(
+            f"{_shown_path(path)} is larger than 64 MiB",
+            hint="a list has one image a line: name it with --file, or split it",
+        )
+    return content
 
 
 def _shown_path(path: Path) -> str:

@@ -147,11 +147,14 @@ def read_secret(value: Value, *, base: Path) -> Value:
 def _text_of(path: Path, *, named_at: str = "") -> str:
     prefix = f"{named_at}: " if named_at else ""
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ConfigurationError(f"{prefix}{path} is larger than {_LARGEST} bytes")
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         raise ConfigurationError(f"{prefix}{path} can't be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise ConfigurationError(f"{prefix}{path} is larger than {_LARGEST} bytes")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise ConfigurationError(
             f"{prefix}{path} is not UTF-8 text", hint="save the file as UTF-8"

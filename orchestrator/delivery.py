@@ -7,7 +7,7 @@ asked again, and has the expected digest, or the copy has failed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -84,12 +84,21 @@ class Courier:
     Args:
         copier: Copies, and asks destinations.
         forms: Knows what else would do.
+        has: Whether a HEAD tells that a destination has a digest.
         stall_timeout: Seconds without a byte moved before a copy is ended.
     """
 
-    def __init__(self, copier: Copier, forms: Forms, *, stall_timeout: float) -> None:
+    def __init__(
+        self,
+        copier: Copier,
+        forms: Forms,
+        has: Callable[[Reference, Digest], bool],
+        *,
+        stall_timeout: float,
+    ) -> None:
         self._copier = copier
         self._forms = forms
+        self._has = has
         self._stall_timeout = stall_timeout
 
     def deliver(self, planned: PlannedItem, upstream: Upstream, feed: Reference | None) -> Delivery:
@@ -151,6 +160,9 @@ class Courier:
             uploaded = self._bring(request, upstream)
         else:
             uploaded = self._assemble(request, upstream, subset)
+        if subset is None and upstream.blobs and self._has(item.destination, upstream.expected):
+            sizes = {blob.digest: blob.size for blob in upstream.blobs}
+            return Delivery(upstream.expected, uploaded, sizes)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
             raise _mismatch(request, upstream.expected, raw)
@@ -251,6 +263,7 @@ def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
         destination=item.destination,
         platform=item.choice.single,
         pulls=upstream.manifests,
+        size=sum(blob.size for blob in upstream.blobs) or None,
     )
 
 

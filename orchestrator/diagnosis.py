@@ -104,6 +104,11 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the registry can't be reached, or fails",
     ),
     (
+        r"exceeded maximum allowed size|with Body length",
+        Kind.BAD_MANIFEST,
+        "its size is not what it may be, or not what its manifest says",
+    ),
+    (
         r"manifest invalid|invalid character|unexpected end of JSON|manifest blob unknown"
         r"|unsupported manifest|unsupported image-specific|Unknown media type|schema version"
         r"|zstd compression is not supported|formats: |must be converted to type",
@@ -176,6 +181,7 @@ _MIDWAY = re.compile(
 )
 """Past the point where a login has proved good: a 401 there is a token that has run out."""
 
+_BLOB_REFUSED = re.compile(r"[Ff]etching blob: invalid status code from registry 403")
 _SOURCE = re.compile(r"happened during read|^initializing source|^reading blob|Fetching")
 _SHOWN = 300
 
@@ -219,14 +225,20 @@ def diagnose(complaint: Complaint) -> ImageError:
         f"{subject}: {words}" + (f" ({detail})" if detail else ""),
         hint=hint_for(kind, complaint),
         is_lasting=is_hub_limit,
-        is_fleeting=kind is Kind.UNAUTHORIZED and _is_midway(complaint.text),
+        is_fleeting=_is_fleeting(kind, complaint.text),
         registry=complaint.reference.registry,
     )
 
 
-def _is_midway(text: str) -> bool:
-    """Whether a copy had begun to move blobs: every program begins with a new token."""
-    return bool(_MIDWAY.search(_COPYING.sub("", text)))
+def _is_fleeting(kind: Kind, text: str) -> bool:
+    """Whether a login that has just been good is refused: another try comes with a new token.
+
+    A blob is refused whose manifest was not: storage behind a registry says 403 to a link that
+    has run out, and so does GitHub's pause, whose words skopeo leaves out here.
+    """
+    if kind is Kind.DENIED:
+        return bool(_BLOB_REFUSED.search(text))
+    return kind is Kind.UNAUTHORIZED and bool(_MIDWAY.search(_COPYING.sub("", text)))
 
 
 def _without_names(complaint: Complaint) -> str:

@@ -59,7 +59,12 @@ class Executor:
         *,
         overlap: Overlap | None = None,
     ) -> None:
-        self._courier = Courier(copier, forms, stall_timeout=conditions.stall_timeout)
+        self._courier = Courier(
+            copier,
+            forms,
+            overlap.has if overlap else lambda _destination, _digest: False,
+            stall_timeout=conditions.stall_timeout,
+        )
         self._retry = retry
         self._conditions = conditions
         self._is_ending = is_ending

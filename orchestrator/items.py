@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from orchestrator.errors import FormatError, Problem, UsageError, did_you_mean
 from orchestrator.image_list import Entry, ImageList
@@ -16,6 +17,8 @@ from orchestrator.plan import Item
 from orchestrator.platforms import PlatformChoice
 from orchestrator.reference import Reference
 from orchestrator.targets import Target
+
+_MOST_OTHERS = 3
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,17 @@ def _told_apart(file: str, clashes: Iterable[tuple[_Claim, ...]]) -> Iterator[Pr
             if id(claim.entry) in told:
                 continue
             told.add(id(claim.entry))
-            others = ", ".join(_named_at(other) for other in clash if other is not claim)
+            others = _others_of(claim, clash)
             message = f"it would be '{claim.item.destination}', and so would {others}"
             yield _problem(file, claim.entry, message, "give one of them another --name")
+
+
+def _others_of(claim: _Claim, clash: tuple[_Claim, ...]) -> str:
+    """The first few of those that a claim clashes with: of many, all would be told of all."""
+    others = islice((other for other in clash if other is not claim), _MOST_OTHERS)
+    left = len(clash) - 1 - _MOST_OTHERS
+    more = (f"and {left} more",) if left > 0 else ()
+    return ", ".join((*map(_named_at, others), *more))
 
 
 def _named_at(claim: _Claim) -> str:

@@ -7,6 +7,7 @@ never part of a message.
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -305,10 +306,18 @@ def _tool_environ(
     return {"XDG_DATA_HOME": str(state_dir / "data"), **seen}
 
 
+def _basic(username: str, password: str) -> str:
+    """A login as it travels, which a registry may quote (RFC 7617)."""
+    return b64encode(f"{username}:{password}".encode("utf-8", "surrogateescape")).decode()
+
+
 def _secrets(
     targets: Mapping[str, Target], logins: tuple[Login, ...], webhooks: tuple[Webhook, ...]
 ) -> tuple[str, ...]:
     found = [target.password for target in targets.values()]
     found += [login.password for login in logins]
+    pairs = [(target.username, target.password) for target in targets.values()]
+    pairs += [(login.username, login.password) for login in logins]
+    found += [_basic(name, password) for name, password in pairs if name and password]
     found += [text for hook in webhooks for text in (hook.secret, hook.url)]
     return tuple(dict.fromkeys(text for text in found if text))

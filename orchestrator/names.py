@@ -16,6 +16,7 @@ from orchestrator.plan import Item
 from orchestrator.report.tables import markdown_table, markdown_text, text_table
 from orchestrator.settings import Settings, missing_place, not_set
 from orchestrator.targets import Target
+from orchestrator.text import first_lines, one_line
 
 _HEADERS = ("line", "image", "platform", "target", "destination")
 _NOT_SAID = "What is there already, and whether an image exists, this does not say."
@@ -48,13 +49,15 @@ def names_of(images: ImageList, settings: Settings, targets: tuple[str, ...]) ->
         _note(settings.targets[name]) for name in used if missing_place(settings.targets[name])
     ]
     rows = tuple(_row(item, settings) for item in named.items)
-    return Names(rows, named.problems, (*settings.warnings, *named.warnings, *notes))
+    warnings = first_lines(named.warnings, of="warnings of the list")
+    return Names(rows, named.problems, (*settings.warnings, *warnings, *notes))
 
 
 def text_names(names: Names) -> str:
     """A table for a terminal, and the notes below it."""
     table = text_table(_HEADERS, names.rows, right=frozenset({0}))
-    return "\n\n".join(filter(None, (table, "\n".join((*names.notes, *_bad(names)))))) + "\n"
+    lines = "\n".join(map(one_line, (*names.notes, *_bad(names))))
+    return "\n\n".join(filter(None, (table, lines))) + "\n"
 
 
 def markdown_names(names: Names) -> str:
@@ -67,7 +70,7 @@ def markdown_names(names: Names) -> str:
 
 
 def _bad(names: Names) -> tuple[str, ...]:
-    return tuple(map(str, names.problems))
+    return first_lines(names.problems, of="bad lines")
 
 
 def placed(target: Target) -> Target:

@@ -52,6 +52,10 @@ class Overlap:
             registry=destination.registry,
         )
 
+    def has(self, destination: Reference, digest: Digest) -> bool:
+        """Whether a HEAD tells that a destination has this digest now."""
+        return self._head(destination) == digest
+
     def moved_to(self, planned: PlannedItem) -> Digest | None:
         """What the source is now, where that is known to be something else than was looked at."""
         source, upstream = planned.item.source, planned.upstream

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TextIO
 
 from orchestrator import __version__
+from orchestrator.by_digest import ByDigest
 from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.image_list import ImageList
@@ -29,12 +30,16 @@ from orchestrator.schedule import Schedule, Task, tasks_of, within_budget
 from orchestrator.session import HEADS_AT_ONCE, Ending, Session, session
 from orchestrator.settings import FanOut, Settings
 from orchestrator.signatures import Signatures
+from orchestrator.text import first_lines
 from orchestrator.work import InOrder, RetryRule, map_bounded
 
 _log = logging.getLogger(__name__)
 
 _SAME_DATE = Reason.CREATED_ONLY.value
 """Believing a date (CREATED_CHECK=trust) is no knowledge of the content."""
+
+_PROOFS_AT_ONCE = 2 * HEADS_AT_ONCE
+"""An item asks two registries, one after the other; so both are kept busy."""
 
 _RETRY_BASE = 1.0
 """Seconds before the second try."""
@@ -47,6 +52,8 @@ class RunOptions:
     Attributes:
         targets: Names of the run's targets, in their order.
         is_strict: Whether a bad line stops everything.
+        retry_base: Seconds before the second try; no user's business, but the soak test's,
+            which has thousands of faults to get over.
     """
 
     targets: tuple[str, ...]
@@ -54,6 +61,7 @@ class RunOptions:
     is_dry_run: bool = False
     fails_fast: bool = False
     is_strict: bool = False
+    retry_base: float = _RETRY_BASE
 
 
 def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: TextIO) -> Report:
@@ -80,7 +88,7 @@ def run(images: ImageList, settings: Settings, options: RunOptions, *, stderr: T
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
     )
-    for warning in report.warnings:
+    for warning in first_lines(report.warnings, of="warnings"):
         _log.warning("%s", warning)
     if not named.items or (options.is_strict and named.problems):
         return replace(report, finished=_now())
@@ -137,7 +145,8 @@ class _Stages:
             is_forced=self.options.is_forced,
         )
         prover = Prover(self.tools.client, self.tools.state, self.tools.pulls)
-        return Planner(self.tools.skopeo, self._retry, wishes, prover)
+        reader = ByDigest(self.tools.skopeo, self.tools.client, self.tools.pulls)
+        return Planner(reader, self._retry, wishes, prover)
 
     def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
         """Reach the verdict of every item."""
@@ -146,7 +155,7 @@ class _Stages:
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
         done: dict[Item, PlannedItem] = {}
         with progress(self.stderr, total=len(items), title="checking") as shown:
-            for item, proved in map_bounded(planner.prove, InOrder(items), jobs=HEADS_AT_ONCE):
+            for item, proved in map_bounded(planner.prove, InOrder(items), jobs=_PROOFS_AT_ONCE):
                 done[item] = proved
                 if proved.decision:
                     shown.step("")
@@ -228,7 +237,9 @@ class _Stages:
     @property
     def _retry(self) -> RetryRule:
         """How a passing fault is tried again, anywhere in the run."""
-        return RetryRule(self.settings.retries, _RETRY_BASE, self.ending.sleep, _tell_retry)
+        return RetryRule(
+            self.settings.retries, self.options.retry_base, self.ending.sleep, _tell_retry
+        )
 
 
 def _tell_retry(error: ImageError, delay: float) -> None:

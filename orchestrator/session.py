@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from orchestrator.authfile import merged, parse_authfile
+from orchestrator.authfile import merged, parse_authfile, secrets_in
 from orchestrator.command import Programs
 from orchestrator.errors import ConfigurationError
 from orchestrator.http import Http
@@ -28,9 +28,10 @@ from orchestrator.settings import Login, Settings
 from orchestrator.skopeo import Connection, Skopeo
 from orchestrator.state import State
 from orchestrator.targets import Target
+from orchestrator.text import Redactor
 from orchestrator.workspace import locked, private_folder, write_private
 
-HEADS_AT_ONCE = 48
+HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
 
 _CONNECT_TIMEOUT = 5.0
@@ -163,6 +164,7 @@ def connection_of(
         is_insecure=settings.is_insecure,
         certificates=certificates.get,
         login_of=settings.login_of,
+        redact=Redactor((*settings.secrets, *secrets_in(logins))),
     )
 
 

@@ -46,12 +46,14 @@ class Connection:
         is_insecure: Whether a registry may be spoken to in plain HTTP or unverified TLS.
         certificates: The folder that holds a registry's own CA, where it has one.
         login_of: What holds a registry's credentials, in the user's words.
+        redact: Blots secrets out of skopeo's words: a registry may send back what it was sent.
     """
 
     authfile: Path
     is_insecure: Callable[[str], bool]
     certificates: Callable[[str], Path | None]
     login_of: Callable[[str], str]
+    redact: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class CopyRequest:
         platform: The one that is wanted; None copies an index with all its children.
         keeps_digests: Whether a copy that would change a digest is an error.
         pulls: How many manifests are read at the source.
+        size: Bytes of the blobs; None where nobody knows.
     """
 
     source: Reference
@@ -71,6 +74,7 @@ class CopyRequest:
     platform: Platform | None
     keeps_digests: bool = True
     pulls: int = 1
+    size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -154,9 +158,11 @@ class Skopeo:
         self.used_version = shown
         return shown
 
-    def _run(self, argv: tuple[str, ...], *, stall_timeout: float) -> Finished:
+    def _run(
+        self, argv: tuple[str, ...], *, stall_timeout: float, size: int | None = 0
+    ) -> Finished:
         self._version(self._path)
-        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout)
+        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout, size=size)
 
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
@@ -252,7 +258,9 @@ class Skopeo:
 
     def _copy(self, request: CopyRequest, stall_timeout: float) -> Finished:
         self._pulls.spend(request.source, request.pulls)
-        return self._run(copy_argv(request, self._connection), stall_timeout=stall_timeout)
+        return self._run(
+            copy_argv(request, self._connection), stall_timeout=stall_timeout, size=request.size
+        )
 
     def _copy_error(self, finished: Finished, request: CopyRequest) -> ImageError:
         side = side_of(last_fatal(finished.errors))
@@ -263,6 +271,13 @@ class Skopeo:
         self._pulls.spend(reference)
         argv = inspect_argv(options, reference, self._connection)
         finished = self._run(argv, stall_timeout=self._patience)
+        if not finished.is_whole:
+            raise ImageError(
+                Kind.BAD_MANIFEST,
+                f"{reference.familiar}: the registry sent more than a manifest or a config has",
+                hint="the registry, or a proxy before it, is broken",
+                registry=reference.registry,
+            )
         if finished.status != 0:
             raise self._error(finished, reference, side)
         return finished.output
@@ -276,7 +291,8 @@ class Skopeo:
                 registry=reference.registry,
             )
         login = self._connection.login_of(reference.registry)
-        text = last_fatal(finished.errors) or f"it ended with status {finished.status}"
+        said = self._connection.redact(last_fatal(finished.errors))
+        text = said or f"it ended with status {finished.status}"
         _log.debug("skopeo said: %s", text)
         error = diagnose(Complaint(text, reference, side, login))
         self._pulls.heed(error)

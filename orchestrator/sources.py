@@ -126,12 +126,14 @@ class Sources:
         child = item.source.at(upstream.expected)
         image = self._image(item.source, child)
         config = self.config(child)
+        _check_config(item.source, image, config)
         _check_child(item.source, config, item.choice.single)
         return _upstream(upstream.digest, image, config, item.choice.single)
 
     def _single(self, source: Reference, manifest: Manifest, platform: Platform) -> Upstream:
         if isinstance(manifest, Image):
             config = self.config(source.at(manifest.digest))
+            _check_config(source, manifest, config)
             _check_single(source, config, platform)
             return _upstream(manifest.digest, manifest, config, platform)
         child = manifest.select(platform)
@@ -144,6 +146,7 @@ class Sources:
         if item.choice.is_all:
             return Upstream(image.digest, image.digest, ALL, image.config.digest, "", image.blobs)
         config = self.config(item.source.at(image.digest))
+        _check_config(item.source, image, config)
         of = item.source.familiar
         subset = index_around(image, config.platform, item.choice, of=of)
         delivered = ",".join(map(str, subset.platforms))
@@ -164,7 +167,9 @@ class Sources:
         reference = item.source.at(child.digest)
         image = self._image(item.source, reference)
         if child.platform and not item.choice.is_all and not child.is_attestation:
-            _check_child(item.source, self.config(reference), child.platform)
+            config = self.config(reference)
+            _check_config(item.source, image, config)
+            _check_child(item.source, config, child.platform)
         yield from image.blobs
 
     def _image(self, source: Reference, child: Reference) -> Image:
@@ -199,6 +204,25 @@ def _upstream(digest: Digest, image: Image, config: ImageConfig, platform: Platf
         created=config.created,
         blobs=image.blobs,
     )
+
+
+def _check_config(source: Reference, image: Image, config: ImageConfig) -> None:
+    """Refuse an image whose config is not the one that its manifest describes."""
+    if config.digest != image.config.digest:
+        raise ImageError(
+            Kind.DIGEST_MISMATCH,
+            f"{source.familiar}: the registry sent another config than its manifest names",
+            hint="the registry, or a proxy before it, is broken",
+            registry=source.registry,
+        )
+    if len(config.raw) != image.config.size:
+        raise ImageError(
+            Kind.BAD_MANIFEST,
+            f"{source.familiar}: its manifest says that its config has {image.config.size} bytes, "
+            f"and it has {len(config.raw)}",
+            hint="tell its maintainer; such an image can't be pushed",
+            registry=source.registry,
+        )
 
 
 def _check_single(source: Reference, config: ImageConfig, platform: Platform) -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 _LINE_BREAKS = re.compile(r"[\r\n\t]+")
 HIDDEN = "***"
+MOST_LINES = 100
 _SHORTEST_SECRET = 4
 """A shorter secret would blot out half of every message; it is too weak to be one."""
 
 
 def printable(text: str) -> str:
     """Escape what a terminal would obey or a reader would not see; line breaks stay."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(character if _is_shown(character) else _escaped(character) for character in text)
+    return "\n".join(_printable_line(line) for line in text.split("\n"))
+
+
+def _printable_line(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(character if _is_shown(character) else _escaped(character) for character in line)
 
 
 def _is_shown(character: str) -> bool:
@@ -33,6 +38,18 @@ def _escaped(character: str) -> str:
 def one_line(text: str) -> str:
     """The same on a single line, for table cells and log lines."""
     return printable(_LINE_BREAKS.sub(" ", text))
+
+
+def first_lines(lines: Sequence[object], *, of: str) -> tuple[str, ...]:
+    """As many lines as people read; the last one says how many more there are.
+
+    Args:
+        lines: However many; each is shown as it says itself.
+        of: What they are, in the plural.
+    """
+    left = len(lines) - MOST_LINES
+    more = (f"and {left} more {of}",) if left > 0 else ()
+    return (*map(str, lines[:MOST_LINES]), *more)
 
 
 class Redactor:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.report.tables import markdown_table, markdown_text, text_table
 from orchestrator.result import Outcome, Report, Result, of_outcome
-from orchestrator.text import human_bytes, human_seconds, one_line, printable
+from orchestrator.text import first_lines, human_bytes, human_seconds, one_line, printable
 
 _HEADERS = ("image", "platform", "target", "outcome", "why", "size", "time")
 _RIGHT = frozenset({5, 6})
@@ -35,10 +35,16 @@ def markdown_summary(report: Report) -> str:
     parts = [f"### Docker Image Syncer: {markdown_text(totals_line(report))}"]
     failures = [*_problems(report), *_failures(report)]
     if failures:
-        parts.append("\n".join(f"- {markdown_text(line.strip())}" for line in failures))
+        parts.append("\n".join(map(_bullet, failures)))
     if report.results:
         parts.append(markdown_table(_HEADERS, map(_row, _failures_last(report)), right=_RIGHT))
     return "\n\n".join(parts) + "\n"
+
+
+def _bullet(line: str) -> str:
+    """A point of a list; a hint is the second line of the point before it."""
+    is_hint = line.startswith("  ")
+    return f"{'  ' if is_hint else '- '}{markdown_text(line.strip())}"
 
 
 def totals_line(report: Report) -> str:
@@ -105,4 +111,6 @@ def _told(number: int, message: str, hint: str, targets: list[str]) -> Iterator[
 
 
 def _problems(report: Report) -> list[str]:
-    return [one_line(str(problem)) for problem in report.problems]
+    """The first bad lines: the JSON report has them all."""
+    told = first_lines(report.problems, of="bad lines")
+    return [one_line(str(problem)) for problem in told]

@@ -226,3 +226,51 @@ def test_an_entry_may_have_targets_of_its_own(site: Site) -> None:
     assert outcome.status == 0, outcome.stdout
     told = [(item["line"], item["target"]) for item in outcome.report["items"]]
     assert told == [(1, "aliyun"), (2, "ghcr"), (3, "ghcr"), (3, "aliyun")]
+
+
+MANY = 20_000
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "status"),
+    [
+        pytest.param("--platfrom=all redis", "batch", 1, id="bad lines"),
+        pytest.param("redis --platform", "name", 1, id="bad lines, named"),
+        pytest.param("app{number} --name=one", "batch", 1, id="all clash"),
+        pytest.param("redis", "name", 0, id="one entry again and again"),
+    ],
+)
+def test_a_long_list_is_told_of_shortly(site: Site, line: str, command: str, status: int) -> None:
+    site.list_images(*(line.format(number=number) for number in range(MANY)))
+    outcome = site.run(command)
+    assert outcome.status == status
+    told = outcome.stdout + outcome.stderr
+    assert len(told.splitlines()) < 220
+    assert len(told) < 100_000
+    assert f"and {MANY - 100 - (status == 0)} more " in told
+    if command == "batch":
+        assert len(outcome.report["invalid"]) == MANY
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"x" * 60_000_000, "a line of 60000000 bytes is no entry", id="one line"),
+        pytest.param(b"x" * 100_000_000, "images.txt is larger than 64 MiB", id="a larger one"),
+        pytest.param(b"redis\0:7\n", "an invisible character (U+0000)", id="a NUL"),
+        pytest.param("re\u202edis\n".encode(), "an invisible character (U+202E)", id="turned"),
+        pytest.param(b"\xff\xfe", "this is not UTF-8 text", id="no text"),
+    ],
+)
+def test_a_hostile_list_is_an_error(site: Site, content: bytes, words: str) -> None:
+    (site.folder / "images.txt").write_bytes(content)
+    outcome = site.run("batch")
+    assert outcome.status in (1, 2)
+    assert words in outcome.stdout + outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_list_without_end_is_an_error(site: Site) -> None:
+    outcome = site.run("batch", "--file=/dev/zero")
+    assert outcome.status == 2
+    assert "/dev/zero is larger than 64 MiB" in outcome.stderr

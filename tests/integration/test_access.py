@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -19,6 +18,7 @@ from demo.registry import Login, Registry, RegistryOptions
 from tests.support.certificates import make_certificate
 from tests.support.runs import Gate
 from tests.support.tokens import Account, TokenOptions, TokenServer
+from tests.support.watch import Watch, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -256,64 +256,6 @@ def forms_of(password: str) -> tuple[str, ...]:
     pair = f"{ALICE.user}:{password}".encode()
     coded = (base64.b64encode(one).decode() for one in (password.encode(), pair))
     return (password, quote(password, safe=""), json.dumps(password)[1:-1], *coded)
-
-
-def text_of(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "replace")
-
-
-@final
-class Watch:
-    """Collects the arguments and environments of the skopeo processes below another."""
-
-    def __init__(self, process_id: int) -> None:
-        self._root = process_id
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._found: set[str] = set()
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    @property
-    def seen(self) -> str:
-        return "\n".join(sorted(self._found))
-
-    def _watch(self) -> None:
-        while not self._stopped.wait(0.002):
-            for process in filter(_is_skopeo, _descendants(self._root)):
-                for name in ("cmdline", "environ"):
-                    self._found.add(_read_or_nothing(Path(f"/proc/{process}/{name}")))
-
-
-def _is_skopeo(process: int) -> bool:
-    """Between fork and exec, a child is still the program itself."""
-    try:
-        return Path(f"/proc/{process}/exe").readlink().name == "skopeo"
-    except OSError:
-        return False
-
-
-def _descendants(root: int) -> Iterator[int]:
-    try:
-        tasks = tuple(Path(f"/proc/{root}/task").glob("*/children"))
-    except OSError:  # it has just ended
-        return
-    for child in {int(one) for task in tasks for one in _read_or_nothing(task).split()}:
-        yield child
-        yield from _descendants(child)
-
-
-def _read_or_nothing(path: Path) -> str:
-    try:
-        return text_of(path).replace("\0", " ")
-    except OSError:
-        return ""
 
 
 def test_an_unknown_authority_is_not_trusted(at_encrypted: Site) -> None:

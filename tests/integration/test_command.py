@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.command import Finished, Programs, Watch, moved_bytes
+from orchestrator.command import (
+    ERRORS_LIMIT,
+    OUTPUT_LIMIT,
+    Finished,
+    Programs,
+    Watch,
+    moved_bytes,
+)
 from orchestrator.errors import InterruptedRunError, ToolMissingError
 
 PATH = os.environ["PATH"]
@@ -210,6 +218,27 @@ def test_all_that_run_are_ended_at_once(programs: Programs) -> None:
             assert isinstance(one.exception(PATIENCE), InterruptedRunError)
 
 
+ORPHAN = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from orchestrator.command import Programs
+programs = Programs({"PATH": "/bin:/usr/bin"})
+script = f"echo $$ > {sys.argv[1]}; exec sleep 60"
+with ThreadPoolExecutor(2) as pool:
+    pool.submit(programs.run, ["/bin/sh", "-c", script], stall_timeout=60).result()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
+def test_a_program_does_not_outlive_us_however_we_die(tmp_path: Path) -> None:
+    argv = [sys.executable, "-W", "ignore", "-c", ORPHAN, str(tmp_path / "orphan")]
+    with subprocess.Popen(argv, cwd=Path(__file__).parents[2]) as us:
+        orphan = written(tmp_path / "orphan")
+        assert is_alive(orphan)
+        us.send_signal(signal.SIGKILL)
+    wait_for(lambda: not is_alive(orphan))
+
+
 # Stalls
 
 
@@ -237,9 +266,18 @@ def test_the_counter_that_was_passed_in_is_believed() -> None:
     assert len(asked) > 1
 
 
-def test_where_the_system_does_not_tell_nobody_is_ended() -> None:
+@pytest.mark.parametrize(
+    ("size", "has_stalled"),
+    [
+        pytest.param(0, True, id="nothing to move"),
+        pytest.param(16 * 1024, False, id="a second's worth"),
+        pytest.param(None, False, id="nobody knows"),
+    ],
+)
+def test_where_the_system_does_not_tell_a_size_does(size: int | None, has_stalled: bool) -> None:
     programs = Programs({"PATH": PATH}, read_moved=lambda _: None, watch=QUICK)
-    assert not shell(programs, "sleep 0.3", stall_timeout=0.05).has_stalled
+    argv = ["/bin/sleep", "0.4"]
+    assert programs.run(argv, stall_timeout=0.05, size=size).has_stalled is has_stalled
 
 
 def test_a_helper_that_outlives_its_parent_is_ended_as_stalled(programs: Programs) -> None:
@@ -276,3 +314,24 @@ def test_two_hundred_programs_leave_nothing_behind(programs: Programs) -> None:
 
 def open_files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_who_prints_without_end_is_ended(programs: Programs, stream: int) -> None:
+    limit = {1: OUTPUT_LIMIT, 2: ERRORS_LIMIT}[stream]
+    finished = shell(programs, f"exec yes >&{stream}")
+    assert not finished.is_whole
+    assert finished.status == -15
+    assert len(finished.output) + len(finished.errors) <= limit
+
+
+def test_who_does_not_listen_and_prints_without_end_is_killed() -> None:
+    programs = Programs({"PATH": PATH}, watch=QUICK)
+    finished = shell(programs, "trap '' TERM; yes >&2 & exec cat /dev/zero")
+    assert (finished.status, finished.is_whole) == (-9, False)
+
+
+def test_as_much_as_may_be_printed_is_kept_whole(programs: Programs) -> None:
+    finished = shell(programs, f"head -c {OUTPUT_LIMIT} /dev/zero")
+    assert finished.is_whole
+    assert len(finished.output) == OUTPUT_LIMIT

@@ -209,6 +209,19 @@ def complaint(message: str, *, at: Reference = SOURCE, side: Side = Side.SOURCE)
             id="no such platform, copy",
         ),
         pytest.param(
+            "exceeded maximum allowed size of 4194304 bytes",
+            Kind.BAD_MANIFEST,
+            "-v",
+            id="a manifest of more than 4 MiB",
+        ),
+        pytest.param(
+            f'writing blob: Patch "{UPLOAD}": net/http: HTTP/1.x transport connection broken: '
+            "http: ContentLength=1 with Body length 378",
+            Kind.BAD_MANIFEST,
+            "-v",
+            id="a blob of another size than its manifest says",
+        ),
+        pytest.param(
             "Error parsing manifest for image: unexpected end of JSON input",
             Kind.BAD_MANIFEST,
             "-v",
@@ -610,6 +623,12 @@ def test_a_long_complaint_is_cut() -> None:
             "repository x/y: 429 (Too Many Requests)",
             True,
             id="429 to a blob's HEAD",
+        ),
+        pytest.param(
+            "reading blob sha256:ab: Error fetching blob: invalid status code from registry 403 "
+            "(Forbidden)",
+            True,
+            id="403 to a blob",
         ),
         pytest.param(
             "Manifest does not match provided manifest digest sha256:ab", False, id="another digest"

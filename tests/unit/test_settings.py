@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -439,7 +440,9 @@ def test_no_secret_is_part_of_what_settings_look_like(base: Path) -> None:
     settings = load(base, environ=environ, toml=toml)
     shown = repr(settings) + str(settings) + repr(settings.targets) + repr(settings.webhooks)
     assert SECRET not in shown + repr(settings.logins)
+    logins = (SECRET, f"{SECRET}-toml", f"{SECRET}-hub")
     assert set(settings.secrets) == {
+        *(b64encode(f"me:{password}".encode()).decode() for password in logins),
         SECRET,
         f"{SECRET}-toml",
         HOOK,

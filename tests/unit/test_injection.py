@@ -1,0 +1,143 @@
+"""Nothing that a user's file or a registry says becomes an option, a path or a command."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from orchestrator.actions import of_report
+from orchestrator.errors import SyncerError
+from orchestrator.image_list import parse_list
+from orchestrator.items import name_all
+from orchestrator.load_settings import load_settings
+from orchestrator.platforms import PlatformChoice
+from orchestrator.report.document import document
+from orchestrator.report.summary import markdown_summary, text_summary
+from orchestrator.skopeo import Connection, CopyRequest, copy_argv, inspect_argv
+from orchestrator.targets import Target
+from tests.support.reports import a_report, failed
+
+SMUGGLED = (
+    "--authfile=/etc/passwd",
+    "-v",
+    "--",
+    "docker://x",
+    "../../../etc",
+    "redis --name=../../up",
+    "redis --name=--authfile=x",
+    "redis --to=--debug",
+    "redis --platform=--all",
+    "--platform=linux/../../x redis",
+    "redis\x1b[2J",
+    "redis\x00",
+    "re\u202edis",
+    "::set-output name=a::b",
+    "%0A::error::x",
+    "redis # --authfile=x",
+    "$(id)",
+)
+LINES = (
+    st.sampled_from(SMUGGLED)
+    | st.text(max_size=60)
+    | st.from_regex(
+        r"(--(platform|name|to|authfile)[= ])?[a-z0-9./:@-]{1,40}( --name=[a-zA-Z0-9./:_-]{1,20})?",
+        fullmatch=True,
+    )
+)
+TARGET = Target("near", "near.example", "lab")
+CONNECTION = Connection(Path("/run/auth.json"), lambda _: False, lambda _: None, str)
+PLACE = re.compile(
+    r"docker://[a-z0-9.:-]+(?:/[a-z0-9._-]+)+(?::[\w.-]{1,128}|@sha256:[0-9a-f]{64})"
+)
+OPTIONS = re.compile(
+    r"--(override-(os|arch|variant)=[\w.-]+|debug|all|preserve-digests|raw"
+    r"|authfile=/run/auth\.json)|copy|inspect",
+    re.ASCII,
+)
+HOSTILE = (
+    "\x1b]0;title\x07",
+    "\n::set-output name=x::y",
+    "\r\n::error::x",
+    "%0A::add-mask::x",
+    "<script>alert(1)</script>",
+    "[click](javascript:x)",
+    "| a | b |",
+    "@everyone <!channel>",
+    "\u202e",
+)
+TEXTS = st.sampled_from(HOSTILE) | st.text(max_size=80)
+
+
+@given(st.lists(LINES, max_size=8))
+@example(list(SMUGGLED))
+def test_no_line_of_a_list_becomes_an_option_of_skopeo(lines: list[str]) -> None:
+    images = parse_list("\n".join(lines).encode("utf-8", "surrogatepass"), file="images.txt")
+    named = name_all(
+        images,
+        targets={"near": TARGET},
+        others={},
+        default_platform=PlatformChoice.parse("linux/amd64"),
+    )
+    for item in named.items:
+        assert str(item.destination).startswith("near.example/lab/")
+        assert ".." not in str(item.destination).split("/")
+        request = CopyRequest(item.source, item.destination, item.choice.single)
+        for argv in (copy_argv(request, CONNECTION), inspect_argv((), item.source, CONNECTION)):
+            for word in argv:
+                is_place = PLACE.fullmatch(word)
+                assert is_place or OPTIONS.fullmatch(word) or item.source.digest, word
+    for problem in named.problems:
+        assert problem.line > 0
+
+
+@given(st.lists(LINES, max_size=8))
+@example(list(SMUGGLED))
+def test_what_is_said_of_a_list_commands_nobody(lines: list[str]) -> None:
+    images = parse_list("\n".join(lines).encode("utf-8", "surrogatepass"), file="images.txt")
+    report = a_report(problems=images.problems)
+    told = (text_summary(report), markdown_summary(report))
+    for text in told:
+        assert_harmless(text)
+    for annotation in of_report(report, file="images.txt"):
+        assert annotation.command.isprintable()
+
+
+@given(TEXTS, TEXTS)
+@example(HOSTILE[1], HOSTILE[0])
+def test_what_a_registry_says_commands_nobody(message: str, hint: str) -> None:
+    report = a_report(failed("redis", message, hint))
+    for text in (text_summary(report), markdown_summary(report)):
+        assert_harmless(text)
+    markdown = markdown_summary(report)
+    assert "<script" not in markdown
+    assert "](" not in markdown.replace("\\]", "")
+    for annotation in of_report(report, file="images.txt"):
+        assert annotation.command.replace("\t", "").isprintable()
+        assert annotation.command.count("::") >= 2
+    assert document(report).isascii() or "\x1b" not in document(report)
+
+
+def assert_harmless(text: str) -> None:
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert not any(line.startswith("::") for line in text.splitlines())
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["SYNC_MODE", "ALIYUN_REGISTRY", "ALIYUN_NAMESPACE", "NAMING", "JOBS"]),
+        st.sampled_from(SMUGGLED) | st.text(max_size=30),
+    )
+)
+def test_no_setting_leads_out_of_its_place(values: dict[str, str]) -> None:
+    given_ = {name: text for name, text in values.items() if "\0" not in text}
+    try:
+        settings = load_settings(given_, base=Path("/nowhere"))
+    except SyncerError:
+        return
+    for target in settings.targets.values():
+        assert re.fullmatch(r"(?:[a-zA-Z0-9.:\[\]-]*)", target.registry), target.registry
+        assert not target.base.startswith("-")
+        assert ".." not in target.base.split("/")
