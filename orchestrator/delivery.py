@@ -114,7 +114,8 @@ class Courier:
         """
         item = planned.item
         try:
-            return self._deliver(item, upstream, feed)
+            note = CONVERTED if upstream.rewritten else ""
+            return replace(self._deliver(item, upstream, feed), note=note)
         except ImageError as error:
             refusal = _refusal(error, item)
         for note, other in self._next_best(item, upstream):
@@ -159,14 +160,13 @@ class Courier:
             uploaded = self._bring(request, upstream)
         else:
             uploaded = self._assemble(request, upstream, subset)
-        note = CONVERTED if upstream.rewritten else ""
         if subset is None and upstream.blobs and self._has(item.destination, upstream.expected):
             sizes = {blob.digest: blob.size for blob in upstream.blobs}
-            return Delivery(upstream.expected, uploaded, sizes, note)
+            return Delivery(upstream.expected, uploaded, sizes)
         raw = self._asked_again(request)
         if digest_of(raw) != upstream.expected:
             raise _mismatch(request, upstream.expected, raw)
-        return Delivery(upstream.expected, uploaded, self._sizes(request, raw), note)
+        return Delivery(upstream.expected, uploaded, self._sizes(request, raw))
 
     def _assemble(
         self, request: CopyRequest, upstream: Upstream, subset: Subset

@@ -208,6 +208,8 @@ def test_two_that_want_dockers_types_feed_each_other(run: Run) -> None:
     wanted = [item("all", to=target(name, SWR)) for name in ("near", "far")]
     near, far = run.results(*wanted)
     assert near.digest == far.digest == far.expected_digest
+    assert "converted" in near.note
+    assert near.note == far.note
     assert sources(run) == ["source.example"] * 2 + ["near.example"] * 2
 
 
