@@ -54,7 +54,6 @@ PLACES: Mapping[str, tuple[str, str]] = {
 
 EVERYWHERE = tuple(PLACES)
 SOURCE = ("source manifest", "source blob")
-BODIES = (*SOURCE, "destination question")
 WRITES = ("destination manifest", "destination blob")
 SOME = ("source manifest", "source blob", "destination blob's HEAD", "destination manifest")
 
@@ -91,9 +90,9 @@ QUIET = {"STALL_TIMEOUT": PATIENCE}
 ROWS: Mapping[str, Row] = {
     "end of file": Row(Refuse(), everywhere("unreachable", SOME)),
     "reset": Row(Reset(), everywhere("unreachable", SOME)),
-    "reset in an answer": Row(Reset(100), everywhere("unreachable", BODIES)),
+    "reset in an answer": Row(Reset(100), everywhere("unreachable", SOURCE)),
     "reset in an upload": Row(Reset(100, side="request"), everywhere("unreachable", WRITES)),
-    "truncated body": Row(Truncate(100), everywhere("unreachable", BODIES)),
+    "truncated body": Row(Truncate(100), everywhere("unreachable", SOURCE)),
     "corrupt body": Row(
         Corrupt(99),
         {
