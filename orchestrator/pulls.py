@@ -29,18 +29,20 @@ class Pulls:
         """How many were counted so far."""
         return self._count
 
-    def spend(self, reference: Reference, pulls: int = 1) -> None:
-        """Count what is about to be asked.
+    def check(self, reference: Reference) -> None:
+        """Before something is read: may it be?
 
         Raises:
             PutOffError: Docker Hub has refused a pull already.
         """
-        if not reference.is_docker_hub:
-            return
-        if self._has_reached_limit.is_set():
+        if reference.is_docker_hub and self._has_reached_limit.is_set():
             raise PutOffError(LIMIT_REACHED)
-        with self._lock:
-            self._count += pulls
+
+    def add(self, reference: Reference, pulls: int = 1) -> None:
+        """Count what was read."""
+        if reference.is_docker_hub:
+            with self._lock:
+                self._count += pulls
 
     def heed(self, error: ImageError) -> None:
         """Learn from a failure that the limit is reached."""

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import TextIO
 
 from orchestrator import __version__
-from orchestrator.by_digest import ByDigest
 from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
 from orchestrator.image_list import ImageList
@@ -24,6 +23,7 @@ from orchestrator.plan import Item, PlannedItem, Reason
 from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
 from orchestrator.proof import Prover
+from orchestrator.readings import Readings, ReadingsFirst
 from orchestrator.report.summary import result_line
 from orchestrator.result import Outcome, Report, Result, of_outcome
 from orchestrator.schedule import Schedule, Task, tasks_of, within_budget
@@ -144,8 +144,9 @@ class _Stages:
             attestations=self.settings.attestations,
             is_forced=self.options.is_forced,
         )
-        prover = Prover(self.tools.client, self.tools.state, self.tools.pulls)
-        reader = ByDigest(self.tools.skopeo, self.tools.client, self.tools.pulls)
+        readings = Readings(self.tools.client, self.tools.pulls)
+        prover = Prover(self.tools.client, readings, self.tools.state)
+        reader = ReadingsFirst(readings, self.tools.skopeo)
         return Planner(reader, self._retry, wishes, prover)
 
     def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:

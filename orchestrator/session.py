@@ -109,7 +109,11 @@ def session(
         folder = stack.enter_context(private_folder(settings.state_dir))
         http = stack.enter_context(
             closing(
-                Http(HEADS_AT_ONCE, connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)
+                Http(
+                    HEADS_AT_ONCE,
+                    connect_timeout=_CONNECT_TIMEOUT,
+                    read_timeout=min(_READ_TIMEOUT, settings.stall_timeout),
+                )
             )
         )
         stack.enter_context(ending.on_signals(programs.end_all, http.end_all))

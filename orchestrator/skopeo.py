@@ -257,10 +257,13 @@ class Skopeo:
         raise diagnose(Complaint(answer.text, destination, Side.DESTINATION, login))
 
     def _copy(self, request: CopyRequest, stall_timeout: float) -> Finished:
-        self._pulls.spend(request.source, request.pulls)
-        return self._run(
+        self._pulls.check(request.source)
+        finished = self._run(
             copy_argv(request, self._connection), stall_timeout=stall_timeout, size=request.size
         )
+        if finished.status == 0 or side_of(last_fatal(finished.errors)) is Side.DESTINATION:
+            self._pulls.add(request.source, request.pulls)
+        return finished
 
     def _copy_error(self, finished: Finished, request: CopyRequest) -> ImageError:
         side = side_of(last_fatal(finished.errors))
@@ -268,7 +271,7 @@ class Skopeo:
         return self._error(finished, reference, side)
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
-        self._pulls.spend(reference)
+        self._pulls.check(reference)
         argv = inspect_argv(options, reference, self._connection)
         finished = self._run(argv, stall_timeout=self._patience)
         if not finished.is_whole:
@@ -280,6 +283,7 @@ class Skopeo:
             )
         if finished.status != 0:
             raise self._error(finished, reference, side)
+        self._pulls.add(reference)
         return finished.output
 
     def _error(self, finished: Finished, reference: Reference, side: Side) -> ImageError:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.faults import Call, Rule
+from demo.faults import Answer, Call, Rule
 from demo.images import build_image, build_index
 from demo.proxy import FaultProxy
 from tests.support.runs import Gate, path_without_skopeo
@@ -299,10 +299,12 @@ def test_two_runs_at_once_exclude_each_other(double: Site) -> None:
 
 
 @contextmanager
-def at_gate(site: Site, path: str) -> Iterator[tuple[Running, Gate]]:
+def at_gate(site: Site, path: str, *, has_heads: bool = True) -> Iterator[tuple[Running, Gate]]:
     """A run that waits for the upstream registry's answer to a request of this path."""
     gate = Gate()
     with FaultProxy(site.upstream.url) as proxy:
+        if not has_heads:
+            proxy.add(Rule(Answer(405), method="HEAD", path="/manifests/"))
         proxy.add(Rule(Call(gate), method="GET", path=path))
         site.list_images(site.source(host=proxy.host), site.source(host=proxy.host) + " --name=b")
         try:
@@ -314,14 +316,15 @@ def at_gate(site: Site, path: str) -> Iterator[tuple[Running, Gate]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
-@pytest.mark.parametrize("at", ["looking", "copying"])
+@pytest.mark.parametrize("at", ["looking by HTTP", "looking by skopeo", "copying"])
 def test_an_interrupted_run_reports_and_leaves_nothing(
     site: Site, number: signal.Signals, at: str
 ) -> None:
     layer = publish_own(site)
-    with at_gate(site, "/manifests/1" if at == "looking" else layer) as (run, _):
+    path = layer if at == "copying" else "/manifests/1"
+    with at_gate(site, path, has_heads=at != "looking by skopeo") as (run, _):
         children = children_of(run.process_id)
-        assert children
+        assert bool(children) is (at != "looking by HTTP")
         run.send(number)
         outcome = run.finish(within=20)  # the registry is silent for longer
     assert outcome.status == 130

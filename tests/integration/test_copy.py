@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from demo.faults import Answer, Call, Corrupt, Hang, Refuse, Reset, Rule, Truncate
+from demo.faults import Answer, Call, Corrupt, Hang, Refuse, Reset, Rule, Truncate, WrongDigest
 from demo.images import MIB, build_image, build_index
 from demo.proxy import FaultProxy
 from tests.support.runs import WRITES
@@ -230,7 +230,38 @@ def test_a_fault_that_stays_ends_after_as_many_tries_as_are_set(
     assert outcome.status == 1
     assert outcome.verdict == ("failed", "unreachable")
     assert near.host in outcome.error["hint"]
-    assert near.struck(rule) == 2
+    assert near.struck(rule) == 3  # once by HTTP
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Answer.error(401, "UNAUTHORIZED", "not you"), id="401"),
+        pytest.param(Answer.error(404, "MANIFEST_UNKNOWN", "unknown"), id="404"),
+        pytest.param(Answer(200, body=b"<html>log in</html>"), id="a page"),
+        pytest.param(Corrupt(99), id="corrupt"),
+        pytest.param(WrongDigest(), id="another digest"),
+    ],
+)
+def test_what_http_can_not_settle_skopeo_is_asked_for(
+    site: Site, near: FaultProxy, fault: Fault
+) -> None:
+    site.configure(RETRIES=1)
+    site.publish(build_app())
+    near.add(Rule(fault, method="GET", path=BY_TAG, times=1))
+    assert site.sync(site.source(host=near.host)).verdict == ("copied", "missing")
+
+
+def test_a_head_that_lies_is_not_what_a_copy_is_made_of(site: Site, near: FaultProxy) -> None:
+    """What was pushed last is copied, though HEAD still names what the tag was before."""
+    old, new = build_app("old"), build_app("new")
+    site.publish(old)
+    site.publish(new)
+    lie = {"Docker-Content-Digest": old.digest, "Content-Type": old.media_type}
+    near.add(Rule(Answer(200, lie), method="HEAD", path=BY_TAG))
+    outcome = site.sync(site.source(host=near.host))
+    assert outcome.item["action"] == "copied"
+    assert outcome.item["source_digest"] == new.digest
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from orchestrator.planner import Planner, Wishes
 from orchestrator.platforms import PlatformChoice
 from orchestrator.proof import Prover
 from orchestrator.pulls import Pulls
+from orchestrator.readings import Readings
 from orchestrator.reference import Reference
 from orchestrator.registry_answers import Absent, Unknown
 from orchestrator.targets import GENERIC, Profile, Target
@@ -110,7 +111,8 @@ def planner(
     memory: NoMemory | None = None,
 ) -> Planner:
     """A planner without a fast path."""
-    prover = Prover(NoHttp(), memory or NoMemory(), Pulls())
+    nobody = NoHttp()
+    prover = Prover(nobody, Readings(nobody, Pulls()), memory or NoMemory())
     return Planner(reader, (patience or Patience()).rule, wishes or Wishes(), prover)
 
 
