@@ -129,6 +129,11 @@ class PlannedItem:
     note: str = ""
     seconds: float = 0.0
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether the verdict is to copy."""
+        return self.decision is not None and self.decision.action is Action.COPY
+
     def has_already(self, other: Upstream) -> bool:
         """Whether the destination holds another form of what was planned, and that will do."""
         is_forced = self.decision is not None and self.decision.reason is Reason.FORCED

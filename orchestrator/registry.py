@@ -160,7 +160,7 @@ class RegistryClient:
         return min(skews, key=abs, default=None)
 
     def pull_limit(self) -> PullLimit | None:
-        """What Docker Hub last said of its pull limit; None where it names none."""
+        """What Docker Hub first said of its pull limit; None where it names none."""
         return self._pull_limit
 
     def _ask(
@@ -179,8 +179,8 @@ class RegistryClient:
         said = answer.reason if isinstance(answer, Unknown) else answer.status
         path = question.path.partition("?")[0]  # what follows may open an upload
         _log.debug("%s %s of %s: %s", question.method, path, reference.name, said)
-        if reference.is_docker_hub and isinstance(answer, Answer):
-            self._pull_limit = pull_limit_in(answer) or self._pull_limit
+        if reference.is_docker_hub and self._pull_limit is None and isinstance(answer, Answer):
+            self._pull_limit = pull_limit_in(answer)
         return answer
 
     def _host(self, registry: str) -> RegistryHost:

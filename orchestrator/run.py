@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import cached_property
 from typing import TextIO
 
 from orchestrator import __version__
+from orchestrator.budget import PullBudget
 from orchestrator.errors import ImageError
 from orchestrator.executor import Conditions, Executor
+from orchestrator.flow import Bounds, Check, Flow, Look, Piece
 from orchestrator.image_list import ImageList
 from orchestrator.items import name_all
 from orchestrator.overlap import Overlap
@@ -26,12 +28,12 @@ from orchestrator.proof import Prover
 from orchestrator.readings import Readings, ReadingsFirst
 from orchestrator.report.summary import result_line
 from orchestrator.result import Outcome, Report, Result, of_outcome
-from orchestrator.schedule import Schedule, Task, tasks_of, within_budget
+from orchestrator.schedule import Schedule, Task, TaskMaker, links_of
 from orchestrator.session import HEADS_AT_ONCE, Ending, Session, session
 from orchestrator.settings import FanOut, Settings
 from orchestrator.signatures import Signatures
 from orchestrator.text import first_lines
-from orchestrator.work import InOrder, RetryRule, map_bounded
+from orchestrator.work import InOrder, Queue, RetryRule, map_bounded
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +109,7 @@ def _carried_out(
     writes = not options.is_dry_run
     with session(settings, items, run_id=report.run_id, is_writing=writes, ending=ending) as tools:
         stages = _Stages(settings, options, tools, ending, stderr)
-        results = stages.carry_out(stages.plan(items))
+        results = stages.carry_out(items)
         stages.remember(results)
         if settings.takes_signatures and writes:
             results = stages.bring_signatures(results)
@@ -136,8 +138,7 @@ class _Stages:
     ending: Ending
     stderr: TextIO
 
-    @cached_property
-    def planner(self) -> Planner:
+    def _planner(self) -> Planner:
         """Reaches verdicts, and knows what else would do where a registry refuses a form."""
         wishes = Wishes(
             created_check=self.settings.created_check,
@@ -149,25 +150,34 @@ class _Stages:
         reader = ReadingsFirst(readings, self.tools.skopeo)
         return Planner(reader, self._retry, wishes, prover)
 
-    def plan(self, items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
-        """Reach the verdict of every item."""
-        planner = self.planner
+    def carry_out(self, items: tuple[Item, ...]) -> tuple[Result, ...]:
+        """Make every item a result."""
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
-        done: dict[Item, PlannedItem] = {}
-        with progress(self.stderr, total=len(items), title="checking") as shown:
-            for item, proved in map_bounded(planner.prove, InOrder(items), jobs=_PROOFS_AT_ONCE):
-                done[item] = proved
-                if proved.decision:
-                    shown.step("")
-            open_ = [item for item in items if not done[item].decision]
-            for item, planned in map_bounded(planner.plan, InOrder(open_), jobs=self.settings.jobs):
-                done[item] = planned
-                shown.step("")
-        return tuple(done[item] for item in items)
+        jobs = self.settings.jobs
+        links = links_of(items) if self.settings.fan_out is FanOut.CHAIN else (None,) * len(items)
+        flow: Queue[Piece, PlannedItem | Result] = Flow(
+            items,
+            # In a dry run the bytes of a blob count for the first in the list that needs it.
+            (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
+            Bounds(_PROOFS_AT_ONCE, looks=jobs),
+            Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
+            TaskMaker(links),
+            PullBudget(self.tools.client.pull_limit, self.tools.pulls),
+        )
+        steps = self._steps()
+        done = {}
+        with progress(self.stderr, total=len(items), title="syncing") as shown:
+            at_once = _PROOFS_AT_ONCE + 2 * jobs
+            for piece, found in map_bounded(steps, flow, jobs=at_once):
+                if isinstance(found, Result):
+                    done[piece.place] = found
+                    shown.step(result_line(found))
+        return tuple(done[place] for place, _ in enumerate(items))
 
-    def carry_out(self, planned: tuple[PlannedItem, ...]) -> tuple[Result, ...]:
-        """Make every verdict a result."""
+    def _steps(self) -> Callable[[Piece], PlannedItem | Result]:
+        """What takes a step of an item."""
+        planner = self._planner()
         conditions = Conditions(
             is_dry_run=self.options.is_dry_run,
             fails_fast=self.options.fails_fast,
@@ -175,38 +185,23 @@ class _Stages:
         )
         executor = Executor(
             self.tools.skopeo,
-            self.planner,
+            planner,
             self._retry,
             conditions,
             self.ending.event,
             overlap=Overlap(self.tools.client),
         )
-        tasks = self._affordable(tasks_of(planned, chains=self.settings.fan_out is FanOut.CHAIN))
-        limits = {name: one.jobs for name, one in self.settings.targets.items() if one.jobs}
-        done = {}
-        with progress(self.stderr, total=len(tasks), title="syncing") as shown:
-            schedule = Schedule(tasks, limits)
-            for task, result in map_bounded(executor.execute, schedule, jobs=self.settings.jobs):
-                done[task.place] = result
-                shown.step(result_line(result))
-        return tuple(done[task.place] for task in tasks)
 
-    def _affordable(self, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
-        """Put off what Docker Hub's pull limit leaves no room for, and say so."""
-        limit = self.tools.client.pull_limit()
-        needed = sum(task.pulls for task in tasks)
-        if limit is None or needed == 0:
-            return tasks
-        left = max(0, limit.remaining - self.tools.pulls.count)
-        if needed <= left:
-            return tasks
-        _log.warning(
-            "Docker Hub counts %d pulls for this, and %d of %d are left: the rest is deferred",
-            needed,
-            left,
-            limit.limit,
-        )
-        return within_budget(tasks, left)
+        def take(piece: Piece) -> PlannedItem | Result:
+            match piece:
+                case Check():
+                    return planner.prove(piece.item)
+                case Look():
+                    return planner.plan(piece.item)
+                case Task():
+                    return executor.execute(piece)
+
+        return take
 
     def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Bring after each image what is signed about it."""

@@ -8,20 +8,17 @@ it needs, and copies that share nothing fill the gap.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from orchestrator.plan import Action, PlannedItem
+from orchestrator.plan import Item, PlannedItem
 from orchestrator.platforms import PlatformChoice
 from orchestrator.reference import Digest, Reference
 from orchestrator.result import Outcome, Result
 
 SMALLEST_SHARED = 32 * 1024
 """Bytes; waiting for a smaller blob would cost more than to send it twice."""
-
-OVER_BUDGET = "pull-budget"
-"""Why a copy was put off: Docker Hub would not count so many pulls any more."""
 
 Blob = tuple[str, Digest]
 """A blob at a registry."""
@@ -53,44 +50,39 @@ class Task:
         return self.planned.item.target.name
 
 
-def tasks_of(planned: Iterable[PlannedItem], *, chains: bool) -> tuple[Task, ...]:
-    """Make tasks of verdicts, in their order.
+def links_of(items: Iterable[Item]) -> tuple[int | None, ...]:
+    """For each item the place of the one before it in its chain, which feeds it."""
+    last: dict[tuple[Reference, PlatformChoice], int] = {}
+    links = []
+    for place, item in enumerate(items):
+        key = (item.source, item.choice)
+        links.append(last.get(key))
+        last[key] = place
+    return tuple(links)
+
+
+class TaskMaker:
+    """Makes tasks of verdicts; that of a chain's link after that of the one before it.
 
     Args:
-        planned: The verdicts.
-        chains: Whether the targets of one image are fed one from another.
+        links: For each item the place of the one that feeds it, if any.
     """
-    last: dict[tuple[Reference, PlatformChoice], Task] = {}
-    on_the_way: set[Blob] = set()
-    tasks = []
-    for place, one in enumerate(planned):
-        key = (one.item.source, one.item.choice)
-        before = last.get(key) if chains else None
-        task = _task(place, one, before, on_the_way)
-        last[key] = task
-        on_the_way |= set(_blobs(one))
-        tasks.append(task)
-    return tuple(tasks)
 
+    def __init__(self, links: Sequence[int | None]) -> None:
+        self._links = links
+        self._feeding = set(links)
+        self._made: dict[int, Task] = {}
+        self._on_the_way: set[Blob] = set()
 
-def within_budget(tasks: Iterable[Task], budget: int) -> tuple[Task, ...]:
-    """Put off, in their order, the copies that would take more pulls than are left.
-
-    A smaller one behind them still runs; so do all that take none.
-    """
-    kept: list[Task] = []
-    without: set[int] = set()
-    for task in tasks:
-        # Whoever was to be fed by a task that is put off would have to read the source itself.
-        need = _pulls(task.planned) if task.after in without else task.pulls
-        if need <= budget:
-            budget -= need
-            kept.append(task)
-            continue
-        without.add(task.place)
-        put_off = replace(task.planned, decision=None, put_off=OVER_BUDGET)
-        kept.append(Task(task.place, put_off, after=task.after))
-    return tuple(kept)
+    def make(self, place: int, planned: PlannedItem) -> Task:
+        """The task of a verdict, which stands there in the run's order."""
+        link = self._links[place]
+        before = self._made[link] if link is not None else None
+        task = _task(place, planned, before, self._on_the_way)
+        if place in self._feeding:
+            self._made[place] = task
+        self._on_the_way |= _blobs(planned).keys()
+        return task
 
 
 def _task(
@@ -98,7 +90,7 @@ def _task(
 ) -> Task:
     after = before.place if before else None
     sizes = _blobs(planned)
-    if planned.upstream is None or not _is_copy(planned):
+    if planned.upstream is None or not planned.is_copy:
         return Task(place, planned, after=after)
     is_fed = before is not None and _will_have(before.planned, planned.upstream.expected)
     return Task(
@@ -107,30 +99,26 @@ def _task(
         brings=frozenset(blob for blob, size in sizes.items() if size >= SMALLEST_SHARED),
         after=after,
         moves=sum(size for blob, size in sizes.items() if blob not in on_the_way),
-        pulls=0 if is_fed else _pulls(planned),
+        pulls=0 if is_fed else pulls_of(planned),
     )
 
 
-def _pulls(planned: PlannedItem) -> int:
-    """What Docker Hub counts where a copy reads it."""
-    is_counted = _is_copy(planned) and planned.item.source.is_docker_hub
+def pulls_of(planned: PlannedItem) -> int:
+    """What Docker Hub counts where a copy reads the source."""
+    is_counted = planned.is_copy and planned.item.source.is_docker_hub
     return planned.upstream.manifests if planned.upstream and is_counted else 0
-
-
-def _is_copy(planned: PlannedItem) -> bool:
-    return planned.decision is not None and planned.decision.action is Action.COPY
 
 
 def _will_have(planned: PlannedItem, expected: Digest) -> bool:
     """Whether the target before this one in the chain has what this one wants."""
-    if _is_copy(planned):
+    if planned.is_copy:
         return planned.upstream is not None and planned.upstream.expected == expected
     return planned.found == expected
 
 
 def _blobs(planned: PlannedItem) -> dict[Blob, int]:
     """What a copy needs at its registry, and how large it is."""
-    if planned.upstream is None or not _is_copy(planned):
+    if planned.upstream is None or not planned.is_copy:
         return {}
     registry = planned.item.destination.registry
     return {(registry, blob.digest): blob.size for blob in planned.upstream.blobs}
@@ -139,23 +127,37 @@ def _blobs(planned: PlannedItem) -> dict[Blob, int]:
 class Schedule:
     """Hands tasks out, each as soon as nothing stands in its way.
 
-    It is asked and told by one thread.
+    What is no copy is done at once and counts nowhere. It is asked and told by one thread.
 
     Args:
-        tasks: In the order in which they are wanted.
-        limits: How many tasks of a target may run at once, for the targets that say so.
+        jobs: How many copies may run at once.
+        limits: How many of one target, for the targets that say so.
     """
 
-    def __init__(self, tasks: Iterable[Task], limits: Mapping[str, int] | None = None) -> None:
-        self._waiting = {task.place: task for task in tasks}
-        self._unfinished = set(self._waiting)
+    def __init__(self, jobs: int, limits: Mapping[str, int] | None = None) -> None:
+        self._jobs = jobs
         self._limits = limits or {}
+        self._settled: deque[Task] = deque()
+        self._waiting: dict[int, Task] = {}
+        self._unfinished: set[int] = set()
         self._running: Counter[str] = Counter()
         self._on_the_way: set[Blob] = set()
         self._arrived: set[Blob] = set()
 
+    def add(self, task: Task) -> None:
+        """Another task; whoever it comes after was added before."""
+        self._unfinished.add(task.place)
+        if task.planned.is_copy:
+            self._waiting[task.place] = task
+        else:
+            self._settled.append(task)
+
     def take(self) -> Task | None:
         """The next task that may run now; None where all that wait have to wait on."""
+        if self._settled:
+            return self._settled.popleft()
+        if self._running.total() >= self._jobs:
+            return None
         ready = next((task for task in self._waiting.values() if self._is_ready(task)), None)
         if ready is None:
             return None
@@ -167,6 +169,8 @@ class Schedule:
     def finish(self, task: Task, result: Result) -> None:
         """A task has ended; what a copy brought has arrived."""
         self._unfinished.discard(task.place)
+        if not task.planned.is_copy:
+            return
         self._running[task.target] -= 1
         self._on_the_way -= task.brings
         if result.outcome is Outcome.COPIED:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from orchestrator.errors import ImageError
@@ -56,17 +57,20 @@ def map_bounded(work: Callable[[T], R], queue: Queue[T, R], *, jobs: int) -> Ite
     No more than `jobs` pieces are taken ahead, so a long list costs no memory. What `work`
     raises is raised here; `work` should return failures as values.
     """
+    done: SimpleQueue[Future[R]] = SimpleQueue()  # `futures.wait` looks at all of them each time
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         running: dict[Future[R], T] = {}
         while True:
             while len(running) < jobs and (piece := queue.take()) is not None:
-                running[pool.submit(work, piece)] = piece
+                future = pool.submit(work, piece)
+                running[future] = piece
+                future.add_done_callback(done.put)
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                piece, result = running.pop(future), future.result()
-                queue.finish(piece, result)
-                yield piece, result
+            future = done.get()
+            piece, result = running.pop(future), future.result()
+            queue.finish(piece, result)
+            yield piece, result
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,17 @@ from orchestrator.pulls import Pulls
 from orchestrator.readings import Readings
 from orchestrator.reference import Reference
 from orchestrator.registry_answers import Absent, Unknown
+from orchestrator.schedule import TaskMaker, links_of
 from orchestrator.targets import GENERIC, Profile, Target
 from orchestrator.work import RetryRule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from orchestrator.facts import Remembered
     from orchestrator.manifest import Descriptor
     from orchestrator.reference import Digest
+    from orchestrator.schedule import Task
     from orchestrator.sources import Reader
 
 SOURCE = "source.example/team/app"
@@ -114,6 +118,13 @@ def planner(
     nobody = NoHttp()
     prover = Prover(nobody, Readings(nobody, Pulls()), memory or NoMemory())
     return Planner(reader, (patience or Patience()).rule, wishes or Wishes(), prover)
+
+
+def tasks_of(planned: Iterable[PlannedItem], *, chains: bool = True) -> tuple[Task, ...]:
+    """The tasks of a run's verdicts."""
+    known = tuple(planned)
+    maker = TaskMaker(links_of([one.item for one in known]) if chains else (None,) * len(known))
+    return tuple(maker.make(place, one) for place, one in enumerate(known))
 
 
 def verdict(planned: PlannedItem) -> str:

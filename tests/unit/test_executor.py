@@ -16,7 +16,7 @@ from orchestrator.plan import Item
 from orchestrator.planner import Planner, Wishes
 from orchestrator.reference import Reference, digest_of
 from orchestrator.result import Outcome, Result
-from orchestrator.schedule import Task, tasks_of
+from orchestrator.schedule import Task
 from orchestrator.skopeo import Copied, CopyRequest
 from orchestrator.targets import ALIYUN_PERSONAL, SWR
 from tests.support.fake_registry import FakeRegistries
@@ -31,6 +31,7 @@ from tests.support.verdicts import (
     item,
     planner,
     target,
+    tasks_of,
 )
 
 HERE, THERE = "near.example/lab/app:1", "far.example/lab/app:1"
@@ -53,7 +54,7 @@ class Run:
         return planner(self.registries, self.wishes)
 
     def tasks(self, *items: Item) -> tuple[Task, ...]:
-        return tasks_of(map(self.planner.plan, items), chains=True)
+        return tasks_of(map(self.planner.plan, items))
 
     def execute(self, tasks: Iterable[Task]) -> tuple[Result, ...]:
         executor = Executor(

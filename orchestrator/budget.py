@@ -1,0 +1,68 @@
+"""The pull budget: what Docker Hub's limit leaves, and who goes without."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from orchestrator.pulls import Pulls
+from orchestrator.registry_answers import PullLimit
+from orchestrator.schedule import Task, pulls_of
+
+_log = logging.getLogger(__name__)
+
+OVER_BUDGET = "pull-budget"
+"""Why a copy was put off: Docker Hub would not count so many pulls any more."""
+
+
+@dataclass(frozen=True)
+class PullBudget:
+    """What Docker Hub leaves to this run.
+
+    Attributes:
+        limit: What Docker Hub told first.
+        pulls: What it has counted since.
+    """
+
+    limit: Callable[[], PullLimit | None]
+    pulls: Pulls
+
+    def left(self) -> int | None:
+        """Pulls that are left; None where no limit was told."""
+        limit = self.limit()
+        return None if limit is None else max(0, limit.remaining - self.pulls.count)
+
+    def within(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """The same tasks, those put off for which there is no room; a log line says so."""
+        limit, left = self.limit(), self.left()
+        needed = sum(task.pulls for task in tasks)
+        if limit is None or left is None or needed <= left:
+            return tuple(tasks)
+        _log.warning(
+            "Docker Hub counts %d pulls for this, and %d of %d are left: the rest is deferred",
+            needed,
+            left,
+            limit.limit,
+        )
+        return within_budget(tasks, left)
+
+
+def within_budget(tasks: Iterable[Task], budget: int) -> tuple[Task, ...]:
+    """Put off, in their order, the copies that would take more pulls than are left.
+
+    A smaller one behind them still runs; so do all that take none.
+    """
+    kept: list[Task] = []
+    without: set[int] = set()
+    for task in tasks:
+        # Whoever was to be fed by a task that is put off would have to read the source itself.
+        need = pulls_of(task.planned) if task.after in without else task.pulls
+        if need <= budget:
+            budget -= need
+            kept.append(task)
+            continue
+        without.add(task.place)
+        put_off = replace(task.planned, decision=None, put_off=OVER_BUDGET)
+        kept.append(Task(task.place, put_off, after=task.after))
+    return tuple(kept)

@@ -1,0 +1,159 @@
+"""The flow of a run: items are checked, looked at and copied side by side.
+
+Each item goes through three steps: two HEADs may prove it in sync; else it is looked at closely;
+then its task is carried out. Each step has its own bound, and none waits for another item's, with
+two exceptions: a link of a chain waits for the one before it; and what Docker Hub counts waits
+until it is certain that its pull limit will do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Protocol, TypeAlias
+
+from orchestrator.plan import Item, PlannedItem
+from orchestrator.result import Result
+from orchestrator.schedule import Schedule, Task, TaskMaker
+
+MOST_PULLS = 4
+"""What one platform of one source takes at most: its index twice, where HTTP did not get
+through with it, its manifest, and that again for the copy."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """An item that HEADs may prove to be in sync."""
+
+    place: int
+    item: Item
+
+
+@dataclass(frozen=True)
+class Look:
+    """An item that has to be looked at closely."""
+
+    place: int
+    item: Item
+
+
+Piece: TypeAlias = "Check | Look | Task"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many of each step there may be at once; the schedule bounds the copies."""
+
+    checks: int
+    looks: int
+
+
+class Budget(Protocol):
+    """What Docker Hub's pull limit leaves."""
+
+    def left(self) -> int | None:
+        """Pulls that are left; None where no limit was told."""
+        ...
+
+    def within(self, tasks: Sequence[Task]) -> Iterable[Task]:
+        """The same tasks, those put off for which there is no room."""
+        ...
+
+
+class Flow:
+    """Hands out what can be done next; asked and told by one thread.
+
+    Args:
+        items: In the list's order.
+        before: For each item the place of the one whose task has to be made first, if any.
+        bounds: How many of each step at once.
+        schedule: Orders the copies.
+        maker: Makes tasks of verdicts.
+        budget: What Docker Hub leaves.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        before: Sequence[int | None],
+        bounds: Bounds,
+        schedule: Schedule,
+        maker: TaskMaker,
+        budget: Budget,
+    ) -> None:
+        self._items = items
+        self._before = before
+        self._behind = {first: place for place, first in enumerate(before) if first is not None}
+        self._unchecked = iter(range(len(items)))
+        self._unseen: list[int] = []
+        self._schedule = schedule
+        self._maker = maker
+        self._budget = budget
+        self._room = {Check: bounds.checks, Look: bounds.looks}
+        self._verdicts: dict[int, PlannedItem] = {}
+        self._unmade = set(range(len(items)))
+        self._held: list[Task] = []
+        hub = [item for item in items if item.source.is_docker_hub]
+        self._counted = Counter(bool(item.choice.single) for item in hub)
+
+    def take(self) -> Piece | None:
+        """The next piece; None where there is none before something has ended."""
+        if (task := self._schedule.take()) is not None:
+            return task
+        if self._unseen and self._room[Look]:
+            self._room[Look] -= 1
+            place = heappop(self._unseen)
+            return Look(place, self._items[place])
+        if self._room[Check] and (place_ := next(self._unchecked, None)) is not None:
+            self._room[Check] -= 1
+            return Check(place_, self._items[place_])
+        return None
+
+    def finish(self, piece: Piece, result: PlannedItem | Result) -> None:
+        """A piece has ended."""
+        if isinstance(piece, Task):
+            if isinstance(result, Result):
+                self._schedule.finish(piece, result)
+            return
+        self._room[type(piece)] += 1
+        if isinstance(result, PlannedItem):
+            self._learn(piece, result)
+
+    def _learn(self, piece: Check | Look, planned: PlannedItem) -> None:
+        """A verdict, or none yet: all tasks are made that can be."""
+        if isinstance(piece, Check) and planned.decision is None:
+            heappush(self._unseen, piece.place)
+            return
+        if piece.item.source.is_docker_hub and not planned.is_copy:
+            self._counted[bool(piece.item.choice.single)] -= 1
+        self._verdicts[piece.place] = planned
+        place: int | None = piece.place
+        while place in self._verdicts and self._before[place] not in self._unmade:
+            self._make(place)
+            place = self._behind.get(place)
+        self._let_go()
+
+    def _make(self, place: int) -> None:
+        planned = self._verdicts.pop(place)
+        self._unmade.discard(place)
+        task = self._maker.make(place, planned)
+        if planned.is_copy and planned.item.source.is_docker_hub:
+            self._held.append(task)
+        else:
+            self._schedule.add(task)
+
+    def _let_go(self) -> None:
+        """Let what Docker Hub counts go on, once that is safe."""
+        if self._unmade and not (self._held and self._is_safe()):
+            return
+        held, self._held = sorted(self._held, key=lambda task: task.place), []
+        for task in held if self._unmade else self._budget.within(held):
+            self._schedule.add(task)
+
+    def _is_safe(self) -> bool:
+        """Whether the limit will do, however the items without a verdict turn out."""
+        left = self._budget.left()
+        several, single = self._counted[False], self._counted[True]
+        return left is None or (not several and left >= MOST_PULLS * single)

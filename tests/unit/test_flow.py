@@ -1,0 +1,287 @@
+"""The flow: three steps side by side, chains in their order, and no pull that is not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.budget import OVER_BUDGET, PullBudget
+from orchestrator.errors import ImageError, Kind
+from orchestrator.flow import MOST_PULLS, Bounds, Check, Flow, Look
+from orchestrator.plan import Action, Decision, Item, PlannedItem, Reason, Upstream
+from orchestrator.platforms import PlatformChoice
+from orchestrator.pulls import Pulls
+from orchestrator.reference import Reference, digest_of
+from orchestrator.registry_answers import PullLimit
+from orchestrator.result import Outcome, Result
+from orchestrator.schedule import Schedule, Task, TaskMaker, links_of
+from orchestrator.targets import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from orchestrator.flow import Piece
+
+NEAR = Target("near", "near.example")
+FAR = Target("far", "far.example")
+HUB, QUAY = "docker.io/x", "quay.io/x"
+COPY = Decision(Action.COPY, Reason.MISSING)
+SKIP = Decision(Action.SKIP, Reason.SAME_DIGEST)
+
+
+def item(name: str, *, at: str = QUAY, to: Target = NEAR, choice: str = "linux/amd64") -> Item:
+    destination = Reference.parse(f"{to.registry}/{name}")
+    return Item(1, Reference.parse(f"{at}/{name}"), PlatformChoice.parse(choice), to, destination)
+
+
+def planned(one: Item, decision: Decision | None = COPY) -> PlannedItem:
+    digest = digest_of(one.source.name.encode())
+    return PlannedItem(one, Upstream(digest, digest, "linux/amd64"), None, decision)
+
+
+@dataclass
+class Limit:
+    """What Docker Hub would tell."""
+
+    remaining: int | None = None
+    pulls: Pulls = field(default_factory=Pulls)
+
+    @property
+    def budget(self) -> PullBudget:
+        left = self.remaining
+        return PullBudget(lambda: None if left is None else PullLimit(100, left, 1), self.pulls)
+
+
+def flow(
+    *items: Item,
+    limit: Limit | None = None,
+    checks: int = 9,
+    looks: int = 9,
+    jobs: int = 9,
+    before: Sequence[int | None] | None = None,
+) -> Flow:
+    links = links_of(items)
+    return Flow(
+        items,
+        links if before is None else before,
+        Bounds(checks, looks),
+        Schedule(jobs),
+        TaskMaker(links),
+        (limit or Limit()).budget,
+    )
+
+
+def taken(under_test: Flow) -> list[Piece]:
+    """All that can be done now."""
+    pieces = []
+    while (piece := under_test.take()) is not None:
+        pieces.append(piece)
+    return pieces
+
+
+def names(pieces: Iterable[Piece]) -> list[str]:
+    return [f"{type(piece).__name__} {piece.place}" for piece in pieces]
+
+
+def seen(under_test: Flow, *items: Item, decisions: Sequence[Decision | None]) -> list[Piece]:
+    """Every item checked without a proof, and looked at; the tasks that can be carried out."""
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    looks = taken(under_test)
+    assert all(isinstance(look, Look) for look in looks)
+    for look, decision in zip(looks, decisions, strict=True):
+        under_test.finish(look, planned(items[look.place], decision))
+    return taken(under_test)
+
+
+def ended(task: Task, outcome: Outcome = Outcome.COPIED) -> Result:
+    return Result(task.planned.item, outcome, "why")
+
+
+def test_a_copy_begins_while_another_item_is_still_looked_at() -> None:
+    items = [item("a"), item("b")]
+    under_test = flow(*items)
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    first, second = taken(under_test)
+    under_test.finish(second, planned(items[1]))
+    assert names(taken(under_test)) == ["Task 1"]
+    under_test.finish(first, planned(items[0]))
+    assert names(taken(under_test)) == ["Task 0"]
+
+
+def test_what_heads_have_proved_is_not_looked_at() -> None:
+    one = item("a")
+    under_test = flow(one)
+    (check,) = taken(under_test)
+    under_test.finish(check, planned(one, SKIP))
+    assert names(taken(under_test)) == ["Task 0"]
+
+
+def test_each_step_has_its_own_bound() -> None:
+    items = [item(name) for name in "abcdef"]
+    under_test = flow(*items, checks=3, looks=2, jobs=1)
+    checks = taken(under_test)
+    assert names(checks) == ["Check 0", "Check 1", "Check 2"]
+    for check in checks:
+        under_test.finish(check, PlannedItem(items[check.place]))
+    more = taken(under_test)
+    assert names(more) == ["Look 0", "Look 1", "Check 3", "Check 4", "Check 5"]
+    for look in more[:2]:
+        under_test.finish(look, planned(items[look.place]))
+    assert names(taken(under_test)) == ["Task 0", "Look 2"]
+
+
+def test_who_stands_first_is_looked_at_first() -> None:
+    items = [item(name) for name in "abc"]
+    under_test = flow(*items, looks=1)
+    for check in reversed(taken(under_test)):
+        under_test.finish(check, PlannedItem(items[check.place]))
+        if check.place == 2:
+            assert names(taken(under_test)) == ["Look 2"]
+    under_test.finish(Look(2, items[2]), planned(items[2]))
+    assert names(taken(under_test)) == ["Task 2", "Look 0"]
+
+
+def test_a_link_waits_for_the_one_before_it() -> None:
+    items = [item("a"), item("a", to=FAR), item("b")]
+    under_test = flow(*items)
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    first, second, other = taken(under_test)
+    under_test.finish(second, planned(items[1]))
+    under_test.finish(other, planned(items[2]))
+    assert names(taken(under_test)) == ["Task 2"]
+    under_test.finish(first, planned(items[0]))
+    (task,) = taken(under_test)
+    assert isinstance(task, Task)
+    assert task.place == 0
+    under_test.finish(task, ended(task))
+    (fed,) = taken(under_test)
+    assert isinstance(fed, Task)
+    assert (fed.place, fed.after) == (1, 0)
+
+
+def test_in_a_dry_run_tasks_are_made_in_the_lists_order() -> None:
+    items = [item("a"), item("b")]
+    under_test = flow(*items, before=(None, 0))
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    first, second = taken(under_test)
+    under_test.finish(second, planned(items[1]))
+    assert taken(under_test) == []
+    under_test.finish(first, planned(items[0]))
+    assert names(taken(under_test)) == ["Task 0", "Task 1"]
+
+
+# Docker Hub's pull limit
+
+ENOUGH = 2 * MOST_PULLS
+
+
+@pytest.mark.parametrize(
+    ("limit", "choice", "goes_on"),
+    [
+        pytest.param(None, "linux/amd64", True, id="no limit"),
+        pytest.param(ENOUGH, "linux/amd64", True, id="it does whatever comes"),
+        pytest.param(ENOUGH - 1, "linux/amd64", False, id="it may not do"),
+        pytest.param(1000, "all", False, id="nobody knows how many children"),
+        pytest.param(None, "all", True, id="no limit for children either"),
+    ],
+)
+def test_what_is_counted_waits_until_the_limit_is_sure_to_do(
+    limit: int | None, choice: str, goes_on: bool
+) -> None:
+    items = [item("a", at=HUB), item("b", at=HUB, choice=choice), item("c")]
+    under_test = flow(*items, limit=Limit(limit))
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    first, second, elsewhere = taken(under_test)
+    under_test.finish(first, planned(items[0]))
+    assert names(taken(under_test)) == ["Task 0"] * goes_on
+    under_test.finish(elsewhere, planned(items[2]))
+    assert names(taken(under_test)) == ["Task 2"]
+    under_test.finish(second, planned(items[1], SKIP))
+    assert set(names(taken(under_test))) == {"Task 1", *["Task 0"] * (not goes_on)}
+
+
+def test_what_turns_out_to_take_no_pull_lets_the_others_go_on() -> None:
+    items = [item(name, at=HUB) for name in "abc"]
+    under_test = flow(*items, limit=Limit(2 * MOST_PULLS))
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    first, second, _ = taken(under_test)
+    under_test.finish(first, planned(items[0]))
+    assert taken(under_test) == []
+    failed = replace(planned(items[1], None), error=ImageError(Kind.NOT_FOUND, "no such image"))
+    under_test.finish(second, failed)
+    assert set(names(taken(under_test))) == {"Task 0", "Task 1"}
+
+
+def test_where_the_limit_will_not_do_the_lists_order_counts() -> None:
+    items = [item(name, at=HUB) for name in "abc"]
+    under_test = flow(*items, limit=Limit(2))
+    tasks = seen(under_test, *items, decisions=[COPY] * 3)
+    put_off = {task.place: task.planned.put_off for task in tasks if isinstance(task, Task)}
+    assert put_off == {0: "", 1: "", 2: OVER_BUDGET}
+
+
+def test_what_was_pulled_meanwhile_is_counted() -> None:
+    limit = Limit(2)
+    limit.pulls.add(Reference.parse(HUB), 1)
+    items = [item(name, at=HUB) for name in "ab"]
+    tasks = seen(flow(*items, limit=limit), *items, decisions=[COPY] * 2)
+    assert sorted(task.planned.put_off for task in tasks if isinstance(task, Task)) == [
+        "",
+        OVER_BUDGET,
+    ]
+
+
+# Whatever comes
+
+ITEMS = st.builds(
+    item,
+    st.sampled_from("abc"),
+    at=st.sampled_from([HUB, QUAY]),
+    to=st.sampled_from([NEAR, FAR]),
+    choice=st.sampled_from(["linux/amd64", "all"]),
+)
+
+
+@given(
+    st.lists(ITEMS, max_size=10),
+    st.one_of(st.none(), st.integers(0, 12)),
+    st.booleans(),
+    st.data(),
+)
+def test_every_item_comes_to_one_end(
+    items: list[Item], limit: int | None, is_dry: bool, data: st.DataObject
+) -> None:
+    told = Limit(limit)
+    order = (None, *range(len(items) - 1)) if is_dry else None
+    under_test = flow(*items, limit=told, checks=3, looks=2, jobs=2, before=order)
+    running: list[Piece] = []
+    results: dict[int, Outcome] = {}
+    while True:
+        running += taken(under_test)
+        if not running:
+            break
+        piece = running.pop(data.draw(st.integers(0, len(running) - 1)))
+        if isinstance(piece, Task):
+            outcome = Outcome.COPIED if piece.planned.is_copy else Outcome.SKIPPED
+            if piece.planned.is_copy:
+                told.pulls.add(piece.planned.item.source, piece.pulls)
+            assert piece.place not in results
+            results[piece.place] = outcome
+            under_test.finish(piece, ended(piece, outcome))
+            continue
+        verdicts = [None, SKIP] if isinstance(piece, Check) else [None, SKIP, COPY]
+        decision = data.draw(st.sampled_from(verdicts))
+        under_test.finish(piece, planned(piece.item, decision))
+    assert sorted(results) == list(range(len(items)))
+    if limit is not None:
+        assert told.pulls.count <= limit
