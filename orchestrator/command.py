@@ -39,7 +39,10 @@ ERRORS_LIMIT = 64 * 1024 * 1024
 """The same of its complaints: a copy of an index tells of every blob in it."""
 
 _PIECE = 64 * 1024
-"""Bytes; sh hands on each line by itself, unless it is told otherwise."""
+"""Bytes that sh hands on at once."""
+
+_LINES = 1
+"""To sh: each line by itself, as it comes."""
 
 _ANY_STATUS = tuple(range(-64, 256))
 
@@ -89,9 +92,10 @@ def _nothing() -> None:
 class _Bounded(io.BytesIO):
     """Keeps so many bytes, and has whoever writes more ended."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_piece: Callable[[bytes], None] | None = None) -> None:
         super().__init__()
         self._limit = limit
+        self._on_piece = on_piece
         self.is_over = False
         self.end: Callable[[], None] = _nothing
 
@@ -102,6 +106,8 @@ class _Bounded(io.BytesIO):
         if self.is_over:
             self.end()
             return size
+        if self._on_piece:
+            self._on_piece(bytes(piece))
         return super().write(piece)
 
 
@@ -155,13 +161,21 @@ class Programs:
             raise ToolMissingError(f"{name} is not installed, or not on PATH", hint=hint)
         return path
 
-    def run(self, argv: Sequence[str], *, stall_timeout: float, size: int | None = 0) -> Finished:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stall_timeout: float,
+        size: int | None = 0,
+        on_complaint: Callable[[bytes], None] | None = None,
+    ) -> Finished:
         """Run a program to its end.
 
         Args:
             argv: The program's path and its arguments; no secret may be among them.
             stall_timeout: Seconds without a byte moved after which it is ended.
             size: Bytes that it has to move; None where nobody knows.
+            on_complaint: Is told of each line on its standard error as it comes, by a thread.
 
         Raises:
             InterruptedRunError: `end_all` was called before or meanwhile.
@@ -169,7 +183,7 @@ class Programs:
         import sh  # noqa: PLC0415  (starting up stays fast)
 
         _log.debug("running %s", shlex.join(argv))
-        output, errors = _Bounded(OUTPUT_LIMIT), _Bounded(ERRORS_LIMIT)
+        output, errors = _Bounded(OUTPUT_LIMIT), _Bounded(ERRORS_LIMIT, on_complaint)
         with self._lock:
             if self._ending.is_set():
                 raise InterruptedRunError
@@ -179,7 +193,7 @@ class Programs:
                 _bg_exc=False,
                 _env=self._environ,
                 _err=errors,
-                _err_bufsize=_PIECE,
+                _err_bufsize=_LINES if on_complaint else _PIECE,
                 _in=None,
                 _new_session=True,
                 _ok_code=_ANY_STATUS,

@@ -28,11 +28,11 @@ _BY_SKOPEO = "converted to other manifest types, since the registry refuses its 
 class Copier(Protocol):
     """What the executor asks of skopeo."""
 
-    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy(self, request: CopyRequest) -> Copied:
         """Copy from registry to registry."""
         ...
 
-    def copy_blobs(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy_blobs(self, request: CopyRequest) -> Copied:
         """Copy what an image is made of, whether or not its manifest is taken."""
         ...
 
@@ -85,7 +85,6 @@ class Courier:
         copier: Copies, and asks destinations.
         forms: Knows what else would do.
         has: Whether a HEAD tells that a destination has a digest.
-        stall_timeout: Seconds without a byte moved before a copy is ended.
     """
 
     def __init__(
@@ -93,13 +92,10 @@ class Courier:
         copier: Copier,
         forms: Forms,
         has: Callable[[Reference, Digest], bool],
-        *,
-        stall_timeout: float,
     ) -> None:
         self._copier = copier
         self._forms = forms
         self._has = has
-        self._stall_timeout = stall_timeout
 
     def deliver(self, planned: PlannedItem, upstream: Upstream, feed: Reference | None) -> Delivery:
         """Copy as planned; where the registry refuses that, in the next best form.
@@ -192,10 +188,10 @@ class Courier:
         digest = request.source.digest
         became = next((one for one in upstream.rewritten if one.digest == digest), None)
         if became is None:
-            return self._copier.copy(request, stall_timeout=self._stall_timeout).uploaded
+            return self._copier.copy(request).uploaded
         source = request.source.at(became.origin)
         blobs = replace(request, source=source, destination=request.destination.at(became.origin))
-        uploaded = self._copier.copy_blobs(blobs, stall_timeout=self._stall_timeout).uploaded
+        uploaded = self._copier.copy_blobs(blobs).uploaded
         self._copier.push_manifest(became.raw, request.destination, config=became.config)
         return uploaded
 
@@ -208,7 +204,7 @@ class Courier:
             source=item.source.at(upstream.origin),
             keeps_digests=False,
         )
-        copied = self._copier.copy(request, stall_timeout=self._stall_timeout)
+        copied = self._copier.copy(request)
         raw = self._asked_again(request)
         if not self._is_same_content(request, upstream, raw):
             raise _mismatch(request, upstream.expected, raw)

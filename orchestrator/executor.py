@@ -29,12 +29,10 @@ class Conditions:
     Attributes:
         is_dry_run: Whether nothing is written.
         fails_fast: Whether the first failure puts off all that has not begun.
-        stall_timeout: Seconds without a byte moved before a copy is ended.
     """
 
     is_dry_run: bool = False
     fails_fast: bool = False
-    stall_timeout: float = 120.0
 
 
 class Executor:
@@ -63,7 +61,6 @@ class Executor:
             copier,
             forms,
             overlap.has if overlap else lambda _destination, _digest: False,
-            stall_timeout=conditions.stall_timeout,
         )
         self._retry = retry
         self._conditions = conditions

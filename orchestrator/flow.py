@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from queue import SimpleQueue
 from typing import Protocol, TypeAlias
 
 from orchestrator.plan import Item, PlannedItem
+from orchestrator.reference import Digest
 from orchestrator.result import Result
-from orchestrator.schedule import Schedule, Task, TaskMaker
+from orchestrator.schedule import Blob, Schedule, Task, TaskMaker
 
 MOST_PULLS = 4
 """What one platform of one source takes at most: its index twice, where HTTP did not get
@@ -44,10 +46,20 @@ Piece: TypeAlias = "Check | Look | Task"
 
 @dataclass(frozen=True)
 class Bounds:
-    """How many of each step there may be at once; the schedule bounds the copies."""
+    """How many of each step there may be at once; the schedule bounds the copies.
+
+    Attributes:
+        checks: Items that HEADs are asked for.
+        looks: Items that are looked at, to begin with. Most looks lead to a copy, and then a few
+            keep ahead of the copies; begun all together, they would keep the first copy waiting,
+            and the copies would all be at the same stage at any time, now all talking, now all
+            loading. Each look that leads to none makes room for one more.
+        most_looks: As many as there ever are.
+    """
 
     checks: int
     looks: int
+    most_looks: int
 
 
 class Budget(Protocol):
@@ -63,7 +75,7 @@ class Budget(Protocol):
 
 
 class Flow:
-    """Hands out what can be done next; asked and told by one thread.
+    """Hands out what can be done next; asked and told by one thread, but for arrivals.
 
     Args:
         items: In the list's order.
@@ -92,14 +104,18 @@ class Flow:
         self._maker = maker
         self._budget = budget
         self._room = {Check: bounds.checks, Look: bounds.looks}
+        self._more_looks = bounds.most_looks - bounds.looks
         self._verdicts: dict[int, PlannedItem] = {}
         self._unmade = set(range(len(items)))
         self._held: list[Task] = []
+        self._arrivals: SimpleQueue[Blob] = SimpleQueue()
         hub = [item for item in items if item.source.is_docker_hub]
         self._counted = Counter(bool(item.choice.single) for item in hub)
 
     def take(self) -> Piece | None:
         """The next piece; None where there is none before something has ended."""
+        while not self._arrivals.empty():
+            self._schedule.arrive(self._arrivals.get())
         if (task := self._schedule.take()) is not None:
             return task
         if self._unseen and self._room[Look]:
@@ -110,6 +126,10 @@ class Flow:
             self._room[Check] -= 1
             return Check(place_, self._items[place_])
         return None
+
+    def arrived(self, registry: str, digest: Digest) -> None:
+        """A registry has got a blob; may be called by any thread."""
+        self._arrivals.put((registry, digest))
 
     def finish(self, piece: Piece, result: PlannedItem | Result) -> None:
         """A piece has ended."""
@@ -126,6 +146,9 @@ class Flow:
         if isinstance(piece, Check) and planned.decision is None:
             heappush(self._unseen, piece.place)
             return
+        if isinstance(piece, Look) and not planned.is_copy and self._more_looks > 0:
+            self._more_looks -= 1
+            self._room[Look] += 1
         if piece.item.source.is_docker_hub and not planned.is_copy:
             self._counted[bool(piece.item.choice.single)] -= 1
         self._verdicts[piece.place] = planned

@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from queue import SimpleQueue
 from typing import TextIO
 
 from orchestrator import __version__
@@ -26,6 +28,7 @@ from orchestrator.planner import Planner, Wishes
 from orchestrator.progress import progress
 from orchestrator.proof import Prover
 from orchestrator.readings import Readings, ReadingsFirst
+from orchestrator.reference import Digest
 from orchestrator.report.summary import result_line
 from orchestrator.result import Outcome, Report, Result, of_outcome
 from orchestrator.schedule import Schedule, Task, TaskMaker, links_of
@@ -42,6 +45,8 @@ _SAME_DATE = Reason.CREATED_ONLY.value
 
 _PROOFS_AT_ONCE = 2 * HEADS_AT_ONCE
 """An item asks two registries, one after the other; so both are kept busy."""
+
+_FIRST_LOOKS = 4
 
 _RETRY_BASE = 1.0
 """Seconds before the second try."""
@@ -156,20 +161,29 @@ class _Stages:
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
         jobs = self.settings.jobs
         links = links_of(items) if self.settings.fan_out is FanOut.CHAIN else (None,) * len(items)
-        flow: Queue[Piece, PlannedItem | Result] = Flow(
+        looks = jobs if self.options.is_dry_run else min(jobs, _FIRST_LOOKS)
+        flow = Flow(
             items,
             # In a dry run the bytes of a blob count for the first in the list that needs it.
             (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
-            Bounds(_PROOFS_AT_ONCE, looks=jobs),
+            Bounds(_PROOFS_AT_ONCE, looks=looks, most_looks=jobs),
             Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
             TaskMaker(links),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls),
         )
+        queue: Queue[Piece, PlannedItem | Result] = flow
+        ended: SimpleQueue[Future[PlannedItem | Result] | None] = SimpleQueue()
+
+        def on_upload(registry: str, digest: Digest) -> None:
+            flow.arrived(registry, digest)
+            ended.put(None)
+
+        self.tools.skopeo.listen(on_upload)
         steps = self._steps()
         done = {}
         with progress(self.stderr, total=len(items), title="syncing") as shown:
             at_once = _PROOFS_AT_ONCE + 2 * jobs
-            for piece, found in map_bounded(steps, flow, jobs=at_once):
+            for piece, found in map_bounded(steps, queue, jobs=at_once, ended=ended):
                 if isinstance(found, Result):
                     done[piece.place] = found
                     shown.step(result_line(found))
@@ -181,7 +195,6 @@ class _Stages:
         conditions = Conditions(
             is_dry_run=self.options.is_dry_run,
             fails_fast=self.options.fails_fast,
-            stall_timeout=self.settings.stall_timeout,
         )
         executor = Executor(
             self.tools.skopeo,
@@ -209,7 +222,6 @@ class _Stages:
             self.tools.client,
             self.tools.skopeo,
             self._retry,
-            stall_timeout=self.settings.stall_timeout,
             jobs=self.settings.jobs,
         )
         done: dict[Result, Result] = {}

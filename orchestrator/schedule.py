@@ -3,7 +3,7 @@
 skopeo mounts a blob that it has seen finished at a registry, instead of
 uploading it again. Two copies that start together have seen nothing: each
 uploads what they share. So a copy waits while another one brings a blob that
-it needs, and copies that share nothing fill the gap.
+it needs, no longer, and copies that share nothing fill the gap.
 """
 
 from __future__ import annotations
@@ -165,6 +165,11 @@ class Schedule:
         self._running[ready.target] += 1
         self._on_the_way |= ready.brings
         return ready
+
+    def arrive(self, blob: Blob) -> None:
+        """A blob has arrived, though the copy that brings it goes on: who needs it may begin."""
+        self._on_the_way.discard(blob)
+        self._arrived.add(blob)
 
     def finish(self, task: Task, result: Result) -> None:
         """A task has ended; what a copy brought has arrived."""

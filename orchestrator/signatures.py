@@ -57,7 +57,7 @@ class Client(Protocol):
 class Copier(Protocol):
     """What is asked of skopeo."""
 
-    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy(self, request: CopyRequest) -> Copied:
         """Copy from registry to registry."""
         ...
 
@@ -108,7 +108,6 @@ class Signatures:
         client: Asks registries over HTTP, where that will do.
         copier: Copies, and asks where it won't.
         retry: How a passing fault is tried again.
-        stall_timeout: Seconds without a byte moved before a copy is ended.
         jobs: Copies at once.
     """
 
@@ -118,13 +117,11 @@ class Signatures:
         copier: Copier,
         retry: RetryRule,
         *,
-        stall_timeout: float,
         jobs: int,
     ) -> None:
         self._client = client
         self._copier = copier
         self._retry = retry
-        self._stall_timeout = stall_timeout
         self._copying = threading.BoundedSemaphore(jobs)
 
     def follow(self, result: Result) -> Result:
@@ -205,7 +202,7 @@ class Signatures:
         request = CopyRequest(source=source, destination=destination, platform=None)
         try:
             with self._copying:
-                copied = self._copier.copy(request, stall_timeout=self._stall_timeout)
+                copied = self._copier.copy(request)
         except ImageError as error:
             if error.kind is not Kind.BAD_MANIFEST or error.registry != destination.registry:
                 raise

@@ -95,7 +95,7 @@ class Skopeo:
         programs: Starts it.
         connection: How it reaches registries.
         pulls: Counts what Docker Hub counts.
-        patience: Seconds without a byte moved before a question is ended.
+        patience: Seconds without a byte moved before a program is ended.
         put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
 
     Raises:
@@ -116,9 +116,14 @@ class Skopeo:
         self._connection = connection
         self._pulls = pulls
         self._put_index = put_index
+        self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
         self._path = programs.find("skopeo", hint=INSTALL_HINT)
         self._version = Once(self._checked_version)
         self.used_version = ""
+
+    def listen(self, on_upload: Callable[[str, Digest], None]) -> None:
+        """Have somebody told of each blob that a registry has got, at once, by any thread."""
+        self._on_upload = on_upload
 
     def version(self) -> str:
         """Its version, which is new enough.
@@ -136,7 +141,7 @@ class Skopeo:
         """
         with tempfile.TemporaryDirectory() as folder:
             argv = ("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy")
-            finished = self._run(argv, stall_timeout=self._patience)
+            finished = self._run(argv)
         said = last_fatal(finished.errors)
         return said if "trust policy" in said else ""
 
@@ -159,10 +164,19 @@ class Skopeo:
         return shown
 
     def _run(
-        self, argv: tuple[str, ...], *, stall_timeout: float, size: int | None = 0
+        self,
+        argv: tuple[str, ...],
+        *,
+        size: int | None = 0,
+        on_complaint: Callable[[bytes], None] | None = None,
     ) -> Finished:
         self._version(self._path)
-        return self._programs.run((self._path, *argv), stall_timeout=stall_timeout, size=size)
+        return self._programs.run(
+            (self._path, *argv),
+            stall_timeout=self._patience,
+            size=size,
+            on_complaint=on_complaint,
+        )
 
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
@@ -188,22 +202,18 @@ class Skopeo:
         """
         return self._inspect(("--config", "--raw"), reference, side)
 
-    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy(self, request: CopyRequest) -> Copied:
         """Copy an image from registry to registry.
-
-        Args:
-            request: What goes where.
-            stall_timeout: Seconds without a byte moved before the copy is ended.
 
         Raises:
             ImageError: It did not work; the end where it failed is part of the diagnosis.
         """
-        finished = self._copy(request, stall_timeout)
+        finished = self._copy(request)
         if finished.status != 0:
             raise self._copy_error(finished, request)
         return _copied(finished)
 
-    def copy_blobs(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy_blobs(self, request: CopyRequest) -> Copied:
         """Copy what an image is made of, whether or not the registry takes its manifest.
 
         The manifest comes last, so that all else is there when it is refused.
@@ -211,7 +221,7 @@ class Skopeo:
         Raises:
             ImageError: Something else than the manifest was in the way.
         """
-        finished = self._copy(request, stall_timeout)
+        finished = self._copy(request)
         if finished.status != 0:
             error = self._copy_error(finished, request)
             is_there = error.registry == request.destination.registry
@@ -241,7 +251,7 @@ class Skopeo:
             if config:
                 (folder / digest_of(config).removeprefix("sha256:")).write_bytes(config)
             argv = push_argv(name, destination, self._connection)
-            finished = self._run(argv, stall_timeout=self._patience)
+            finished = self._run(argv)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
 
@@ -256,11 +266,16 @@ class Skopeo:
         login = self._connection.login_of(destination.registry)
         raise diagnose(Complaint(answer.text, destination, Side.DESTINATION, login))
 
-    def _copy(self, request: CopyRequest, stall_timeout: float) -> Finished:
+    def _copy(self, request: CopyRequest) -> Finished:
         self._pulls.check(request.source)
-        finished = self._run(
-            copy_argv(request, self._connection), stall_timeout=stall_timeout, size=request.size
-        )
+        registry = request.destination.registry
+
+        def heed(line: bytes) -> None:
+            for digest in _UPLOADED.findall(line.decode("utf-8", "replace")):
+                self._on_upload(registry, Digest(digest))
+
+        argv = copy_argv(request, self._connection)
+        finished = self._run(argv, size=request.size, on_complaint=heed)
         if finished.status == 0 or side_of(last_fatal(finished.errors)) is Side.DESTINATION:
             self._pulls.add(request.source, request.pulls)
         return finished
@@ -273,7 +288,7 @@ class Skopeo:
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
         self._pulls.check(reference)
         argv = inspect_argv(options, reference, self._connection)
-        finished = self._run(argv, stall_timeout=self._patience)
+        finished = self._run(argv)
         if not finished.is_whole:
             raise ImageError(
                 Kind.BAD_MANIFEST,

@@ -51,24 +51,38 @@ class InOrder(Generic[T, R]):
         """Nothing depends on it."""
 
 
-def map_bounded(work: Callable[[T], R], queue: Queue[T, R], *, jobs: int) -> Iterator[tuple[T, R]]:
+def map_bounded(
+    work: Callable[[T], R],
+    queue: Queue[T, R],
+    *,
+    jobs: int,
+    ended: SimpleQueue[Future[R] | None] | None = None,
+) -> Iterator[tuple[T, R]]:
     """Do `work` on every piece, `jobs` at once, and yield piece and result as they come.
 
     No more than `jobs` pieces are taken ahead, so a long list costs no memory. What `work`
     raises is raised here; `work` should return failures as values.
+
+    Args:
+        work: What is done with a piece.
+        queue: Hands pieces out.
+        jobs: How many at once.
+        ended: Where what has ended is put; who puts a None there, from any thread, has the queue
+            asked again at once.
     """
-    done: SimpleQueue[Future[R]] = SimpleQueue()  # `futures.wait` looks at all of them each time
+    ended = SimpleQueue() if ended is None else ended  # `futures.wait` would look at all of them
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         running: dict[Future[R], T] = {}
         while True:
             while len(running) < jobs and (piece := queue.take()) is not None:
                 future = pool.submit(work, piece)
                 running[future] = piece
-                future.add_done_callback(done.put)
+                future.add_done_callback(ended.put)
             if not running:
                 return
-            future = done.get()
-            piece, result = running.pop(future), future.result()
+            if (next_ended := ended.get()) is None:
+                continue
+            piece, result = running.pop(next_ended), next_ended.result()
             queue.finish(piece, result)
             yield piece, result
 

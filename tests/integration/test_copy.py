@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.faults import Answer, Call, Corrupt, Hang, Refuse, Reset, Rule, Truncate, WrongDigest
-from demo.images import MIB, build_image, build_index
+from demo.images import MIB, build_image, build_index, noise_layer
 from demo.proxy import FaultProxy
-from tests.support.runs import WRITES
+from tests.support.runs import WRITES, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,6 +210,35 @@ def test_two_faults_in_a_row_pass_too(site: Site, far: FaultProxy) -> None:
     outcome = site.sync(site.source())
     assert outcome.item["attempts"] == 3
     assert site.mirrored() == image.digest
+
+
+def test_who_shares_a_layer_begins_once_it_is_there_and_mounts_it(site: Site) -> None:
+    """The leader's own layer never comes: the other one has long been copied by then."""
+    base = noise_layer(2 * MIB, seed=hash(site.namespace))
+    leader = build_image(layers=[base, noise_layer(100_000, seed=hash((site.namespace, "own")))])
+    follower = build_image(layers=[base, site.noise(100_000)])
+    site.publish(leader, "leader:1")
+    site.publish(follower, "follower:1")
+    gate = Gate()
+    with FaultProxy(site.upstream.url) as near:
+        near.add(Rule(Call(gate), method="GET", path=leader.layers[1].digest))
+        site.list_images(
+            *(site.source(f"{name}:1", host=near.host) for name in ("leader", "follower"))
+        )
+        with site.running("batch", "--jobs=2") as run:
+            gate.wait()
+            try:
+                deadline = time.monotonic() + 20
+                while site.mirrored("follower:1", host=near.host) != follower.digest:
+                    assert time.monotonic() < deadline, "the follower waits for the whole leader"
+                    time.sleep(0.05)
+                assert site.mirrored("leader:1", host=near.host) is None
+            finally:
+                gate.open()
+            outcome = run.finish()
+    assert outcome.verdicts() == (("copied", "missing"), ("copied", "missing"))
+    sent = [one.path for one in site.writes() if one.method == "PUT" and "/uploads/" in one.path]
+    assert len([path for path in sent if leader.layers[0].digest.replace(":", "%3A") in path]) == 1
 
 
 @pytest.mark.parametrize("path", [BY_TAG, r"/blobs/"], ids=["the manifest", "the config"])

@@ -140,7 +140,7 @@ def read(world: World, where: str, *, side: Side = Side.SOURCE) -> bytes | None:
 
 
 def copy(world: World, request: CopyRequest) -> tuple[Digest, ...]:
-    return world.copier.copy(request, stall_timeout=30.0).uploaded
+    return world.copier.copy(request).uploaded
 
 
 def ask(world: World, repository: str, digest: str, platform: Platform | None) -> CopyRequest:
@@ -322,7 +322,7 @@ def test_an_image_in_dockers_types_is_pushed_where_its_blobs_are(
     with pytest.raises(ImageError):
         world.copier.push_manifest(became.raw, tag, config=AMD_IMAGE.config)
     blobs_only = replace(request, destination=tag.at(Digest(AMD_IMAGE.digest)))
-    copied = world.copier.copy_blobs(blobs_only, stall_timeout=30)
+    copied = world.copier.copy_blobs(blobs_only)
     assert set(copied.uploaded) == blobs(AMD_IMAGE)
     assert read(world, str(blobs_only.destination)) is None
     for there in (digest, tag):
@@ -335,7 +335,7 @@ def test_an_image_in_dockers_types_is_pushed_where_its_blobs_are(
 def test_blobs_that_can_not_be_had_are_an_error(world: World, repository: str) -> None:
     world.put(f"{world.source}/{repository}:1", AMD_IMAGE)
     with pytest.raises(ImageError) as caught:
-        world.copier.copy_blobs(ask(world, repository, NOWHERE, AMD), stall_timeout=30)
+        world.copier.copy_blobs(ask(world, repository, NOWHERE, AMD))
     assert (caught.value.kind, caught.value.registry) == (Kind.NOT_FOUND, world.source)
 
 

@@ -32,7 +32,9 @@ TRIES = 6
 CHANCE = 0.1
 SETTLING = 10.0
 COPIED, SKIPPED, FAILED = Outcome.COPIED, Outcome.SKIPPED, Outcome.FAILED
-PASSING = {"unreachable", "rate-limited"}
+PASSING = {"unreachable", "rate-limited", "denied"}
+"""What an item may come to whose last try failed as well; of a blob's 403 skopeo tells no words."""
+
 SPOILT = {"digest-mismatch", "bad-manifest"}
 """What corrupt bytes are called, which are not tried again within a run."""
 

@@ -81,9 +81,8 @@ class FakeRegistries:
         assert isinstance(image, Image), "skopeo would choose by the platform of its own machine"
         return self._blobs[reference.name][image.config.digest]
 
-    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy(self, request: CopyRequest) -> Copied:
         """Copy as skopeo does: children and blobs first, the manifest last."""
-        assert stall_timeout > 0
         self.copies.append(request)
         self._heed("copy", request.source)
         self._heed("push", request.destination)
@@ -102,11 +101,11 @@ class FakeRegistries:
         self._push(request.destination, manifest.raw)
         return Copied(tuple(uploaded))
 
-    def copy_blobs(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+    def copy_blobs(self, request: CopyRequest) -> Copied:
         """Copy what an image is made of, whether or not its manifest is taken."""
         here = set(self._blobs[request.destination.name])
         try:
-            return self.copy(request, stall_timeout=stall_timeout)
+            return self.copy(request)
         except ImageError as error:
             is_there = error.registry == request.destination.registry
             if error.kind is not Kind.BAD_MANIFEST or not is_there:

@@ -262,8 +262,8 @@ class Careless(FakeRegistries):
         super().__init__()
         self.instead = instead
 
-    def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
-        copied = super().copy(request, stall_timeout=stall_timeout)
+    def copy(self, request: CopyRequest) -> Copied:
+        copied = super().copy(request)
         self.instead(self)
         return copied
 
@@ -421,9 +421,8 @@ def test_a_run_that_ends_begins_nothing_and_says_what_was_in_sync(run: Run) -> N
 )
 def test_a_copy_that_is_put_off_is_no_failure(error: PutOffError, reason: str) -> None:
     class Ending(FakeRegistries):
-        def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
+        def copy(self, request: CopyRequest) -> Copied:
             assert request.platform
-            assert stall_timeout
             raise error
 
     run = Run(Ending())
@@ -452,8 +451,8 @@ def test_one_failure_puts_off_the_others_only_if_asked_to(
 
 def test_a_bug_is_not_hidden_in_a_result(run: Run) -> None:
     class Broken(FakeRegistries):
-        def copy(self, request: CopyRequest, *, stall_timeout: float) -> Copied:
-            raise ZeroDivisionError(request, stall_timeout)
+        def copy(self, request: CopyRequest) -> Copied:
+            raise ZeroDivisionError(request)
 
     tasks = run.tasks(item())
     run.registries = Broken()

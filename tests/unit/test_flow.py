@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.budget import OVER_BUDGET, PullBudget
 from orchestrator.errors import ImageError, Kind
 from orchestrator.flow import MOST_PULLS, Bounds, Check, Flow, Look
+from orchestrator.manifest import Descriptor
 from orchestrator.plan import Action, Decision, Item, PlannedItem, Reason, Upstream
 from orchestrator.platforms import PlatformChoice
 from orchestrator.pulls import Pulls
@@ -61,6 +62,7 @@ def flow(
     limit: Limit | None = None,
     checks: int = 9,
     looks: int = 9,
+    most_looks: int = 0,
     jobs: int = 9,
     before: Sequence[int | None] | None = None,
 ) -> Flow:
@@ -68,7 +70,7 @@ def flow(
     return Flow(
         items,
         links if before is None else before,
-        Bounds(checks, looks),
+        Bounds(checks, looks, most_looks or looks),
         Schedule(jobs),
         TaskMaker(links),
         (limit or Limit()).budget,
@@ -176,6 +178,40 @@ def test_in_a_dry_run_tasks_are_made_in_the_lists_order() -> None:
     assert taken(under_test) == []
     under_test.finish(first, planned(items[0]))
     assert names(taken(under_test)) == ["Task 0", "Task 1"]
+
+
+def test_looks_that_lead_to_no_copy_make_room_for_more() -> None:
+    items = [item(name) for name in "abcdefghij"]
+    under_test = flow(*items, checks=10, looks=1, most_looks=3)
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    running = taken(under_test)
+    counts = [len(running)]
+    for decision in (COPY, SKIP, None, SKIP):
+        look = next(one for one in running if isinstance(one, Look))
+        running.remove(look)
+        under_test.finish(look, planned(items[look.place], decision))
+        running += [one for one in taken(under_test) if isinstance(one, Look)]
+        counts.append(len(running))
+    assert counts == [1, 1, 2, 3, 3]
+
+
+def test_a_blob_that_has_arrived_sets_others_going() -> None:
+    base = Descriptor("application/vnd.oci.image.layer.v1.tar", digest_of(b"base"), 1_000_000)
+    items = [item("a"), item("b")]
+    under_test = flow(*items)
+    for check in taken(under_test):
+        under_test.finish(check, PlannedItem(items[check.place]))
+    for look in taken(under_test):
+        found = planned(items[look.place])
+        assert found.upstream
+        upstream = replace(found.upstream, blobs=(base,))
+        under_test.finish(look, replace(found, upstream=upstream))
+    assert names(taken(under_test)) == ["Task 0"]
+    under_test.arrived(FAR.registry, base.digest)
+    assert taken(under_test) == []
+    under_test.arrived(NEAR.registry, base.digest)
+    assert names(taken(under_test)) == ["Task 1"]
 
 
 # Docker Hub's pull limit

@@ -140,6 +140,24 @@ def test_where_the_leader_brought_nothing_the_next_one_leads(outcome: Outcome) -
     assert take(waiting) == ""
 
 
+def test_who_waits_for_two_leaders_begins_when_both_have_brought_their_blobs() -> None:
+    waiting = schedule(planned("a", "p"), planned("b", "q"), planned("c", "p", "q"))
+    assert list(taken(waiting)) == ["a@near", "b@near"]
+    waiting.arrive((NEAR.registry, digest_of(b"p")))
+    assert take(waiting) == ""
+    waiting.arrive((NEAR.registry, digest_of(b"q")))
+    assert take(waiting) == "c"
+
+
+def test_what_has_arrived_is_there_though_its_copy_failed() -> None:
+    waiting = schedule(*(planned(name, "base") for name in "abc"))
+    leader = waiting.take()
+    assert leader is not None
+    waiting.arrive((NEAR.registry, digest_of(b"base")))
+    waiting.finish(leader, ended(leader, Outcome.FAILED))
+    assert list(taken(waiting)) == ["b@near", "c@near"]
+
+
 def test_a_blob_that_has_arrived_is_waited_for_no_more() -> None:
     waiting = schedule(*(planned(name, "base") for name in "abcd"))
     leader = waiting.take()

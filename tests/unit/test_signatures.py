@@ -49,7 +49,7 @@ def registries() -> FakeRegistries:
 
 def follow(registries: FakeRegistries, result: Result) -> Result:
     rule = Patience().rule
-    signatures = Signatures(Unanswering(), registries, rule, stall_timeout=7, jobs=1)
+    signatures = Signatures(Unanswering(), registries, rule, jobs=1)
     return signatures.follow(result)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -247,7 +247,14 @@ class Scripted(Programs):
             raise ToolMissingError(f"{name} is not installed", hint=hint)
         return f"/usr/bin/{name}"
 
-    def run(self, argv: Sequence[str], *, stall_timeout: float, size: int | None = 0) -> Finished:
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stall_timeout: float,
+        size: int | None = 0,
+        on_complaint: Callable[[bytes], None] | None = None,
+    ) -> Finished:
         path, *words = argv
         assert path == "/usr/bin/skopeo"
         if words == ["--version"]:
@@ -255,6 +262,9 @@ class Scripted(Programs):
         self.asked.append(tuple(words))
         self.patience.append(stall_timeout)
         del size
+        if on_complaint:
+            for line in self.answer.errors.splitlines():
+                on_complaint(line.encode())
         return self.answer
 
 
@@ -334,13 +344,16 @@ def test_other_content_than_was_asked_for_is_refused() -> None:
 def test_a_copy_says_which_blobs_travelled() -> None:
     blobs = [f"sha256:{digit * 64}" for digit in "ab"]
     errors = "".join(f'level=debug msg="Upload of layer {blob} complete"\n' for blob in blobs)
-    done = skopeo(said(errors=errors)).copy(COPY, stall_timeout=7)
-    assert done == Copied(tuple(map(Digest, blobs)))
+    under_test = skopeo(said(errors=errors))
+    heard: list[tuple[str, Digest]] = []
+    under_test.listen(lambda registry, digest: heard.append((registry, digest)))
+    assert under_test.copy(COPY) == Copied(tuple(map(Digest, blobs)))
+    assert heard == [(DESTINATION.registry, Digest(blob)) for blob in blobs]
 
 
 def test_a_copy_is_given_the_users_patience() -> None:
     programs = Scripted(said())
-    skopeo(programs).copy(COPY, stall_timeout=7)
+    Skopeo(programs, connection(), Pulls(), patience=7).copy(COPY)
     assert programs.patience == [7]
 
 
@@ -353,13 +366,13 @@ def test_a_copy_is_given_the_users_patience() -> None:
 )
 def test_a_copy_that_failed_names_the_end_that_did(message: str, registry: str) -> None:
     with pytest.raises(ImageError) as caught:
-        skopeo(refused(message)).copy(COPY, stall_timeout=7)
+        skopeo(refused(message)).copy(COPY)
     assert (caught.value.kind, caught.value.registry) == (Kind.UNREACHABLE, registry)
 
 
 def test_a_stall_is_a_passing_fault() -> None:
     with pytest.raises(ImageError) as caught:
-        skopeo(replace(said(status=-15), has_stalled=True)).copy(COPY, stall_timeout=7)
+        skopeo(replace(said(status=-15), has_stalled=True)).copy(COPY)
     assert caught.value.kind is Kind.TIMEOUT
     assert caught.value.is_passing
     assert "STALL_TIMEOUT" in caught.value.hint
@@ -380,7 +393,7 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused() -> None:
     with pytest.raises(PutOffError):
         asked.read_manifest(hub)
     with pytest.raises(PutOffError):
-        asked.copy(replace(COPY, source=hub.at(DIGEST)), stall_timeout=7)
+        asked.copy(replace(COPY, source=hub.at(DIGEST)))
     assert asked.read_manifest(SOURCE) == RAW
     assert pulls.count == 0
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import pytest
 from hypothesis import given
@@ -147,6 +148,31 @@ def test_a_queue_may_hold_pieces_back_until_another_has_ended() -> None:
     first, *_ = map_bounded(str, queue, jobs=3)
     assert first == (0, "0")
     assert sorted(queue.finished) == [(0, "0"), (1, "1"), (2, "2")]
+
+
+def test_a_knock_has_the_queue_asked_again() -> None:
+    knocked = threading.Event()
+    ended: SimpleQueue[Future[str] | None] = SimpleQueue()
+
+    class AfterKnock(AfterFirst):
+        def take(self) -> int | None:
+            if not self.waiting or (self.waiting[0] and not knocked.is_set()):
+                return None
+            return self.waiting.pop(0)
+
+    second_began = threading.Event()
+
+    def work(piece: int) -> str:
+        if piece == 0:
+            knocked.set()
+            ended.put(None)
+            assert second_began.wait(TIMEOUT)
+        else:
+            second_began.set()
+        return str(piece)
+
+    done = dict(map_bounded(work, AfterKnock([0, 1]), jobs=2, ended=ended))
+    assert done == {0: "0", 1: "1"}
 
 
 @pytest.mark.parametrize(
