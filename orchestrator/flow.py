@@ -8,10 +8,9 @@ until it is certain that its pull limit will do.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush
 from queue import SimpleQueue
 from typing import Protocol, TypeAlias
 
@@ -99,7 +98,9 @@ class Flow:
         self._before = before
         self._behind = {first: place for place, first in enumerate(before) if first is not None}
         self._unchecked = iter(range(len(items)))
-        self._unseen: list[int] = []
+        self._is_open: dict[int, bool] = {}
+        self._next = 0
+        self._unseen: deque[int] = deque()
         self._schedule = schedule
         self._maker = maker
         self._budget = budget
@@ -120,7 +121,7 @@ class Flow:
             return task
         if self._unseen and self._room[Look]:
             self._room[Look] -= 1
-            place = heappop(self._unseen)
+            place = self._unseen.popleft()
             return Look(place, self._items[place])
         if self._room[Check] and (place_ := next(self._unchecked, None)) is not None:
             self._room[Check] -= 1
@@ -143,9 +144,10 @@ class Flow:
 
     def _learn(self, piece: Check | Look, planned: PlannedItem) -> None:
         """A verdict, or none yet: all tasks are made that can be."""
-        if isinstance(piece, Check) and planned.decision is None:
-            heappush(self._unseen, piece.place)
-            return
+        if isinstance(piece, Check):
+            self._open(piece.place, is_open=planned.decision is None)
+            if planned.decision is None:
+                return
         if isinstance(piece, Look) and not planned.is_copy and self._more_looks > 0:
             self._more_looks -= 1
             self._room[Look] += 1
@@ -157,6 +159,14 @@ class Flow:
             self._make(place)
             place = self._behind.get(place)
         self._let_go()
+
+    def _open(self, place: int, *, is_open: bool) -> None:
+        """Line up for a look, in the list's order, what has passed its check without a verdict."""
+        self._is_open[place] = is_open
+        while (is_next_open := self._is_open.pop(self._next, None)) is not None:
+            if is_next_open:
+                self._unseen.append(self._next)
+            self._next += 1
 
     def _make(self, place: int) -> None:
         planned = self._verdicts.pop(place)

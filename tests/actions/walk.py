@@ -121,6 +121,13 @@ def _narrow(match: re.Match[str]) -> str:
     return "--:" if match[0].endswith(":") else " "
 
 
+def _in_order(match: re.Match[str]) -> str:
+    """Results as they came, in an order that is always the same."""
+    told = sorted(line.partition("] ")[2] for line in match[0].splitlines())
+    lines = (f"06:10:00 [{n}/{len(told)}] {line}\n" for n, line in enumerate(told, 1))
+    return "".join(lines)
+
+
 def _steady(repository: Repository, text: str) -> str:
     hosts = {
         # As long as what it stands for, so that columns stay true.
@@ -134,6 +141,7 @@ def _steady(repository: Repository, text: str) -> str:
     text = re.sub(r"\b[0-9a-f]{32}\b", "…", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-11-24 06:10 UTC", text)
     text = re.sub(r"(?m)^\d\d:\d\d:\d\d ", "06:10:00 ", text)
+    text = re.sub(r"(?m)(^06:10:00 \[\d+/\d+\] .*\n)+", _in_order, text)
     text = re.sub(r"-{3,}( +-{3,})+", lambda match: re.sub(r"-{3,}", "---", match[0]), text)
     text = re.sub(r" +(?=-{3})| {2,}(?=\S)", "  ", text)
     text = re.sub(r"\b\d+(\.\d)? (B|KiB)\b", "… KiB", text)

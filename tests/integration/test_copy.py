@@ -213,20 +213,22 @@ def test_two_faults_in_a_row_pass_too(site: Site, far: FaultProxy) -> None:
 
 
 def test_who_shares_a_layer_begins_once_it_is_there_and_mounts_it(site: Site) -> None:
-    """The leader's own layer never comes: the other one has long been copied by then."""
+    """The leader's own layer does not come before the other one has been copied."""
     base = noise_layer(2 * MIB, seed=hash(site.namespace))
     leader = build_image(layers=[base, noise_layer(100_000, seed=hash((site.namespace, "own")))])
     follower = build_image(layers=[base, site.noise(100_000)])
     site.publish(leader, "leader:1")
     site.publish(follower, "follower:1")
-    gate = Gate()
+    gate, turn = Gate(), Gate()
     with FaultProxy(site.upstream.url) as near:
         near.add(Rule(Call(gate), method="GET", path=leader.layers[1].digest))
+        near.add(Rule(Call(turn), method="GET", path="/follower/manifests/"))
         site.list_images(
             *(site.source(f"{name}:1", host=near.host) for name in ("leader", "follower"))
         )
         with site.running("batch", "--jobs=2") as run:
             gate.wait()
+            turn.open()
             try:
                 deadline = time.monotonic() + 20
                 while site.mirrored("follower:1", host=near.host) != follower.digest:

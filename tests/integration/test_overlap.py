@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from tests.support.runs import Gate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from demo.images import Image
     from tests.support.runs import Outcome, Running, Site
 
 OLD, NEW = (build_image(files={"app": word}) for word in (b"old", b"new"))
@@ -32,9 +35,19 @@ def held(site: Site, path: str) -> Iterator[tuple[Running, Gate]]:
         try:
             with site.running("batch", "--jobs=1") as run:
                 gate.wait()
+                wait_until_read(site, OLD)
                 yield run, gate
         finally:
             gate.open()
+
+
+def wait_until_read(site: Site, image: Image) -> None:
+    """Until a run has read all that it needs to know of `app`."""
+    config = f"/app/blobs/{json.loads(image.manifest)['config']['digest']}"
+    deadline = time.monotonic() + 20
+    while not any(config in one.path for one in site.asked(site.upstream)):
+        assert time.monotonic() < deadline, "nobody reads it"
+        time.sleep(0.02)
 
 
 def run_elsewhere(site: Site) -> Outcome:

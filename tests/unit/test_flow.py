@@ -138,15 +138,15 @@ def test_each_step_has_its_own_bound() -> None:
     assert names(taken(under_test)) == ["Task 0", "Look 2"]
 
 
-def test_who_stands_first_is_looked_at_first() -> None:
-    items = [item(name) for name in "abc"]
-    under_test = flow(*items, looks=1)
-    for check in reversed(taken(under_test)):
-        under_test.finish(check, PlannedItem(items[check.place]))
-        if check.place == 2:
-            assert names(taken(under_test)) == ["Look 2"]
-    under_test.finish(Look(2, items[2]), planned(items[2]))
-    assert names(taken(under_test)) == ["Task 2", "Look 0"]
+def test_looks_are_in_the_lists_order_however_checks_end() -> None:
+    items = [item(name) for name in "abcd"]
+    under_test = flow(*items)
+    checks = taken(under_test)
+    under_test.finish(checks[2], PlannedItem(items[2]))
+    under_test.finish(checks[1], planned(items[1], SKIP))
+    assert names(taken(under_test)) == ["Task 1"]
+    under_test.finish(checks[0], PlannedItem(items[0]))
+    assert names(taken(under_test)) == ["Look 0", "Look 2"]
 
 
 def test_a_link_waits_for_the_one_before_it() -> None:
