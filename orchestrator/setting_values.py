@@ -24,6 +24,11 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 """A repository's path, as the distribution specification has it."""
 
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]+)?")
+"""A host as the grammar of references has it (distribution/reference, "domain")."""
+_HOST_HINT = "write it as registry.example.com, or with its port"
+
 
 def target_names(
     text: str, known: tuple[str, ...], *, is_on_actions: bool = False
@@ -90,8 +95,10 @@ def host(text: str) -> str:
     if text and "." not in text and ":" not in text and text != "localhost":
         raise FormatError(
             f"'{text}' is not a host: it has neither a dot nor a port",
-            hint="write it as registry.example.com, or with its port",
+            hint=_HOST_HINT,
         )
+    if text and not _HOST.fullmatch(text):
+        raise FormatError(f"'{text}' is not a host", hint=_HOST_HINT)
     return text
 
 
