@@ -91,7 +91,7 @@ def _judge_noop_all(measured: _Measured, count: int) -> Iterator[Verdict]:
 
 
 def _judge_copy(measured: _Measured, conditions: str, factor: float) -> Iterator[Verdict]:
-    tool = ours.COPYING_EIGHT.name
+    tool = ours.COPYING_MANY.name
     title = f"cold copy, {conditions}"
     yield from _at_most(f"{title}: blobs sent twice", measured.most(tool, _sent_again), 0)
     yield from _read_once(f"{title}: blobs read twice", measured.of(tool))
@@ -101,7 +101,7 @@ def _judge_copy(measured: _Measured, conditions: str, factor: float) -> Iterator
 
 
 def _judge_fan_out(measured: _Measured) -> Iterator[Verdict]:
-    runs = measured.of(ours.COPYING_EIGHT.name)
+    runs = measured.of(ours.COPYING_MANY.name)
     yield from _read_once("two targets: blobs read twice from the source", runs)
 
 

@@ -19,7 +19,7 @@ SYNCER = (sys.executable, "-m", "orchestrator")
 STARTS = "skopeo-starts"
 """The file that a counted skopeo adds a line to, each time it is started."""
 
-_COPIES_AT_ONCE = 8
+_COPIES_AT_ONCE = 16
 _COUNTING = '#!/bin/sh\necho "$@" >>"{starts}"\nexec "{skopeo}" "$@"\n'
 
 
@@ -40,13 +40,13 @@ def copy_default(job: Job, folder: Path) -> Command:
     return _batch(job, folder)
 
 
-def copy_eight(job: Job, folder: Path) -> Command:
-    """Copy what is missing, eight at once."""
+def copy_many(job: Job, folder: Path) -> Command:
+    """Copy what is missing, as many at once as the peers are allowed to."""
     return (*copy_default(job, folder), f"--jobs={_COPIES_AT_ONCE}")
 
 
 def copy_bare(job: Job, folder: Path) -> Command:
-    """The same copies in the same order, eight at once, and nothing around them.
+    """The same copies in the same order, as many at once, and nothing around them.
 
     The first image that has the shared base goes ahead of the others that have it.
     """
@@ -113,6 +113,6 @@ def _counting(folder: Path) -> Command:
 WARM = Tool("syncer", "skopeo", check_warm)
 COLD = Tool("syncer, no state", "skopeo", check_cold)
 COPYING = Tool("syncer, 4 at once", "skopeo", copy_default)
-COPYING_EIGHT = Tool("syncer, 8 at once", "skopeo", copy_eight)
+COPYING_MANY = Tool("syncer, 16 at once", "skopeo", copy_many)
 BARE = Tool("the same copies, bare", "skopeo", copy_bare)
-OURS = (WARM, COLD, COPYING, COPYING_EIGHT)
+OURS = (WARM, COLD, COPYING, COPYING_MANY)

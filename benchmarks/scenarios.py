@@ -109,7 +109,7 @@ def copy(bench: Bench, *, targets: int = 1, is_limited: bool = False) -> tuple[R
         Network(source.url, conditions) as near,
     ):
         images = samples.push_large(source.url, images=bench.copies, size=bench.size)
-        copying = (ours.COPYING_EIGHT, ours.COPYING, *tools.COPYING_PEERS)
+        copying = (ours.COPYING_MANY, ours.COPYING, *tools.COPYING_PEERS)
         for tool in bench.turns(copying if targets > 1 else (*copying, ours.BARE)):
             with _empty_targets(targets, conditions) as (registries, networks):
                 hosts = tuple(network.host for network in networks)
