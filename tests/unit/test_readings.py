@@ -133,6 +133,30 @@ def test_docker_hub_is_not_read_once_it_has_refused() -> None:
     assert registry.asked["GET"] == 0
 
 
+@pytest.mark.parametrize(
+    ("source", "kind", "is_put_off"),
+    [
+        pytest.param("redis:7", Kind.RATE_LIMITED, True, id="its pull limit"),
+        pytest.param("redis:7", None, False, id="another 429"),
+        pytest.param("quay.io/x/redis:7", Kind.RATE_LIMITED, False, id="another registry"),
+    ],
+)
+def test_docker_hubs_limit_puts_all_that_it_counts_off(
+    source: str, kind: Kind | None, is_put_off: bool
+) -> None:
+    pulls, tag = Pulls(), Reference.parse(source)
+    limited = Unknown("it answered 429", ends_host=True, kind=kind)
+    readings = Readings(Registry({tag: Digest(IMAGE.digest)}, {tag: limited}), pulls)
+    if not is_put_off:
+        assert readings.manifest(tag) is None
+        pulls.check(TAG)
+        return
+    with pytest.raises(PutOffError):
+        readings.manifest(tag)
+    with pytest.raises(PutOffError):
+        pulls.check(Reference.parse("alpine:3"))
+
+
 def test_skopeo_is_asked_for_what_http_does_not_tell() -> None:
     skopeo = Skopeo()
     reader = ReadingsFirst(Readings(Registry(), Pulls()), skopeo)
