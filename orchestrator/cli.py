@@ -144,7 +144,7 @@ def _working_options() -> argparse.ArgumentParser:
     group = options.add_argument_group("working options")
     group.add_argument("--force", action="store_true", help="copy even what is in sync")
     group.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
-    group.add_argument("--jobs", metavar="N", help="items at once (JOBS, 4)")
+    group.add_argument("--jobs", metavar="N", help="copies at once (JOBS, 4)")
     group.add_argument(
         "--with-signatures", action="store_true", help="signatures and SBOMs go along (SIGNATURES)"
     )

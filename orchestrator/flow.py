@@ -123,9 +123,9 @@ class Flow:
             self._room[Look] -= 1
             place = self._unseen.popleft()
             return Look(place, self._items[place])
-        if self._room[Check] and (place_ := next(self._unchecked, None)) is not None:
+        if self._room[Check] and (unchecked := next(self._unchecked, None)) is not None:
             self._room[Check] -= 1
-            return Check(place_, self._items[place_])
+            return Check(unchecked, self._items[unchecked])
         return None
 
     def arrived(self, registry: str, digest: Digest) -> None:

@@ -12,7 +12,7 @@ import logging
 from typing import Protocol
 
 from orchestrator.diagnosis import Side
-from orchestrator.errors import ImageError
+from orchestrator.errors import ImageError, Kind
 from orchestrator.manifest import Descriptor, Image, parse_manifest
 from orchestrator.pulls import Pulls
 from orchestrator.reference import Digest, Reference, digest_of
@@ -71,6 +71,10 @@ class Readings:
             return raw
         self._pulls.check(reference)
         answer = self._client.read(reference)
+        if isinstance(answer, Unknown) and answer.kind is Kind.RATE_LIMITED:
+            # skopeo would try for half a minute; where it is Docker Hub's limit, that is in vain.
+            self._pulls.heed(ImageError(answer.kind, answer.reason, registry=reference.registry))
+            self._pulls.check(reference)
         if not isinstance(answer, bytes):
             return None
         self._pulls.add(reference)

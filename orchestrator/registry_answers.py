@@ -206,6 +206,15 @@ def _surprise_in(answer: Answer, reference: Reference) -> Unknown | None:
     return None
 
 
+def is_over_limit(answer: Answer) -> bool:
+    """Whether a registry's own limit is reached: Docker Hub's pull limit has this code.
+
+    A 429 without it is about requests of any kind in the last minute (docs.docker.com, "Docker Hub
+    usage and limits": abuse rate limit), and may have passed when skopeo asks.
+    """
+    return answer.status == 429 and "TOOMANYREQUESTS" in _error_codes(answer)
+
+
 def _is_plain_absence(answer: Answer) -> bool:
     """A 404 to a HEAD has no body to tell more; a web page's headers betray a proxy."""
     if answer.body:

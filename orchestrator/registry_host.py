@@ -12,7 +12,7 @@ from orchestrator.http import Answer, HttpError
 from orchestrator.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.reference import DOCKER_HUB
 from orchestrator.registry_access import Access
-from orchestrator.registry_answers import Unknown, skew_in
+from orchestrator.registry_answers import Unknown, is_over_limit, skew_in
 from orchestrator.registry_auth import Challenge, basic_authorization, usable_challenge
 from orchestrator.registry_tokens import Tokens
 
@@ -194,7 +194,9 @@ class RegistryHost:
     def _judge(self, answer: Answer) -> Answer | Unknown:
         """Whether the registry is well enough to be asked on."""
         if answer.status == 429 or answer.status >= 500:
-            return Unknown(f"{self._name} answered {answer.status}", ends_host=True)
+            reason = f"{self._name} answered {answer.status}"
+            kind = Kind.RATE_LIMITED if is_over_limit(answer) else None
+            return Unknown(reason, ends_host=True, kind=kind)
         return answer
 
     def _learn(self, answer: Answer) -> None:

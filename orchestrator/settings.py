@@ -101,7 +101,7 @@ class Settings:
         logins: Logins to sources; a target bears its own.
         user_authfiles: Where the user's own logins may stand, the strongest first.
         tool_environ: What a program we start sees: no secret of ours.
-        jobs: Items at once.
+        jobs: Copies at once, and at most as many looks beside them.
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
         takes_signatures: Whether what is signed about an image goes with it.

@@ -60,7 +60,7 @@ class Target:
         naming: `flat`, `nested`, or a template of the repository's name.
         is_insecure: Plain HTTP or unverified TLS is accepted.
         ca: A PEM file of the authority that signed the registry's certificate.
-        jobs: How many items may be written here at once; None is the run's own limit.
+        jobs: How many copies may be made here at once; None is the run's own limit.
     """
 
     name: str

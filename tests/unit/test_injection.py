@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from pathlib import Path
 
 from hypothesis import example, given
@@ -141,3 +143,51 @@ def test_no_setting_leads_out_of_its_place(values: dict[str, str]) -> None:
         assert re.fullmatch(r"(?:[a-zA-Z0-9.:\[\]-]*)", target.registry), target.registry
         assert not target.base.startswith("-")
         assert ".." not in target.base.split("/")
+
+
+VALUES = st.one_of(
+    st.sampled_from(SMUGGLED), st.text(max_size=20), st.integers(), st.booleans(), st.floats()
+)
+KEYS = st.sampled_from(
+    ["registry", "namespace", "username", "password_env", "naming", "profile", "jobs", "ca"]
+) | st.text(max_size=8)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["x", "aliyun", "ghcr", "--x", "a b", ""]) | st.text(max_size=5),
+        st.dictionaries(KEYS, VALUES, max_size=5),
+        max_size=3,
+    )
+)
+def test_no_table_of_targets_leads_out_of_its_place(tables: dict[str, dict[str, object]]) -> None:
+    lines = []
+    for name, table in tables.items():
+        lines.append(f"[targets.{json.dumps(name)}]")
+        lines += [f"{json.dumps(key)} = {in_toml(value)}" for key, value in table.items()]
+    assert_targets_are_sound("\n".join(lines))
+
+
+@given(st.text(max_size=60) | st.sampled_from(SMUGGLED).map("[targets.{}]".format))
+def test_a_file_of_targets_that_is_none_is_told_as_such(text: str) -> None:
+    assert_targets_are_sound(text)
+
+
+def in_toml(value: object) -> str:
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")
+
+
+def assert_targets_are_sound(text: str) -> None:
+    """They are refused in our own words, or they name places and nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder)
+        (base / "targets.toml").write_text(text, encoding="utf-8", errors="surrogatepass")
+        try:
+            settings = load_settings({}, base=base)
+        except SyncerError:
+            return
+    for target in settings.targets.values():
+        assert re.fullmatch(r"[a-z0-9.:\[\]-]*", target.registry), target.registry
+        assert re.fullmatch(r"[a-z0-9._/-]*", target.namespace), target.namespace
+        assert re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*", target.name), target.name
+        assert target.jobs is None or target.jobs > 0

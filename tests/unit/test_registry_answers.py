@@ -14,6 +14,7 @@ from orchestrator.registry_answers import (
     Unknown,
     blob_in,
     digest_in,
+    is_over_limit,
     manifest_in,
     pull_limit_in,
     referrers_in,
@@ -225,3 +226,16 @@ def test_what_was_written_is_taken_or_refused_in_skopeos_words(
     answer: Answer, expected: str | None
 ) -> None:
     assert written_in(answer) == (Refused(expected) if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_over"),
+    [
+        pytest.param(Answer(429, JSON, error("TOOMANYREQUESTS")), True, id="the pull limit"),
+        pytest.param(Answer(429, HTML, b"Too Many Requests"), False, id="too fast"),
+        pytest.param(Answer(429), False, id="of a HEAD"),
+        pytest.param(Answer(403, JSON, error("TOOMANYREQUESTS")), False, id="no 429"),
+    ],
+)
+def test_a_limit_that_is_reached_has_its_own_code(answer: Answer, is_over: bool) -> None:
+    assert is_over_limit(answer) is is_over
