@@ -49,7 +49,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
     ),
     (r"secondary rate limit", Kind.RATE_LIMITED, "the registry asks for a pause"),
     (
-        r"toomanyrequests|[Tt]oo [Mm]any [Rr]equests|rate limit|status: 429|code 429",
+        r"toomanyrequests|[Tt]oo [Mm]any [Rr]equests|rate limit|[Ss]tatus(?:Code)?: 429|code 429",
         Kind.RATE_LIMITED,
         "the registry's rate limit is reached",
     ),
@@ -60,7 +60,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "the content does not match its digest",
     ),
     (r"immutable|cannot be overwritten", Kind.CONFLICT, "the tag there can't be overwritten"),
-    (r"manifest unknown|status: 404|StatusCode: 404", Kind.NOT_FOUND, "it is not there"),
+    (r"manifest unknown|[Ss]tatus(?:Code)?: 404", Kind.NOT_FOUND, "it is not there"),
     (
         r"name unknown|repository .{0,100}not found|does not exist",
         Kind.NOT_FOUND,
@@ -73,7 +73,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         "it is not there, or the login may not reach it",
     ),
     (
-        r"invalid username/password|unauthorized|authentication required|status: 401"
+        r"invalid username/password|unauthorized|authentication required|[Ss]tatus(?:Code)?: 401"
         r"|incorrect username or password|no basic auth credentials",
         Kind.UNAUTHORIZED,
         "the registry wants a login, or refuses the one it was given",
@@ -83,7 +83,7 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
         Kind.TOOL,
         "skopeo can't use a file of this machine",
     ),
-    (r"denied|[Ff]orbidden|status: 403", Kind.DENIED, "permission is denied"),
+    (r"denied|[Ff]orbidden|[Ss]tatus(?:Code)?: 403", Kind.DENIED, "permission is denied"),
     (
         r"x509|certificate|tls: |server gave HTTP response to HTTPS client",
         Kind.TLS,
@@ -110,8 +110,10 @@ _TABLE: tuple[tuple[str, Kind, str], ...] = (
     ),
     (
         r"manifest invalid|invalid character|unexpected end of JSON|manifest blob unknown"
+        r"|blob unknown to registry"
         r"|unsupported manifest|unsupported image-specific|Unknown media type|schema version"
-        r"|zstd compression is not supported|formats: |must be converted to type",
+        r"|zstd compression is not supported|formats: "
+        r"|must be converted to type|was edited, but we cannot modify",
         Kind.BAD_MANIFEST,
         "the manifest can't be used",
     ),
@@ -147,7 +149,7 @@ _INDEX_REFUSED = re.compile(
     r'(?P<quoted>(?:[^"\\]|\\.)*)"',
     re.MULTILINE,
 )
-_MASK = "Manifest list must be converted to type"
+_MASK = r"Manifest list (?:must be converted to type|was edited, but we cannot modify it)"
 """What skopeo says in the end of an index that may not be changed, whatever stood in its way."""
 
 _ESCAPE = re.compile(r'\\([ntr"\\])')
@@ -158,7 +160,7 @@ _PREFIXES = re.compile(
     r"|Error reading manifest[^:]*: "
     r"|initializing (?:source|destination) docker://\S+: "
     r"|copying (?:system image|image \d+/\d+) from manifest list: "
-    r"|reading manifest \S+ in \S+: "
+    r"|(?:reading|fetching) manifest \S+ in \S+: "
     r"|pinging container registry \S+: "
     r"|unable to retrieve auth token: "
     r"|writing blob: .*happened during read: "
@@ -181,7 +183,9 @@ _MIDWAY = re.compile(
 )
 """Past the point where a login has proved good: a 401 there is a token that has run out."""
 
-_BLOB_REFUSED = re.compile(r"[Ff]etching blob: invalid status code from registry 403")
+_BLOB_REFUSED = re.compile(
+    r"[Ff]etching blob: (?:invalid status code from registry |StatusCode: )403"
+)
 _SOURCE = re.compile(r"happened during read|^initializing source|^reading blob|Fetching")
 _SHOWN = 300
 
@@ -190,7 +194,7 @@ def last_fatal(errors: str) -> str:
     """Skopeo's last word, as it meant it: unquoted, and without upload URLs' secrets."""
     found = tuple(_FATAL.finditer(errors))
     text = found[-1]["bare"] or _unquoted(found[-1]["quoted"]) if found else _last_line(errors)
-    refusals = _INDEX_REFUSED.findall(errors) if text.startswith(_MASK) else ()
+    refusals = _INDEX_REFUSED.findall(errors) if re.match(_MASK, text) else ()
     if refusals:
         text = _unquoted(refusals[-1])
     return _QUERY.sub("?...", text)

@@ -52,6 +52,24 @@ def complaint(message: str, *, at: Reference = SOURCE, side: Side = Side.SOURCE)
             id="repository missing",
         ),
         pytest.param(
+            f'reading blob {BLOB}: fetching blob: StatusCode: 403, ""',
+            Kind.DENIED,
+            "may do this",
+            id="a blob's 403, newer",
+        ),
+        pytest.param(
+            f'{INSPECT}fetching manifest v3.5.0 in quay.io/coreos/etcd: StatusCode: 429, ""',
+            Kind.RATE_LIMITED,
+            "log in to quay.io",
+            id="429 without words, newer",
+        ),
+        pytest.param(
+            f'{INSPECT}fetching manifest v3.5.0 in quay.io/coreos/etcd: StatusCode: 401, ""',
+            Kind.UNAUTHORIZED,
+            "check",
+            id="401 without words, newer",
+        ),
+        pytest.param(
             f"{INSPECT}{READING}StatusCode: 404, <html>no</html>",
             Kind.NOT_FOUND,
             "the name",
@@ -543,8 +561,12 @@ MASK = (
     'v2+json" to be written to destination, but we cannot modify it: "Instructed to preserve '
     'digests"'
 )
+NEWER_MASK = 'Manifest list was edited, but we cannot modify it: "Instructed to preserve digests"'
 
 
+@pytest.mark.parametrize(
+    "mask", [pytest.param(MASK, id="1.9"), pytest.param(NEWER_MASK, id="1.22")]
+)
 @pytest.mark.parametrize(
     ("reason", "kind"),
     [
@@ -553,13 +575,16 @@ MASK = (
         pytest.param("denied", Kind.DENIED, id="403"),
         pytest.param("manifest invalid", Kind.BAD_MANIFEST, id="type refused"),
         pytest.param("manifest blob unknown: blob unknown", Kind.BAD_MANIFEST, id="no child"),
+        pytest.param("blob unknown to registry", Kind.BAD_MANIFEST, id="no child, newer"),
         pytest.param("", Kind.BAD_MANIFEST, id="never told"),
     ],
 )
-def test_what_stood_in_an_indexs_way_is_behind_skopeos_last_word(reason: str, kind: Kind) -> None:
+def test_what_stood_in_an_indexs_way_is_behind_skopeos_last_word(
+    reason: str, kind: Kind, mask: str
+) -> None:
     why = "Upload of manifest list type application/vnd.oci.image.index.v1+json failed: uploading "
     told = logged(f"{why}manifest 1 to registry.example:5000/x: {reason}", "debug")
-    text = last_fatal((told if reason else "") + logged(MASK))
+    text = last_fatal((told if reason else "") + logged(mask))
     assert side_of(text) is Side.DESTINATION
     assert diagnose(Complaint(text, DESTINATION, Side.DESTINATION, LOGIN)).kind is kind
 
@@ -629,6 +654,17 @@ def test_a_long_complaint_is_cut() -> None:
             "(Forbidden)",
             True,
             id="403 to a blob",
+        ),
+        pytest.param(
+            'reading blob sha256:ab: fetching blob: StatusCode: 403, ""',
+            True,
+            id="403 to a blob, newer",
+        ),
+        pytest.param(
+            "trying to reuse blob sha256:ab at destination: checking whether a blob sha256:ab "
+            'exists in quay.io/x/y: StatusCode: 429, ""',
+            True,
+            id="429 to a blob's HEAD, newer",
         ),
         pytest.param(
             "Manifest does not match provided manifest digest sha256:ab", False, id="another digest"
