@@ -49,6 +49,9 @@ _ANY_STATUS = tuple(range(-64, 256))
 _SLOWEST = 16 * 1024
 """Bytes a second: what is slower has stalled, where the system doesn't tell what is moved."""
 
+_WAKE_UP = 8
+"""Bytes that a call has to move before it counts."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -129,7 +132,7 @@ class Programs:
     Args:
         environ: What the programs see.
         read_moved: How many bytes a process has read and written so far; None where the
-            system doesn't tell. A program that moves nothing is stalled; where the system
+            system doesn't tell. A program that moves no more is stalled; where the system
             never tells, one that takes longer than its size explains is.
         watch: How often programs are looked after.
     """
@@ -253,7 +256,7 @@ class Programs:
             if now - running.started > running.longest:
                 running.has_stalled = True
                 _ask_to_end(running)
-        elif moved is not None and moved != running.moved:
+        elif moved is not None and (running.moved is None or moved > running.moved):
             running.moved, running.moved_at = moved, now
         elif now - running.moved_at > running.stall_timeout:
             running.has_stalled = True
@@ -281,13 +284,20 @@ def _ends_with_us() -> Callable[[], None] | None:
 
 
 def moved_bytes(pid: int) -> int | None:
-    """Bytes that a process has read and written, by whatever way (proc(5), /proc/PID/io)."""
+    """Bytes that a process has read and written, by whatever way (proc(5), /proc/PID/io).
+
+    The first eight of each call are left out: a Go program wakes itself by calls of one byte or of
+    eight, also while nothing comes, and the more so the busier the machine is.
+    """
     try:
         lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     counters = dict(line.split(": ", 1) for line in lines)
-    return int(counters["rchar"]) + int(counters["wchar"])
+    moved, calls = (
+        sum(int(counters[one]) for one in pair) for pair in (("rchar", "wchar"), ("syscr", "syscw"))
+    )
+    return moved - _WAKE_UP * calls
 
 
 def _ask_to_end_once(running: _Running) -> None:

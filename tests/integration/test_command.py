@@ -280,6 +280,21 @@ def test_where_the_system_does_not_tell_a_size_does(size: int | None, has_stalle
     assert programs.run(argv, stall_timeout=0.05, size=size).has_stalled is has_stalled
 
 
+@pytest.mark.parametrize("size", [1, 8])
+def test_a_program_that_only_wakes_itself_has_stalled(programs: Programs, size: int) -> None:
+    """As Go programs do, by a byte through a pipe or by an eventfd's eight."""
+    script = f"""
+import os, time
+end, start = os.pipe()
+while True:
+    os.write(start, b"x" * {size})
+    os.read(end, {size})
+    time.sleep(0.01)
+"""
+    finished = programs.run([sys.executable, "-c", script], stall_timeout=0.5)
+    assert finished.has_stalled
+
+
 def test_a_helper_that_outlives_its_parent_is_ended_as_stalled(programs: Programs) -> None:
     finished = shell(programs, "sleep 60 & sleep 0.1; exit 0", stall_timeout=0.2)
     assert finished.has_stalled
