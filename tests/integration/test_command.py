@@ -229,7 +229,6 @@ with ThreadPoolExecutor(2) as pool:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
 def test_a_program_does_not_outlive_us_however_we_die(tmp_path: Path) -> None:
     argv = [sys.executable, "-W", "ignore", "-c", ORPHAN, str(tmp_path / "orphan")]
     with subprocess.Popen(argv, cwd=Path(__file__).parents[2]) as us:
