@@ -183,7 +183,8 @@ class Settings:
         if missing:
             hint = _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
             if name not in BUILT_IN:
-                hint = f"set it in targets.toml, [targets.{name}]"
+                where = f"targets.toml, [targets.{name}]"
+                hint = f"set it in {where}; where ${{NAME}} stands there, set that variable"
             raise ConfigurationError(f"target '{name}': {not_set(missing)}", hint=hint)
         return target
 
