@@ -7,15 +7,13 @@ without a word.
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
 from orchestrator.errors import ImageError, Kind
 from orchestrator.plan import PlannedItem
+from orchestrator.readings import told
 from orchestrator.reference import Digest, Reference
 from orchestrator.registry_answers import Absent, Unknown
-
-_log = logging.getLogger(__name__)
 
 
 class Client(Protocol):
@@ -65,7 +63,4 @@ class Overlap:
         return now if now != upstream.digest else None
 
     def _head(self, reference: Reference) -> Digest | None:
-        answer = self._client.head(reference)
-        if isinstance(answer, Unknown):
-            _log.debug("%s: not asked again: %s", reference.familiar, answer.reason)
-        return None if isinstance(answer, Unknown | Absent) else answer
+        return told(self._client.head(reference), reference)
