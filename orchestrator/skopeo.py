@@ -208,10 +208,10 @@ class Skopeo:
         Raises:
             ImageError: It did not work; the end where it failed is part of the diagnosis.
         """
-        finished = self._copy(request)
+        finished, copied = self._copy(request)
         if finished.status != 0:
             raise self._copy_error(finished, request)
-        return _copied(finished)
+        return copied
 
     def copy_blobs(self, request: CopyRequest) -> Copied:
         """Copy what an image is made of, whether or not the registry takes its manifest.
@@ -221,13 +221,13 @@ class Skopeo:
         Raises:
             ImageError: Something else than the manifest was in the way.
         """
-        finished = self._copy(request)
+        finished, copied = self._copy(request)
         if finished.status != 0:
             error = self._copy_error(finished, request)
             is_there = error.registry == request.destination.registry
             if error.kind is not Kind.BAD_MANIFEST or not is_there:
                 raise error
-        return _copied(finished)
+        return copied
 
     def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
         """Push a manifest whose blobs, or an index whose children, are there already.
@@ -266,19 +266,21 @@ class Skopeo:
         login = self._connection.login_of(destination.registry)
         raise diagnose(Complaint(answer.text, destination, Side.DESTINATION, login))
 
-    def _copy(self, request: CopyRequest) -> Finished:
+    def _copy(self, request: CopyRequest) -> tuple[Finished, Copied]:
         self._pulls.check(request.source)
         registry = request.destination.registry
+        uploaded: list[Digest] = []
 
         def heed(line: bytes) -> None:
-            for digest in _UPLOADED.findall(line.decode("utf-8", "replace")):
-                self._on_upload(registry, Digest(digest))
+            for digest in map(Digest, _UPLOADED.findall(line.decode("utf-8", "replace"))):
+                uploaded.append(digest)
+                self._on_upload(registry, digest)
 
         argv = copy_argv(request, self._connection)
         finished = self._run(argv, size=request.size, on_complaint=heed)
         if finished.status == 0 or side_of(last_fatal(finished.errors)) is Side.DESTINATION:
             self._pulls.add(request.source, request.pulls)
-        return finished
+        return finished, Copied(tuple(uploaded))
 
     def _copy_error(self, finished: Finished, request: CopyRequest) -> ImageError:
         side = side_of(last_fatal(finished.errors))
@@ -322,10 +324,6 @@ def _loses_keys(raw: bytes) -> bool:
     """Whether skopeo, as far as 1.20, would lose keys of an index's descriptors (skopeo#2778)."""
     document = json.loads(raw)
     return any({"artifactType", "data"} & child.keys() for child in document.get("manifests", ()))
-
-
-def _copied(finished: Finished) -> Copied:
-    return Copied(tuple(map(Digest, _UPLOADED.findall(finished.errors))))
 
 
 def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:
