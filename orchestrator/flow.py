@@ -9,11 +9,12 @@ until it is certain that its pull limit will do.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
+from orchestrator.budget import PullBudget
 from orchestrator.plan import Item, PlannedItem
 from orchestrator.reference import Digest
 from orchestrator.result import Result
@@ -61,18 +62,6 @@ class Bounds:
     most_looks: int
 
 
-class Budget(Protocol):
-    """What Docker Hub's pull limit leaves."""
-
-    def left(self) -> int | None:
-        """Pulls that are left; None where no limit was told."""
-        ...
-
-    def within(self, tasks: Sequence[Task]) -> Iterable[Task]:
-        """The same tasks, those put off for which there is no room."""
-        ...
-
-
 class Flow:
     """Hands out what can be done next; asked and told by one thread, but for arrivals.
 
@@ -92,7 +81,7 @@ class Flow:
         bounds: Bounds,
         schedule: Schedule,
         maker: TaskMaker,
-        budget: Budget,
+        budget: PullBudget,
     ) -> None:
         self._items = items
         self._before = before

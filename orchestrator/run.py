@@ -47,6 +47,7 @@ _PROOFS_AT_ONCE = 2 * HEADS_AT_ONCE
 """An item asks two registries, one after the other; so both are kept busy."""
 
 _FIRST_LOOKS = 4
+"""Looks at once to begin with: enough to keep ahead of the copies that they lead to."""
 
 _RETRY_BASE = 1.0
 """Seconds before the second try."""
