@@ -229,42 +229,52 @@ def commands(name: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(shlex.split(line[2:], comments=True)) for line in lines)
 
 
-def exported(name: str) -> dict[str, str]:
-    """What a page has its reader export."""
-    given = [word for command in commands(name) if command[0] == "export" for word in command[1:]]
-    return dict(word.split("=", 1) for word in given)
+@dataclass(frozen=True)
+class Page:
+    """A README, as its reader follows it: what it has them export and write, and where."""
+
+    name: str
+    folder: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        given = [words for program, *words in commands(self.name) if program == "export"]
+        return dict(word.split("=", 1) for words in given for word in words)
+
+    def destinations(self) -> tuple[str, ...]:
+        """Where the images of the page's own list go."""
+        (fence,) = shown(self.name, "text")
+        write_list(self.folder, fence.lines)
+        return named(syncer("name", folder=self.folder, **self.environ))
 
 
-def check_export(words: tuple[str, ...], environ: Mapping[str, str]) -> None:
-    """Only settings are exported; with all of them the program has what it needs (check_pull)."""
+def check_export(page: Page, words: tuple[str, ...]) -> None:
+    """Only settings are exported; `check_docker` uses them."""
+    del page
     assert {word.partition("=")[0] for word in words} <= set(KEYS)
-    assert set(KEYS) >= set(environ)
 
 
-def check_make(words: tuple[str, ...], environ: Mapping[str, str]) -> None:
-    """Make says what it would do: all but `name` and `demo` need an account, or do too much."""
-    del environ
-    verb = words[0]
-    assert re.search(rf"^{verb}:.*## ", text_of("Makefile"), re.MULTILINE)
+def check_make(page: Page, words: tuple[str, ...]) -> None:
+    """Make says what it would do: these verbs need an account, or take minutes."""
+    del page
+    assert re.search(rf"^{words[0]}:.*## ", text_of("Makefile"), re.MULTILINE)
     done = subprocess.run(
         ["make", "-n", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def check_docker(words: tuple[str, ...], environ: Mapping[str, str]) -> None:
-    """Docker is not ours, and has no account here: what it logs in to and pulls is what we name."""
+def check_docker(page: Page, words: tuple[str, ...]) -> None:
+    """Docker is not ours: its address is the registry that is set, or what the list brings."""
     verb, address = words
     if verb == "login":
-        assert address == environ["ALIYUN_REGISTRY"]
-        return
-    assert verb == "pull"
-    image = address.rpartition("/")[2]
-    done = syncer("name", image, folder=ROOT / "docs", **environ)
-    assert done.stdout.strip() == address, done.stderr
+        assert address == page.environ["ALIYUN_REGISTRY"]
+    else:
+        assert verb == "pull"
+        assert address in page.destinations()
 
 
-COMMANDS: Mapping[str, Callable[[tuple[str, ...], Mapping[str, str]], None]] = {
+COMMANDS: Mapping[str, Callable[[Page, tuple[str, ...]], None]] = {
     "export": check_export,
     "make": check_make,
     "docker": check_docker,
@@ -273,10 +283,11 @@ COMMANDS: Mapping[str, Callable[[tuple[str, ...], Mapping[str, str]], None]] = {
 
 
 @IN_BOTH
-def test_every_command_that_is_shown_does_what_it_is_shown_for(name: str) -> None:
+def test_every_command_that_is_shown_does_what_it_is_shown_for(name: str, tmp_path: Path) -> None:
+    page = Page(name, tmp_path)
     assert len(commands(name)) >= 8
     for program, *words in commands(name):
-        COMMANDS[program](tuple(words), exported(name))
+        COMMANDS[program](page, tuple(words))
 
 
 @IN_BOTH
@@ -314,9 +325,8 @@ def test_the_names_in_the_table_are_those_that_images_get(name: str, tmp_path: P
         folder = tmp_path / str(nth)
         folder.mkdir()
         write_list(folder, [lines[min(nth, len(lines) - 1)] for lines, _ in table])
-        done = syncer("name", folder=folder)
-        found = [row.split()[-1] for row in done.stdout.split("\n\n")[0].splitlines()[2:]]
-        assert found == [destination for _, destination in table]
+        found = named(syncer("name", folder=folder))
+        assert list(found) == [destination for _, destination in table]
 
 
 def table_of_names(name: str) -> list[tuple[list[str], str]]:
@@ -329,6 +339,13 @@ def table_of_names(name: str) -> list[tuple[list[str], str]]:
         (re.findall(r"`([^`]+)`", left), right.strip("`").replace("<first 12 hex>", DIGEST[:12]))
         for left, right in cells(table).values()
     ]
+
+
+def named(done: subprocess.CompletedProcess[str]) -> tuple[str, ...]:
+    """The destinations that `syncer name` has printed for a list."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    table, *_ = done.stdout.split("\n\n")
+    return tuple(row.split()[-1] for row in table.splitlines()[2:])
 
 
 def write_list(folder: Path, lines: tuple[str, ...] | list[str]) -> None:
