@@ -85,7 +85,7 @@ test: setup-dev ## run the whole suite
 	@$(BIN)/python -m pytest -n auto -q $$ARGS
 
 soak: setup-dev ## the long form of the kill and soak tests, with a tally: some ten minutes
-	@SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/test_killed.py tests/integration/test_soak.py $$ARGS
+	@SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py $$ARGS
 
 lint: setup-dev ## check format, rules, types and floors
 	@$(BIN)/ruff format --check --quiet .

@@ -12,7 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks.samples import MB
-from benchmarks.traffic import Kind, Traffic
+from benchmarks.traffic import ErrorKind, Traffic
 from orchestrator import __version__
 from orchestrator.report.tables import markdown_table, text_table
 
@@ -67,9 +67,9 @@ def _row(tool: str, runs: Sequence[Run], ours: float) -> tuple[str, ...]:
         f"{max(run.seconds for run in runs):.2f}",
         f"{seconds / ours:.2f}" if ours else "",
         f"{median(map(Traffic.count, traffic)):.0f}",
-        f"{middle(lambda run: run.traffic.count(Kind.MANIFEST_HEAD)):.0f}",
-        f"{middle(lambda run: run.source.count(Kind.MANIFEST_GET)):.0f}",
-        f"{middle(lambda run: run.targets.count(Kind.MANIFEST_PUT)):.0f}",
+        f"{middle(lambda run: run.traffic.count(ErrorKind.MANIFEST_HEAD)):.0f}",
+        f"{middle(lambda run: run.source.count(ErrorKind.MANIFEST_GET)):.0f}",
+        f"{middle(lambda run: run.targets.count(ErrorKind.MANIFEST_PUT)):.0f}",
         f"{middle(lambda run: run.source.down) / MB:.1f}",
         f"{middle(lambda run: run.targets.up) / MB:.1f}",
         f"{middle(lambda run: run.processor):.2f}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import ours, scenarios, tools
 from benchmarks.samples import MB
-from benchmarks.traffic import Kind
+from benchmarks.traffic import ErrorKind
 
 if TYPE_CHECKING:
     from benchmarks.measure import Run
@@ -69,16 +69,16 @@ class _Measured:
 def _judge_noop(measured: _Measured, count: int) -> Iterator[Verdict]:
     warm, cold = ours.WARM.name, ours.COLD.name
     images = f"{count} in sync, one platform"
-    heads = measured.most(warm, _count(Kind.MANIFEST_HEAD))
+    heads = measured.most(warm, _count(ErrorKind.MANIFEST_HEAD))
     yield from _at_most(f"{images}: manifest HEADs", heads, 2 * count)
-    gets = measured.most(warm, _count(Kind.MANIFEST_GET, Kind.BLOB_GET))
+    gets = measured.most(warm, _count(ErrorKind.MANIFEST_GET, ErrorKind.BLOB_GET))
     yield from _at_most(f"{images}: GETs", gets, 0)
     starts = measured.most(warm, lambda run: run.programs or 0)
     yield from _at_most(f"{images}: skopeo processes", starts, 0)
     regsync, inspect = tools.REGSYNC.name, tools.SKOPEO_INSPECT.name
     yield from _times(measured, warm, regsync, 1 / 5, images)
     yield from _times(measured, warm, inspect, 1 / 15, images)
-    pulls = measured.most(cold, lambda run: run.source.count(Kind.MANIFEST_GET))
+    pulls = measured.most(cold, lambda run: run.source.count(ErrorKind.MANIFEST_GET))
     yield from _at_most(f"{images}, no state: counted pulls", pulls, count)
     yield from _times(measured, cold, regsync, 1 / 2, f"{images}, no state")
     peak = measured.most(warm, lambda run: run.peak)
@@ -114,7 +114,7 @@ def _judge_scale(measured: _Measured, entries: int) -> Iterator[Verdict]:
     yield from _megabytes(f"{title}: peak memory", peak, 200)
 
 
-def _count(*kinds: Kind) -> Callable[[Run], int]:
+def _count(*kinds: ErrorKind) -> Callable[[Run], int]:
     return lambda run: run.traffic.count(*kinds)
 
 

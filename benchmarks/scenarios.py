@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks import ours, samples, tools
 from benchmarks.measure import Run, measure, time_alone
 from benchmarks.network import Conditions, Network
-from benchmarks.traffic import Kind
+from benchmarks.traffic import ErrorKind
 from demo.registry import Registry
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ _CHECKING = (ours.WARM, ours.COLD, *tools.CHECKING_PEERS)
 def _checked(bench: Bench, place: _Place, job: Job, tool: Tool) -> Run:
     run = place.run(tool, job)
     bench.tell(run)
-    if run.targets.count(Kind.MANIFEST_PUT):
+    if run.targets.count(ErrorKind.MANIFEST_PUT):
         samples.tag(place.targets[0].url, samples.TARGET_NAMESPACE, job.samples)
     return run
 

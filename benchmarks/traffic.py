@@ -21,7 +21,7 @@ _BLOB = re.compile(r"/blobs/(sha256:[0-9a-f]{64})$")
 _FINISHED = re.compile(r"[?&]digest=(sha256(?::|%3A)[0-9a-f]{64})", re.IGNORECASE)
 
 
-class Kind(Enum):
+class ErrorKind(Enum):
     """What a request is about."""
 
     PING = "ping"
@@ -49,7 +49,7 @@ class Traffic:
         busy: Processor seconds of the busiest proxy.
     """
 
-    requests: Mapping[Kind, int] = field(default_factory=dict)
+    requests: Mapping[ErrorKind, int] = field(default_factory=dict)
     downloads: Mapping[str, int] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
     uploads: Mapping[str, int] = field(default_factory=dict)
@@ -82,29 +82,29 @@ class Traffic:
             busy=max(self.busy, other.busy),
         )
 
-    def count(self, *kinds: Kind) -> int:
+    def count(self, *kinds: ErrorKind) -> int:
         """How many requests of these kinds; of all, where none is named."""
-        return sum(self.requests.get(kind, 0) for kind in kinds or Kind)
+        return sum(self.requests.get(kind, 0) for kind in kinds or ErrorKind)
 
 
-def kind_of(method: str, path: str) -> Kind:
+def kind_of(method: str, path: str) -> ErrorKind:
     """What a request is about."""
     plain = path.partition("?")[0]
     if plain == "/v2/":
-        return Kind.PING
+        return ErrorKind.PING
     if "/blobs/uploads/" in plain:
-        return Kind.UPLOAD
+        return ErrorKind.UPLOAD
     if plain.endswith("/tags/list"):
-        return Kind.TAGS
-    return _KINDS.get((method, _noun(plain)), Kind.OTHER)
+        return ErrorKind.TAGS
+    return _KINDS.get((method, _noun(plain)), ErrorKind.OTHER)
 
 
 _KINDS = {
-    ("HEAD", "manifests"): Kind.MANIFEST_HEAD,
-    ("GET", "manifests"): Kind.MANIFEST_GET,
-    ("PUT", "manifests"): Kind.MANIFEST_PUT,
-    ("HEAD", "blobs"): Kind.BLOB_HEAD,
-    ("GET", "blobs"): Kind.BLOB_GET,
+    ("HEAD", "manifests"): ErrorKind.MANIFEST_HEAD,
+    ("GET", "manifests"): ErrorKind.MANIFEST_GET,
+    ("PUT", "manifests"): ErrorKind.MANIFEST_PUT,
+    ("HEAD", "blobs"): ErrorKind.BLOB_HEAD,
+    ("GET", "blobs"): ErrorKind.BLOB_GET,
 }
 
 

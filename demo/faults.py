@@ -30,7 +30,7 @@ class Hang:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """Answers in the registry's place."""
 
     status: int
@@ -40,7 +40,7 @@ class Answer:
     @classmethod
     def error(
         cls, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         """An error as the distribution spec writes it, such as 403 DENIED."""
         body = {"errors": [{"code": code, "message": message}]}
         described = {"Content-Type": "application/json", **(headers or {})}
@@ -101,7 +101,7 @@ class WrongDigest:
 
 
 Fault = (
-    Refuse | Hang | Answer | Call | Reset | Truncate | Stall | Drip | Corrupt | WrongDigest
+    Refuse | Hang | Response | Call | Reset | Truncate | Stall | Drip | Corrupt | WrongDigest
 )  # fmt: skip
 
 

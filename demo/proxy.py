@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, final
 from urllib.parse import urlsplit
 
 from demo.faults import (
-    Answer,
     Call,
     CutError,
     Fault,
@@ -24,6 +23,7 @@ from demo.faults import (
     Pace,
     Refuse,
     Reset,
+    Response,
     Rule,
     Rules,
     bend_body,
@@ -197,7 +197,7 @@ class FaultProxy:
             case Hang():
                 self._record(seen)
                 wait(self._stopped, None)
-            case Answer():
+            case Response():
                 return self._answer(link, head, seen, fault)
             case Call(function=function):
                 function()
@@ -205,7 +205,7 @@ class FaultProxy:
                 pass
         return self._forward(link, head, seen, fault)
 
-    def _answer(self, link: _Link, head: Head, seen: _Seen, answer: Answer) -> bool:
+    def _answer(self, link: _Link, head: Head, seen: _Seen, answer: Response) -> bool:
         for piece in link.client.read_body(head, request_length(head)):
             seen.sent_bytes += len(piece)
         length = str(len(answer.body))

@@ -6,8 +6,7 @@ import io
 import os
 import sys
 
-from orchestrator.cli import main as run_command
-from orchestrator.command_line import Streams
+from orchestrator.cli import Streams, parse
 
 
 def main() -> int:
@@ -16,7 +15,11 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             # A name that is no text (bytes of another encoding) is shown escaped.
             stream.reconfigure(errors="backslashreplace")
-    return run_command(sys.argv[1:], os.environ, Streams(sys.stdout, sys.stderr))
+    arguments = parse(sys.argv[1:])
+    # Only now, so that --help and --version start fast.
+    from orchestrator.commands.main import main as run_command  # noqa: PLC0415
+
+    return run_command(arguments, os.environ, Streams(sys.stdout, sys.stderr))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,62 @@
-"""The command line: what the user typed becomes a run, and its report an exit status."""
+"""The command line: what may be typed (argparse), and what was typed as a value.
+
+Nothing but the version is imported, so that `--help` and a typing error are answered at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TextIO
 
 from orchestrator import __version__
-from orchestrator.command_line import Streams, Typed
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Where results go (stdout), and logs and progress (stderr)."""
+
+    out: TextIO
+    err: TextIO
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The command line, read.
+
+    Attributes:
+        command: Its name.
+        images: Given on the command line; empty where the list is meant.
+        file: The list, where it is not images.txt.
+        to: The targets, with commas; None where none were named.
+        run: The id of a past run; None where all are meant.
+        level: Of the log, as in `logging`.
+        colour: Of the log: `auto`, `always` or `never`.
+    """
+
+    command: str
+    images: tuple[str, ...] = ()
+    file: str | None = None
+    to: str | None = None
+    platform: str | None = None
+    name: str | None = None
+    config: str | None = None
+    jobs: str | None = None
+    force: bool = False
+    dry_run: bool = False
+    fail_fast: bool = False
+    strict: bool = False
+    no_notify: bool = False
+    with_signatures: bool = False
+    output: str = "table"
+    report: str | None = None
+    badge: str | None = None
+    run: str | None = None
+    level: int = logging.INFO
+    colour: str = "auto"
+
 
 _EPILOG = """\
 examples:
@@ -35,26 +83,90 @@ lists them all.
 """
 
 
-def main(argv: Sequence[str], environ: Mapping[str, str], streams: Streams) -> int:
-    """Run one command; the return value is the exit status.
+@dataclass(frozen=True)
+class Command:
+    """A command: how it is typed, and who carries it out.
+
+    Attributes:
+        summary: What it does, for the help.
+        module: The module of `orchestrator.commands` whose `run` carries it out.
+        images: How many images it takes, as argparse counts; empty where it takes none.
+        options: The options of its own, by the names in `_OWN_OPTIONS`.
+        is_run: Whether it takes the options of a run.
+    """
+
+    name: str
+    summary: str
+    module: str
+    images: str | int = ""
+    options: tuple[str, ...] = ()
+    is_run: bool = True
+
+
+_ONE_IMAGE = ("platform", "name")
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "batch",
+        "mirror all entries of images.txt to the targets of SYNC_MODE",
+        "batch",
+        options=("badge", "file", "to"),
+    ),
+    Command("aliyun", "mirror one image to Aliyun", "batch", 1, _ONE_IMAGE),
+    Command("ghcr", "mirror one image to GHCR", "batch", 1, _ONE_IMAGE),
+    Command("double", "mirror one image to Aliyun and GHCR", "batch", 1, _ONE_IMAGE),
+    Command("copy", "mirror one image to any target", "batch", 1, ("required-to", *_ONE_IMAGE)),
+    Command(
+        "plan",
+        "say what batch, or a copy of IMAGE, would do; change nothing",
+        "batch",
+        "*",
+        ("file", "to", *_ONE_IMAGE),
+    ),
+    Command(
+        "name",
+        "print the destination of an image, or check the whole list; no network",
+        "name",
+        "*",
+        ("file", "to", *_ONE_IMAGE),
+    ),
+    Command(
+        "doctor",
+        "check settings, list, tools, logins and the right to push; say what to fix",
+        "doctor",
+        options=("file", "to"),
+        is_run=False,
+    ),
+    Command(
+        "history",
+        "list past runs, or what one of them changed",
+        "history",
+        options=("run",),
+        is_run=False,
+    ),
+)
+"""All commands, in the order of the help; parser, help and dispatch are made from these rows."""
+
+
+def command_named(name: str) -> Command:
+    """The command of this name; there is one, since the parser took it."""
+    return next(command for command in COMMANDS if command.name == name)
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """What was typed; an option that a command does not have is as if it were not given.
 
     Args:
         argv: The arguments, the program's own name left out.
-        environ: The process's environment.
-        streams: Where to write.
+
+    Raises:
+        SystemExit: The help or the version was asked for, or it can't be parsed; what there is
+            to say has been written.
     """
-    typed = _typed(_parser().parse_args(argv))
-    # Only now, so that --help and --version start fast.
-    from orchestrator.commands import main as carry_out  # noqa: PLC0415
-
-    return carry_out(typed, environ, streams)
-
-
-def _typed(arguments: argparse.Namespace) -> Typed:
-    """What was typed; an option that a command does not have is as if it were not given."""
-    given = {field.name for field in fields(Typed)} & set(vars(arguments))
-    typed = Typed(**{name: getattr(arguments, name) for name in given})
-    return replace(typed, images=tuple(typed.images), level=_level(arguments))
+    parsed = _parser().parse_args(argv)
+    given = {field.name for field in fields(Arguments)} & set(vars(parsed))
+    arguments = Arguments(**{name: getattr(parsed, name) for name in given})
+    return replace(arguments, images=tuple(arguments.images), level=_level(parsed))
 
 
 def _level(arguments: argparse.Namespace) -> int:
@@ -66,7 +178,7 @@ def _level(arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="syncer",
-        description="Mirror container images into registries you own, each at its newest.",
+        description="Mirror container images into registries you own, kept up to date.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[_global_options(is_first=True)],
@@ -74,39 +186,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"syncer {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, takes, text in _COMMANDS:
-        works = [] if name in (_DOCTOR, _HISTORY) else [_working_options()]
-        command = commands.add_parser(
-            name,
-            help=text,
-            description=text[0].upper() + text[1:] + ".",
+    for command in COMMANDS:
+        works = [_run_options()] if command.is_run else []
+        subparser = commands.add_parser(
+            command.name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
             parents=[_global_options(is_first=False), *works],
             allow_abbrev=False,
         )
-        if takes:
-            command.add_argument("images", metavar="IMAGE", nargs=takes, help="as 'nginx:alpine'")
-        if name == _HISTORY:
-            command.add_argument("run", metavar="RUN", nargs="?", help="one run, and its changes")
-        else:
-            _add_own_options(command, name)
+        if command.images:
+            subparser.add_argument(
+                "images", metavar="IMAGE", nargs=command.images, help="as 'nginx:alpine'"
+            )
+        for option in command.options:
+            _OWN_OPTIONS[option](subparser)
     return parser
-
-
-_DOCTOR = "doctor"
-_HISTORY = "history"
-
-
-_COMMANDS: tuple[tuple[str, str | int, str], ...] = (
-    ("batch", "", "mirror all entries of images.txt to the targets of SYNC_MODE"),
-    ("aliyun", 1, "mirror one image to Aliyun"),
-    ("ghcr", 1, "mirror one image to GHCR"),
-    ("double", 1, "mirror one image to Aliyun and GHCR"),
-    ("copy", 1, "mirror one image to any target"),
-    ("plan", "*", "say what batch, or a copy of IMAGE, would do; change nothing"),
-    ("name", "*", "print the destination of an image, or check the whole list; no network"),
-    (_DOCTOR, "", "check settings, list, tools, logins and the right to push; say what to fix"),
-    (_HISTORY, "", "tell of past runs, or of what one of them changed"),
-)
 
 
 def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
@@ -139,9 +234,9 @@ def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
     return options
 
 
-def _working_options() -> argparse.ArgumentParser:
+def _run_options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    group = options.add_argument_group("working options")
+    group = options.add_argument_group("options of a run")
     group.add_argument("--force", action="store_true", help="copy even what is in sync")
     group.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     group.add_argument("--jobs", metavar="N", help="copies at once (JOBS, 4)")
@@ -161,15 +256,28 @@ def _working_options() -> argparse.ArgumentParser:
     return options
 
 
-def _add_own_options(command: argparse.ArgumentParser, name: str) -> None:
-    if name == "batch":
-        command.add_argument("--badge", metavar="FILE", help="write a shields.io badge there")
-    if name in ("batch", "plan", "name", _DOCTOR):
-        command.add_argument("--file", metavar="FILE", help="the list (images.txt)")
-    if name in ("batch", "plan", "copy", "name", _DOCTOR):
-        command.add_argument(
-            "--to", metavar="T[,T...]", required=name == "copy", help="the targets (SYNC_MODE)"
-        )
-    if name not in ("batch", _DOCTOR):
-        command.add_argument("--platform", metavar="P", help="as linux/arm64, or all")
-        command.add_argument("--name", metavar="NAME", help="repository[:tag] at the target")
+def _add_to(parser: argparse.ArgumentParser, *, is_required: bool = False) -> None:
+    parser.add_argument(
+        "--to", metavar="T[,T...]", required=is_required, help="the targets (SYNC_MODE)"
+    )
+
+
+_OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
+    "badge": lambda parser: parser.add_argument(
+        "--badge", metavar="FILE", help="write a shields.io badge there"
+    ),
+    "file": lambda parser: parser.add_argument(
+        "--file", metavar="FILE", help="the list (images.txt)"
+    ),
+    "to": _add_to,
+    "required-to": lambda parser: _add_to(parser, is_required=True),
+    "platform": lambda parser: parser.add_argument(
+        "--platform", metavar="P", help="as linux/arm64, or all"
+    ),
+    "name": lambda parser: parser.add_argument(
+        "--name", metavar="NAME", help="repository[:tag] at the target"
+    ),
+    "run": lambda parser: parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="one run, and its changes"
+    ),
+}

@@ -12,6 +12,13 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 
+class Side(Enum):
+    """Which end of a copy a complaint is about."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+
+
 class ExitStatus(IntEnum):
     """What the program's exit status says; scripts rely on the numbers."""
 
@@ -29,7 +36,7 @@ class ExitStatus(IntEnum):
     """Ended by Ctrl-C or SIGTERM, as shells count it (128 + SIGINT)."""
 
 
-class Kind(str, Enum):
+class ErrorKind(str, Enum):
     """Why an item failed. The value is what the report says."""
 
     NO_SUCH_PLATFORM = "no-such-platform"
@@ -48,12 +55,12 @@ class Kind(str, Enum):
     TOOL = "tool"
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether the fault may heal by itself, so that trying again makes sense."""
-        return self in _PASSING
+        return self in _TRANSIENT
 
 
-_PASSING = frozenset({Kind.RATE_LIMITED, Kind.UNREACHABLE, Kind.TIMEOUT})
+_TRANSIENT = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT})
 
 
 class SyncerError(Exception):
@@ -108,14 +115,14 @@ class LockedError(SyncerError):
     exit_status = ExitStatus.LOCKED
 
 
-class PutOffError(SyncerError):
+class DeferredError(SyncerError):
     """An item is not worked on in this run, though nothing is wrong with it.
 
     The message is the reason, as the report has it.
     """
 
 
-class InterruptedRunError(PutOffError):
+class InterruptedRunError(DeferredError):
     """The user or the system asked us to stop."""
 
     exit_status = ExitStatus.INTERRUPTED
@@ -130,33 +137,32 @@ class ImageError(SyncerError):
     Attributes:
         kind: The class of fault; it decides whether trying again makes sense.
         retry_after: Seconds the registry asked us to wait, where it said so.
-        is_lasting: True where a fault of a passing kind is known not to pass soon.
-        is_fleeting: True where a fault of a lasting kind is known to pass: a token ran out.
+        transient: Whether another try may succeed, where that is known better than its kind
+            tells: False for a limit of six hours, True for a token that ran out. None: as the
+            kind says.
         registry: Where it failed, if it was a registry's doing.
     """
 
-    def __init__(  # noqa: PLR0913  (each is a fact of its own, and named)
+    def __init__(
         self,
-        kind: Kind,
+        kind: ErrorKind,
         message: str,
         *,
         hint: str = "",
         retry_after: float | None = None,
-        is_lasting: bool = False,
-        is_fleeting: bool = False,
+        transient: bool | None = None,
         registry: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
         self.registry = registry
         self.retry_after = retry_after
-        self.is_lasting = is_lasting
-        self.is_fleeting = is_fleeting
+        self.transient = transient
 
     @property
-    def is_passing(self) -> bool:
+    def is_transient(self) -> bool:
         """Whether another try may succeed."""
-        return self.is_fleeting or (self.kind.is_passing and not self.is_lasting)
+        return self.kind.is_transient if self.transient is None else self.transient
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
-from orchestrator.http import Answer, HttpError, host_of, redirect_of
+from orchestrator.config.settings import Webhook
 from orchestrator.notify.markup import short
 from orchestrator.notify.message import Format, Message, Refusal
-from orchestrator.settings import Webhook
+from orchestrator.system.http import HttpError, Response, host_of, redirect_of
 from orchestrator.text import Redactor
 
 _WAITS = (2.0, 10.0)
@@ -27,14 +27,14 @@ _log = logging.getLogger(__name__)
 
 
 class Poster(Protocol):
-    """What posts: `orchestrator.http.Http`."""
+    """What posts: `orchestrator.http.HttpClient`."""
 
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send a body; HttpError where there is no answer."""
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Sender:
     """The world as a message needs it: HTTP, the time, and a way to let some pass."""
 
     http: Poster
@@ -43,7 +43,7 @@ class Delivery:
 
 
 def deliver(
-    webhook: Webhook, chat: Format, message: Callable[[], Message], *, by: Delivery
+    webhook: Webhook, chat: Format, message: Callable[[], Message], *, by: Sender
 ) -> Refusal | None:
     """Send a message, again where the fault may pass; None where it was taken.
 
@@ -55,7 +55,7 @@ def deliver(
     """
     refusal = _attempt(webhook, chat, message(), by.http)
     for wait in _WAITS:
-        if refusal is None or not refusal.is_passing:
+        if refusal is None or not refusal.is_transient:
             break
         seconds = min(refusal.retry_after or wait, _LONGEST_WAIT)
         _log.info("%s did not take the message; again in %.0f s", host_of(webhook.url), seconds)
@@ -74,11 +74,11 @@ def _attempt(webhook: Webhook, chat: Format, message: Message, http: Poster) -> 
         answer = _post(http, _with_query(webhook.url, message.query), message)
     except HttpError as error:
         words = error.message.replace(host_of(webhook.url), "it", 1)
-        return Refusal(words, error.hint, is_passing=error.kind.is_passing)
+        return Refusal(words, error.hint, is_transient=error.kind.is_transient)
     return chat.verdict(answer)
 
 
-def _post(http: Poster, url: str, message: Message) -> Answer:
+def _post(http: Poster, url: str, message: Message) -> Response:
     """Post, and follow the redirects that stay on the host."""
     answer = http.post(url, message.body, message.headers)
     for _ in range(_REDIRECTS):

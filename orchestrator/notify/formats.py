@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from orchestrator.notify import dingtalk, discord, feishu, generic, slack, telegram, wecom
+from orchestrator.config.settings import Webhook
 from orchestrator.notify.message import Format
-from orchestrator.settings import Webhook
+from orchestrator.notify.services import dingtalk, discord, feishu, slack, telegram, wecom
+from orchestrator.notify.services import json_webhook as generic
 
 FORMATS: Mapping[str, Format] = {
     "feishu": feishu,

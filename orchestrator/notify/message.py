@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from orchestrator.http import Answer
-from orchestrator.result import Report
-from orchestrator.settings import Webhook
+from orchestrator.config.settings import Webhook
+from orchestrator.report.result import Report
+from orchestrator.system.http import Response
+
+JSON_TYPE: Mapping[str, str] = {"Content-Type": "application/json; charset=utf-8"}
+
+
+def json_message(document: object, *, query: Mapping[str, str] | None = None) -> Message:
+    """A message whose body is this document, as short as JSON gets."""
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return Message(text.encode(errors="replace"), JSON_TYPE, query or {})
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,13 @@ class Refusal:
     Attributes:
         words: The service's own, not to be trusted.
         hint: What the user can do about it.
-        is_passing: Whether another try may help.
+        is_transient: Whether another try may help.
         retry_after: Seconds the service asked us to wait; 0 where it did not.
     """
 
     words: str
     hint: str = ""
-    is_passing: bool = False
+    is_transient: bool = False
     retry_after: float = 0.0
 
 
@@ -69,5 +78,5 @@ class Format(Protocol):
     def payload(self, report: Report, context: NotifyContext) -> Message:
         """The message for a report."""
 
-    def verdict(self, answer: Answer) -> Refusal | None:
+    def verdict(self, answer: Response) -> Refusal | None:
         """Why the message was not taken; None where it was."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from orchestrator.notify.markup import Markup, short
-from orchestrator.result import Outcome, Report, Result, of_outcome
+from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.text import human_bytes, human_seconds
 
 PRODUCT = "Docker Image Syncer"

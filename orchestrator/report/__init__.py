@@ -1,4 +1,1 @@
-"""The report for its readers: tables for eyes, Markdown for pages, JSON for programs.
-
-Each module is a pure function from a `Report` to a text.
-"""
+"""What happened, for every reader; pure text."""

@@ -12,7 +12,7 @@ from datetime import timezone
 from urllib.parse import quote
 
 from orchestrator.errors import ExitStatus
-from orchestrator.result import Report
+from orchestrator.report.result import Report
 
 _LABEL = "mirror"
 _COLOURS = {ExitStatus.OK: "green", ExitStatus.INTERRUPTED: "yellow"}

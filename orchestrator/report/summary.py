@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.tables import markdown_table, markdown_text, text_table
-from orchestrator.result import Outcome, Report, Result, of_outcome
 from orchestrator.text import first_lines, human_bytes, human_seconds, one_line, printable
 
 _HEADERS = ("image", "platform", "target", "outcome", "why", "size", "time")

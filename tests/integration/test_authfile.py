@@ -10,8 +10,8 @@ import pytest
 from demo.images import build_image, push
 from demo.registry import Login as User
 from demo.registry import Registry, RegistryOptions
-from orchestrator.authfile import merged, parse_authfile
-from orchestrator.settings import Login
+from orchestrator.config.authfile import merged, parse_authfile
+from orchestrator.config.settings import Login
 from tests.support.logins import LOGIN_CASES, LoginCase, document, entry
 
 ALICE = User("alice", "wonder:land")

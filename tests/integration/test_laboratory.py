@@ -12,13 +12,13 @@ from requests import Session
 
 from demo.binaries import fetch_busybox
 from demo.faults import (
-    Answer,
     Call,
     Corrupt,
     Drip,
     Hang,
     Refuse,
     Reset,
+    Response,
     Rule,
     Stall,
     Truncate,
@@ -163,9 +163,9 @@ MANIFEST = "/manifests/"
     [
         pytest.param(Refuse(), "EOF", id="refuse"),
         pytest.param(Reset(), "connection reset by peer", id="reset"),
-        pytest.param(Answer(502), "502 Bad Gateway", id="502"),
-        pytest.param(Answer(200, body=b"<html>"), "invalid character", id="html"),
-        pytest.param(Answer.error(403, "DENIED", "not you"), "denied: not you", id="denied"),
+        pytest.param(Response(502), "502 Bad Gateway", id="502"),
+        pytest.param(Response(200, body=b"<html>"), "invalid character", id="html"),
+        pytest.param(Response.error(403, "DENIED", "not you"), "denied: not you", id="denied"),
         pytest.param(Truncate(10), "unexpected EOF", id="truncate"),
         pytest.param(Reset(10), "connection reset by peer", id="reset in the body"),
         pytest.param(Corrupt(0), "invalid character", id="corrupt"),

@@ -17,10 +17,10 @@ import pytest
 
 from demo.images import build_image
 from demo.registry import Login, Registry, RegistryOptions
-from orchestrator.keys import FOREIGN_SECRETS, KEYS
+from orchestrator.config.keys import FOREIGN_SECRETS, KEYS
 from tests.support.loopback import Loopback, Reply, Request, serving
 from tests.support.runs import path_without_skopeo
-from tests.support.watch import Watch, text_of
+from tests.support.watch import WatchdogIntervals, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +149,9 @@ format = "feishu"
     }
 
 
-def traces(site: Site, outcome: Outcome, watch: Watch, hook: Loopback) -> dict[str, str]:
+def traces(
+    site: Site, outcome: Outcome, watch: WatchdogIntervals, hook: Loopback
+) -> dict[str, str]:
     """All that a run leaves or shows."""
     # The runner takes these lines, and shows none of them.
     stderr = [one for one in outcome.stderr.splitlines() if not one.startswith("::add-mask::")]
@@ -192,7 +194,10 @@ def carried_out(site: Site, scene: Scene, hook: Loopback) -> Outcome:
     site.publish(build_image(env=["SECRETS=1"]))
     site.list_images(site.source(), "--nonsense")
     environ = configure(site, scene)
-    with site.running("batch", "-v", environ=environ) as run, Watch(run.process_id) as watch:
+    with (
+        site.running("batch", "-v", environ=environ) as run,
+        WatchdogIntervals(run.process_id) as watch,
+    ):
         outcome = run.finish()
     check(traces(site, outcome, watch, hook))
     assert not tuple(site.state.glob("private-*"))

@@ -1,6 +1,6 @@
 """Registries in a dictionary, which answer as skopeo and real registries do.
 
-tests/integration/test_fake_registry_contract.py holds it to that.
+tests/integration/registry/test_fake_registry_contract.py holds it to that.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from demo.images import Index as BuiltIndex
-from orchestrator.diagnosis import Side
-from orchestrator.docker_types import in_docker_types
-from orchestrator.errors import ImageError, Kind
-from orchestrator.manifest import (
+from orchestrator.errors import ErrorKind, ImageError, Side
+from orchestrator.oci.docker_types import to_docker_manifest
+from orchestrator.oci.manifest import (
     OCI_INDEX,
     OCI_MANIFEST,
     Image,
@@ -20,8 +19,8 @@ from orchestrator.manifest import (
     Manifest,
     parse_manifest,
 )
-from orchestrator.reference import Digest, Reference, digest_of
-from orchestrator.skopeo import Copied, CopyRequest
+from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.skopeo.arguments import CopyRequest
 
 if TYPE_CHECKING:
     from demo.images import Image as BuiltImage
@@ -81,7 +80,7 @@ class FakeRegistries:
         assert isinstance(image, Image), "skopeo would choose by the platform of its own machine"
         return self._blobs[reference.name][image.config.digest]
 
-    def copy(self, request: CopyRequest) -> Copied:
+    def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
         """Copy as skopeo does: children and blobs first, the manifest last."""
         self.copies.append(request)
         self._heed("copy", request.source)
@@ -92,25 +91,25 @@ class FakeRegistries:
             assert child, "the planner names a child by its digest"
             manifest = self._parsed(request.source.at(child.digest))
         if isinstance(manifest, Image):
-            return Copied(self._copy_image(request, manifest, request.destination))
+            return self._copy_image(request, manifest, request.destination)
         uploaded: list[Digest] = []
         for child in manifest.manifests:
             image = self._parsed(request.source.at(child.digest))
             assert isinstance(image, Image)
             uploaded += self._copy_image(request, image, request.destination.at(image.digest))
         self._push(request.destination, manifest.raw)
-        return Copied(tuple(uploaded))
+        return tuple(uploaded)
 
-    def copy_blobs(self, request: CopyRequest) -> Copied:
+    def copy_blobs(self, request: CopyRequest) -> tuple[Digest, ...]:
         """Copy what an image is made of, whether or not its manifest is taken."""
         here = set(self._blobs[request.destination.name])
         try:
             return self.copy(request)
         except ImageError as error:
             is_there = error.registry == request.destination.registry
-            if error.kind is not Kind.BAD_MANIFEST or not is_there:
+            if error.kind is not ErrorKind.BAD_MANIFEST or not is_there:
                 raise
-        return Copied(tuple(set(self._blobs[request.destination.name]) - here))
+        return tuple(set(self._blobs[request.destination.name]) - here)
 
     def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
         """Push a manifest of what is there already."""
@@ -146,7 +145,7 @@ class FakeRegistries:
             raise _refused(destination, "unknown manifest class")
         if destination.digest and destination.digest != digest_of(raw):
             message = "would not match destination reference"
-            raise ImageError(Kind.DIGEST_MISMATCH, message, registry=destination.registry)
+            raise ImageError(ErrorKind.DIGEST_MISMATCH, message, registry=destination.registry)
         self._store(destination, raw)
 
     def _store(self, reference: Reference, raw: bytes) -> None:
@@ -161,7 +160,7 @@ class FakeRegistries:
         raw = self._find(reference)
         if raw is None:
             message = f"{reference.familiar}: it is not there"
-            raise ImageError(Kind.NOT_FOUND, message, registry=reference.registry)
+            raise ImageError(ErrorKind.NOT_FOUND, message, registry=reference.registry)
         return parse_manifest(raw, of=reference.familiar)
 
     def _heed(self, what: str, reference: Reference) -> None:
@@ -179,10 +178,10 @@ def _is_oci(raw: bytes) -> bool:
 def _as_docker(raw: bytes) -> bytes:
     image = parse_manifest(raw, of="it")
     assert isinstance(image, Image)
-    rewritten = in_docker_types(image, of="it")
+    rewritten = to_docker_manifest(image, of="it")
     return rewritten.raw if rewritten else raw
 
 
 def _refused(destination: Reference, why: str) -> ImageError:
     message = f"{destination.familiar}: the manifest can't be used ({why})"
-    return ImageError(Kind.BAD_MANIFEST, message, registry=destination.registry)
+    return ImageError(ErrorKind.BAD_MANIFEST, message, registry=destination.registry)

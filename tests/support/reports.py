@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from orchestrator.errors import ImageError, Kind, Problem
-from orchestrator.plan import Item
-from orchestrator.platforms import PlatformChoice
-from orchestrator.reference import Reference
-from orchestrator.result import Outcome, Report, Result
-from orchestrator.targets import Target
+from orchestrator.config.targets import Target
+from orchestrator.errors import ErrorKind, ImageError, Problem
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import Reference
+from orchestrator.plan.items import Item
+from orchestrator.report.result import Outcome, Report, Result
 
 STARTED = datetime(2024, 1, 1, tzinfo=timezone.utc)
 ALIYUN = Target("aliyun", "registry.cn-hangzhou.aliyuncs.com", "mine")
@@ -37,7 +37,7 @@ def deferred(source: str = "mysql:8.0") -> Result:
 def failed(
     source: str = "nginx:nope", message: str = "there is no such tag", hint: str = "see the tags"
 ) -> Result:
-    error = ImageError(Kind.NOT_FOUND, message, hint=hint)
+    error = ImageError(ErrorKind.NOT_FOUND, message, hint=hint)
     return Result(an_item(source), Outcome.FAILED, error.kind.value, error=error)
 
 

@@ -6,27 +6,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from demo.images import build_image, build_index, noise_layer
-from orchestrator.errors import ImageError, Kind
-from orchestrator.plan import Item, PlannedItem
-from orchestrator.planner import Planner, Wishes
-from orchestrator.platforms import PlatformChoice
-from orchestrator.proof import Prover
-from orchestrator.pulls import Pulls
-from orchestrator.readings import Readings
-from orchestrator.reference import Reference
-from orchestrator.registry_answers import Absent, Unknown
-from orchestrator.schedule import TaskMaker, links_of
-from orchestrator.targets import GENERIC, Profile, Target
-from orchestrator.work import RetryRule
+from orchestrator.config.targets import GENERIC, Profile, Target
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import Reference
+from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.fast_path import FastPath
+from orchestrator.plan.items import Item
+from orchestrator.plan.planner import Planner, PlanOptions
+from orchestrator.registry.pull_limit import PullCounter
+from orchestrator.registry.reader import HttpReader
+from orchestrator.registry.responses import Inconclusive, NotFound
+from orchestrator.sync.schedule import CopyTaskFactory, chain_links
+from orchestrator.system.parallel import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from orchestrator.facts import Remembered
-    from orchestrator.manifest import Descriptor
-    from orchestrator.reference import Digest
-    from orchestrator.schedule import Task
-    from orchestrator.sources import Reader
+    from orchestrator.oci.manifest import Descriptor
+    from orchestrator.oci.reference import Digest
+    from orchestrator.plan.decision import KnownImage
+    from orchestrator.registry.reader import Reader
+    from orchestrator.sync.schedule import CopyTask
 
 SOURCE = "source.example/team/app"
 BASE = noise_layer(100_000)
@@ -61,9 +62,9 @@ class Patience:
     told: list[str] = field(default_factory=list)
 
     @property
-    def rule(self) -> RetryRule:
+    def rule(self) -> RetryPolicy:
         """For the planner and the executor."""
-        return RetryRule(self.tries, 1.0, lambda _: False, lambda error, _: self.tell(error))
+        return RetryPolicy(self.tries, 1.0, lambda _: False, lambda error, _: self.tell(error))
 
     def tell(self, error: ImageError) -> None:
         """Write a retry down."""
@@ -73,31 +74,31 @@ class Patience:
 class NoHttp:
     """A client that can't tell anything."""
 
-    def head(self, reference: Reference) -> Digest | Absent | Unknown:
+    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
         """Nothing is known of any digest."""
-        return Unknown(f"nobody asks for {reference}")
+        return Inconclusive(f"nobody asks for {reference}")
 
-    def read(self, reference: Reference) -> bytes | Absent | Unknown:
+    def read(self, reference: Reference) -> bytes | NotFound | Inconclusive:
         """Nor of any manifest."""
-        return Unknown(f"nobody asks for {reference}")
+        return Inconclusive(f"nobody asks for {reference}")
 
-    def read_blob(self, repository: Reference, blob: Descriptor) -> bytes | Unknown:
+    def read_blob(self, repository: Reference, blob: Descriptor) -> bytes | Inconclusive:
         """Nor of any blob."""
-        return Unknown(f"nobody asks for {blob.digest} in {repository}")
+        return Inconclusive(f"nobody asks for {blob.digest} in {repository}")
 
 
 @dataclass
 class NoMemory:
     """Remembers what it is told, and never tells it."""
 
-    kept: dict[tuple[Digest, str], Remembered] = field(default_factory=dict)
+    kept: dict[tuple[Digest, str], KnownImage] = field(default_factory=dict)
 
-    def expected(self, index: Digest, choice: str) -> Remembered | None:
+    def expected(self, index: Digest, choice: str) -> KnownImage | None:
         """Nothing."""
         del index, choice
         return None
 
-    def remember_expected(self, index: Digest, choice: str, found: Remembered) -> None:
+    def remember_expected(self, index: Digest, choice: str, found: KnownImage) -> None:
         """For the test to look at."""
         self.kept[index, choice] = found
 
@@ -109,21 +110,23 @@ class NoMemory:
 
 def planner(
     reader: Reader,
-    wishes: Wishes | None = None,
+    wishes: PlanOptions | None = None,
     *,
     patience: Patience | None = None,
     memory: NoMemory | None = None,
 ) -> Planner:
     """A planner without a fast path."""
     nobody = NoHttp()
-    prover = Prover(nobody, Readings(nobody, Pulls()), memory or NoMemory())
-    return Planner(reader, (patience or Patience()).rule, wishes or Wishes(), prover)
+    prover = FastPath(nobody, HttpReader(nobody, PullCounter()), memory or NoMemory())
+    return Planner(reader, (patience or Patience()).rule, wishes or PlanOptions(), prover)
 
 
-def tasks_of(planned: Iterable[PlannedItem], *, chains: bool = True) -> tuple[Task, ...]:
+def tasks_of(planned: Iterable[PlannedItem], *, chains: bool = True) -> tuple[CopyTask, ...]:
     """The tasks of a run's verdicts."""
     known = tuple(planned)
-    maker = TaskMaker(links_of([one.item for one in known]) if chains else (None,) * len(known))
+    maker = CopyTaskFactory(
+        chain_links([one.item for one in known]) if chains else (None,) * len(known)
+    )
     return tuple(maker.make(place, one) for place, one in enumerate(known))
 
 
@@ -132,10 +135,10 @@ def verdict(planned: PlannedItem) -> str:
     if planned.error:
         return planned.error.kind.value
     if planned.decision is None:
-        return planned.put_off
+        return planned.deferred
     return f"{planned.decision.action.value}: {planned.decision.reason.value}"
 
 
-def fault(kind: Kind = Kind.UNREACHABLE, *, at: str) -> ImageError:
+def fault(kind: ErrorKind = ErrorKind.UNREACHABLE, *, at: str) -> ImageError:
     """Something that goes wrong at a registry."""
     return ImageError(kind, f"{at}: it is {kind.value}", registry=at)

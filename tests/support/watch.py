@@ -15,7 +15,7 @@ def text_of(path: Path) -> str:
 
 
 @final
-class Watch:
+class WatchdogIntervals:
     """Collects the arguments and environments of the skopeo processes below another."""
 
     def __init__(self, process_id: int) -> None:
@@ -24,7 +24,7 @@ class Watch:
         self._thread = threading.Thread(target=self._watch)
         self._found: set[str] = set()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> WatchdogIntervals:
         self._thread.start()
         return self
 

@@ -6,11 +6,11 @@ import pytest
 
 from orchestrator.errors import (
     ConfigurationError,
+    ErrorKind,
     ExitStatus,
     FormatError,
     ImageError,
     InterruptedRunError,
-    Kind,
     LockedError,
     Problem,
     SyncerError,
@@ -24,7 +24,7 @@ from orchestrator.errors import (
     ("error", "status"),
     [
         pytest.param(SyncerError("x"), 1, id="any"),
-        pytest.param(ImageError(Kind.NOT_FOUND, "x"), 1, id="an image"),
+        pytest.param(ImageError(ErrorKind.NOT_FOUND, "x"), 1, id="an image"),
         pytest.param(UsageError("x"), 2, id="usage"),
         pytest.param(FormatError("x"), 2, id="format"),
         pytest.param(ConfigurationError("x"), 2, id="configuration"),
@@ -42,21 +42,21 @@ def test_success_is_zero() -> None:
 
 
 def test_kinds_are_the_words_of_the_contract() -> None:
-    assert {kind.value for kind in Kind} == set(
+    assert {kind.value for kind in ErrorKind} == set(
         "no-such-platform platform-mismatch not-found unauthorized denied rate-limited unreachable "
         "timeout tls bad-manifest digest-mismatch conflict no-space tool".split()
     )
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.value) for kind in Kind])
-def test_only_faults_that_may_heal_are_passing(kind: Kind) -> None:
-    passing = {Kind.RATE_LIMITED, Kind.UNREACHABLE, Kind.TIMEOUT}
-    assert ImageError(kind, "x").is_passing == (kind in passing)
+@pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.value) for kind in ErrorKind])
+def test_only_faults_that_may_heal_are_passing(kind: ErrorKind) -> None:
+    passing = {ErrorKind.RATE_LIMITED, ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT}
+    assert ImageError(kind, "x").is_transient == (kind in passing)
 
 
 def test_a_passing_fault_known_to_last_is_not_tried_again() -> None:
-    error = ImageError(Kind.RATE_LIMITED, "six hours to wait", is_lasting=True)
-    assert not error.is_passing
+    error = ImageError(ErrorKind.RATE_LIMITED, "six hours to wait", transient=False)
+    assert not error.is_transient
 
 
 def test_a_message_is_the_sentence_without_its_hint() -> None:

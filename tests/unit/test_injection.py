@@ -10,16 +10,16 @@ from pathlib import Path
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.actions import of_report
+from orchestrator.config.image_list import parse_list
+from orchestrator.config.load import load_settings
+from orchestrator.config.targets import Target
 from orchestrator.errors import SyncerError
-from orchestrator.image_list import parse_list
-from orchestrator.items import name_all
-from orchestrator.load_settings import load_settings
-from orchestrator.platforms import PlatformChoice
-from orchestrator.report.document import document
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.plan.items import name_items
+from orchestrator.report.github import of_report
+from orchestrator.report.json_report import document
 from orchestrator.report.summary import markdown_summary, text_summary
-from orchestrator.skopeo import Connection, CopyRequest, copy_argv, inspect_argv
-from orchestrator.targets import Target
+from orchestrator.skopeo.arguments import Connection, CopyRequest, copy_argv, inspect_argv
 from tests.support.reports import a_report, failed
 
 SMUGGLED = (
@@ -77,7 +77,7 @@ TEXTS = st.sampled_from(HOSTILE) | st.text(max_size=80)
 @example(list(SMUGGLED))
 def test_no_line_of_a_list_becomes_an_option_of_skopeo(lines: list[str]) -> None:
     images = parse_list("\n".join(lines).encode("utf-8", "surrogatepass"), file="images.txt")
-    named = name_all(
+    named = name_items(
         images,
         targets={"near": TARGET},
         others={},

@@ -1,0 +1,1 @@
+"""One module a command; here everything is put together."""

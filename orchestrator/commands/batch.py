@@ -1,0 +1,88 @@
+"""The commands that mirror, or plan it: run, report, tell the chats."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TextIO
+
+from orchestrator.cli import Arguments
+from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
+from orchestrator.config.settings import Settings
+from orchestrator.errors import ExitStatus
+from orchestrator.notify.delivery import Sender
+from orchestrator.notify.send import send_all
+from orchestrator.report.badge import badge_document, badge_of
+from orchestrator.report.github import output_of_run, stopped_commands, write_output
+from orchestrator.report.json_report import document
+from orchestrator.report.result import Report
+from orchestrator.report.summary import markdown_summary, text_summary
+from orchestrator.sync.run import RunOptions, run_sync
+from orchestrator.system.files import write_whole
+from orchestrator.system.http import HttpClient
+from orchestrator.text import Redactor
+
+_log = logging.getLogger(__name__)
+
+
+def run(invocation: Invocation) -> ExitStatus:
+    """Do a run, or plan one, and tell everybody who wants to know."""
+    arguments, settings = invocation.arguments, invocation.settings
+    err = invocation.streams.err
+    targets = chosen_targets(arguments, settings)
+    if not targets:
+        print("SYNC_MODE is none: nothing to do", file=err)
+        return ExitStatus.OK
+    images = read_images(arguments, settings)
+    with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
+        report = run_sync(images, settings, _options(arguments, targets), stderr=err)
+    with stopped_commands(err, settings.github):
+        if settings.webhooks and not arguments.no_notify and not report.is_dry_run:
+            report = _notified(report, settings)
+        _write_report(report, arguments, invocation.redact, invocation.streams.out)
+    if settings.github:
+        output = output_of_run(
+            report, file=images.file, written=arguments.report, badge=arguments.badge
+        )
+        write_output(output, settings.github, err, redact=invocation.redact)
+    return report.exit_status
+
+
+def _options(arguments: Arguments, targets: tuple[str, ...]) -> RunOptions:
+    return RunOptions(
+        targets=targets,
+        is_forced=arguments.force,
+        is_dry_run=arguments.dry_run or arguments.command == "plan",
+        fails_fast=arguments.fail_fast,
+        is_strict=arguments.strict,
+    )
+
+
+def _notified(report: Report, settings: Settings) -> Report:
+    """Tell the chats; what goes wrong there is a warning, never the run's result."""
+    with closing(HttpClient()) as http:
+        sender = Sender(http, lambda: datetime.now(timezone.utc), time.sleep)
+        run_url = settings.github.run_url if settings.github else ""
+        warnings = send_all(
+            report, settings.webhooks, sender, run_url=run_url, document=document(report)
+        )
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return replace(report, warnings=(*report.warnings, *warnings))
+
+
+def _write_report(report: Report, arguments: Arguments, redact: Redactor, out: TextIO) -> None:
+    """Write the report where it was asked for."""
+    renderers = {"table": text_summary, "markdown": markdown_summary, "json": document}
+    try:
+        out.write(redact(renderers[arguments.output](report)))
+        out.flush()
+    finally:  # a reader of stdout that goes away does not cost the file
+        if arguments.report:
+            write_whole(Path(arguments.report), redact(document(report)))
+        if arguments.badge and not report.is_dry_run:
+            write_whole(Path(arguments.badge), badge_document(badge_of(report)))

@@ -1,0 +1,396 @@
+"""The doctor: whatever a run needs is tried, and what is amiss is told with its remedy.
+
+It leaves nothing behind in a registry: the right to push is found out by an upload that is
+begun and called off before it has a byte. Nothing is copied, and no chat is told.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
+from orchestrator.config.authfile import run_logins
+from orchestrator.config.image_list import ImageList
+from orchestrator.config.registries_conf import read_registries_conf, usual_paths
+from orchestrator.config.settings import Settings, Webhook
+from orchestrator.config.targets import Target
+from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, SyncerError, UsageError
+from orchestrator.oci.reference import Reference
+from orchestrator.plan.items import NamedItems, name_items
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.pull_limit import PullCounter, PullLimit
+from orchestrator.registry.responses import Inconclusive, NotFound
+from orchestrator.report.github import stopped_commands
+from orchestrator.skopeo.adapter import Skopeo
+from orchestrator.skopeo.arguments import Connection, connection_of
+from orchestrator.state.directory import private_folder
+from orchestrator.state.store import State
+from orchestrator.system.http import HttpClient, host_of
+from orchestrator.system.parallel import FifoQueue, map_bounded
+from orchestrator.system.program import ProgramRunner
+from orchestrator.system.terminal import has_colour
+from orchestrator.text import one_line
+
+_AT_ONCE = 8
+_CONNECT_TIMEOUT = 5.0
+_READ_TIMEOUT = 10.0
+_MOST_PROBLEMS = 20
+_LARGEST_SKEW = 300.0
+"""Seconds; tokens and the chats' signatures go by the clock, and forgive a few minutes."""
+
+_PLACE: Mapping[ErrorKind | None, str] = {
+    ErrorKind.UNREACHABLE: "check its name, and this machine's way there (proxy, firewall, DNS)",
+    ErrorKind.TIMEOUT: "check this machine's way there (proxy, firewall), and try again",
+    ErrorKind.TLS: "name its authority as ca in targets.toml, or the host in INSECURE_REGISTRIES",
+}
+
+
+class CheckStatus(Enum):
+    """How a check ended; the value is the word that stands before it."""
+
+    FINE = "ok"
+    NOTE = "note"
+    WRONG = "WRONG"
+
+
+_COLOURS = {
+    CheckStatus.FINE: "\x1b[32m",
+    CheckStatus.NOTE: "\x1b[33m",
+    CheckStatus.WRONG: "\x1b[31m",
+}
+_RESET = "\x1b[0m"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What was found about one thing that a run needs.
+
+    Attributes:
+        remedy: What to do about it; empty where nothing has to be done.
+        is_configuration: Whether it is the configuration that is wrong.
+    """
+
+    subject: str
+    mark: CheckStatus
+    told: str
+    remedy: str = ""
+    is_configuration: bool = False
+
+
+def run(invocation: Invocation) -> ExitStatus:
+    """Check all that a run needs; what is wrong is reported with its remedy."""
+    arguments, settings, streams = invocation.arguments, invocation.settings, invocation.streams
+    targets = chosen_targets(arguments, settings)
+    with stopped_commands(streams.err, settings.github, title="syncer doctor"):
+        checks = examine(settings, targets, lambda: read_images(arguments, settings))
+        is_coloured = has_colour(arguments.colour, invocation.environ, streams.out)
+        streams.out.write(invocation.redact(text_checks(checks, is_coloured=is_coloured)))
+        streams.out.flush()
+    return status_of(checks)
+
+
+def examine(
+    settings: Settings, targets: tuple[str, ...], read_list: Callable[[], ImageList]
+) -> tuple[CheckResult, ...]:
+    """Try everything, whatever fails.
+
+    Args:
+        settings: As they were read.
+        targets: Names of a run's targets.
+        read_list: Reads the list, and raises what is wrong with it as a whole.
+    """
+    patient = _Examination(settings, targets)
+    checks = list(check_settings(settings, targets))
+    listed = _tried("list", lambda: patient.read(read_list))
+    tools = _tried("skopeo", patient.check_skopeo)
+    state = _tried("state", patient.check_state)
+    checks += (*listed, *tools, *state)
+    with closing(HttpClient(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)) as http:
+        checks += _tried("registries", lambda: patient.check_registries(http))
+    return (*checks, check_webhooks(settings.webhooks))
+
+
+def status_of(checks: Iterable[CheckResult]) -> ExitStatus:
+    """The exit status that says it all."""
+    wrong = [check for check in checks if check.mark is CheckStatus.WRONG]
+    if any(check.is_configuration for check in wrong):
+        return ExitStatus.USAGE
+    return ExitStatus.FAILED if wrong else ExitStatus.OK
+
+
+def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:
+    """A line for each check, and another for each remedy; the last one sums it up."""
+    checks = tuple(checks)
+    lines = [line for check in checks for line in _lines(check, is_coloured=is_coloured)]
+    wrong = sum(check.mark is CheckStatus.WRONG for check in checks)
+    verdict = f"{wrong} of {len(checks)} checks found something wrong" if wrong else "all is fine"
+    return "\n".join((*lines, "", verdict)) + "\n"
+
+
+def _lines(check: CheckResult, *, is_coloured: bool) -> Iterator[str]:
+    word = f"{check.mark.value:<5}"
+    if is_coloured:
+        word = f"{_COLOURS[check.mark]}{word}{_RESET}"
+    yield f"{word}  {one_line(f'{check.subject}: {check.told}')}"
+    if check.remedy:
+        yield f"       -> {one_line(check.remedy)}"
+
+
+def check_settings(settings: Settings, targets: tuple[str, ...]) -> Iterator[CheckResult]:
+    """The settings could be read, or there would be no `settings`; some are odd all the same."""
+    for warning in settings.warnings:
+        yield CheckResult("settings", CheckStatus.NOTE, warning)
+    if targets:
+        yield CheckResult(
+            "settings",
+            CheckStatus.FINE,
+            f"they can be read; the targets are {', '.join(targets)}",
+        )
+    else:
+        yield CheckResult(
+            "settings", CheckStatus.NOTE, "SYNC_MODE is none, so that a batch does nothing"
+        )
+
+
+def check_list(images: ImageList, named: NamedItems) -> Iterator[CheckResult]:
+    """Bad lines, clashes, and what else a reader of the list should know."""
+    for problem in named.problems[:_MOST_PROBLEMS]:
+        yield CheckResult("list", CheckStatus.WRONG, str(problem))
+    if len(named.problems) > _MOST_PROBLEMS:
+        more = len(named.problems) - _MOST_PROBLEMS
+        yield CheckResult(
+            "list", CheckStatus.WRONG, f"and {more} more bad lines", "syncer name lists them all"
+        )
+    for warning in named.warnings[:_MOST_PROBLEMS]:
+        yield CheckResult("list", CheckStatus.NOTE, warning)
+    if not images.entries:
+        yield CheckResult(
+            "list", CheckStatus.NOTE, f"{images.file} has no image that can be mirrored"
+        )
+    elif not named.problems:
+        yield CheckResult(
+            "list", CheckStatus.FINE, f"{images.file} has {len(images.entries)} good lines"
+        )
+
+
+def check_clock(skew: float | None) -> CheckResult:
+    """Whether our clock is a registry's.
+
+    Args:
+        skew: Seconds that it is ahead; None where nobody told the time.
+    """
+    if skew is None:
+        return CheckResult(
+            "clock", CheckStatus.NOTE, "no registry has told the time, so it is not compared"
+        )
+    if abs(skew) <= _LARGEST_SKEW:
+        return CheckResult(
+            "clock", CheckStatus.FINE, f"it is within {abs(skew):.0f} s of a registry's"
+        )
+    way = "ahead of" if skew > 0 else "behind"
+    return CheckResult(
+        "clock",
+        CheckStatus.WRONG,
+        f"it is {abs(skew) / 60:.0f} minutes {way} the registries'",
+        "set it right (timedatectl set-ntp true): logins and the chats' signatures go by it",
+    )
+
+
+def check_pull_limit(limit: PullLimit | None, *, has_login: bool) -> CheckResult:
+    """What Docker Hub leaves us."""
+    if limit is None:
+        return CheckResult("pull limit", CheckStatus.FINE, "Docker Hub names none here")
+    told = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
+    if limit.remaining:
+        return CheckResult("pull limit", CheckStatus.FINE, told)
+    login = "" if has_login else ", or set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN for more"
+    return CheckResult(
+        "pull limit", CheckStatus.WRONG, told, f"wait for the next of its six hours{login}"
+    )
+
+
+def check_webhooks(webhooks: tuple[Webhook, ...]) -> CheckResult:
+    """Who would be told; nobody is."""
+    if not webhooks:
+        return CheckResult("webhooks", CheckStatus.NOTE, "none is set, so that a run tells no chat")
+    hosts = ", ".join([f"{host_of(one.url)} ({one.on.value})" for one in webhooks])
+    return CheckResult("webhooks", CheckStatus.FINE, f"{hosts}; nothing was sent")
+
+
+class _Examination:
+    """One examination: what an earlier check has found serves the later ones."""
+
+    def __init__(self, settings: Settings, targets: tuple[str, ...]) -> None:
+        self._settings = settings
+        self._targets = targets
+        self._programs = ProgramRunner(settings.tool_environ)
+        self._images = ImageList("", ())
+        self._named = NamedItems(())
+
+    def read(self, read_list: Callable[[], ImageList]) -> Iterator[CheckResult]:
+        """The list; its names need no network."""
+        self._images = read_list()
+        known = {
+            name: target.with_placeholders() for name, target in self._settings.targets.items()
+        }
+        self._named = name_items(
+            self._images,
+            targets={name: known[name] for name in self._targets if name in known},
+            others=known,
+            default_platform=self._settings.default_platform,
+        )
+        return check_list(self._images, self._named)
+
+    def check_skopeo(self) -> Iterator[CheckResult]:
+        """Its version, and its policy of trust."""
+        # Neither needs a login, so that there is no file of them yet.
+        nobody = Connection(
+            Path(os.devnull), self._settings.is_insecure, lambda _: None, self._settings.login_of
+        )
+        skopeo = Skopeo(self._programs, nobody, PullCounter())
+        yield CheckResult("skopeo", CheckStatus.FINE, f"version {skopeo.version()} is installed")
+        fault = skopeo.policy_fault()
+        if fault:
+            remedy = 'write {"default":[{"type":"insecureAcceptAnything"}]} into it'
+            yield CheckResult("skopeo", CheckStatus.WRONG, fault, remedy)
+
+    def check_state(self) -> Iterator[CheckResult]:
+        """The state directory can be written, and the database in it is sound."""
+        folder = self._settings.state_dir
+        with private_folder(folder), closing(State(folder)) as state:
+            warnings = state.warnings
+        for warning in warnings:
+            yield CheckResult(
+                "state", CheckStatus.WRONG, warning, "set STATE_DIR to a folder on a local disk"
+            )
+        if not warnings:
+            yield CheckResult(
+                "state", CheckStatus.FINE, f"{folder} can be written, and its database is sound"
+            )
+
+    def check_registries(self, http: HttpClient) -> Iterator[CheckResult]:
+        """Targets, sources, and what their answers say of the clock and of Docker Hub."""
+        client = RegistryClient(
+            http,
+            run_logins(self._settings, self._usable),
+            is_insecure=self._settings.is_insecure,
+            ca_of=self._settings.ca_of,
+            conf=read_registries_conf(usual_paths(self._settings.tool_environ)),
+        )
+        sources = {entry.source.registry: entry.source for entry in reversed(self._images.entries)}
+        questions = [
+            *(
+                _NetworkCheck(f"target {name}", self._asking_target(name, client))
+                for name in self._targets
+            ),
+            *(
+                _NetworkCheck(f"source {host}", self._asking_source(sources[host], client))
+                for host in sorted(sources)
+            ),
+        ]
+        found = dict(map_bounded(_NetworkCheck.answered, FifoQueue(questions), jobs=_AT_ONCE))
+        for question in questions:
+            yield from found[question]
+        yield check_clock(client.clock_skew())
+        if any(source.is_docker_hub for source in sources.values()):
+            yield check_pull_limit(client.pull_limit(), has_login=bool(self._settings.logins))
+
+    @property
+    def _usable(self) -> tuple[Target, ...]:
+        usable = self._settings.usable_targets
+        return tuple(usable[name] for name in self._targets if name in usable)
+
+    def _asking_target(
+        self, name: str, client: RegistryClient
+    ) -> Callable[[], Iterable[CheckResult]]:
+        return lambda: (self._check_target(name, client),)
+
+    def _asking_source(
+        self, source: Reference, client: RegistryClient
+    ) -> Callable[[], Iterable[CheckResult]]:
+        return lambda: (self._check_source(source, client),)
+
+    def _check_target(self, name: str, client: RegistryClient) -> CheckResult:
+        """The right to push where the list's first image would go."""
+        target = self._settings.target(name)
+        items = (item.destination for item in self._named.items if item.target.name == name)
+        destination = next(items, None) or Reference.parse(f"{target.base}/syncer-doctor")
+        subject = f"target {name}"
+        right = client.push_right(destination)
+        if isinstance(right, Inconclusive):
+            return self._refused(subject, right, destination, _MAY_PUSH)
+        told = f"{destination.name} may be pushed to"
+        if not right.is_cleared:
+            told += "; the upload that was begun to find out is left for the registry to forget"
+        return CheckResult(subject, CheckStatus.FINE, told)
+
+    def _check_source(self, source: Reference, client: RegistryClient) -> CheckResult:
+        """One HEAD; what that can't tell, skopeo is asked."""
+        subject = f"source {source.registry}"
+        found = client.head(source)
+        if isinstance(found, Inconclusive) and found.kind:
+            return self._refused(subject, found, source, "check {login}")
+        is_there = not isinstance(found, NotFound)
+        if isinstance(found, Inconclusive):
+            is_there = self._is_there(source)
+        if is_there:
+            return CheckResult(subject, CheckStatus.FINE, f"it answers, and has {source.familiar}")
+        told = f"it answers, but has no {source.familiar}"
+        return CheckResult(subject, CheckStatus.NOTE, told, "correct the line, or take it out")
+
+    def _is_there(self, source: Reference) -> bool:
+        """Ask skopeo, which knows helpers of logins and what registries.conf says."""
+        with private_folder(self._settings.state_dir) as folder:
+            logins = run_logins(self._settings, self._usable)
+            connection = connection_of(self._settings, self._usable, folder, logins)
+            skopeo = Skopeo(self._programs, connection, PullCounter())
+            return skopeo.read_manifest(source) is not None
+
+    def _refused(
+        self, subject: str, why: Inconclusive, what: Reference, remedy: str
+    ) -> CheckResult:
+        """What a registry's refusal means for whoever has to do something about it."""
+        if why.kind is None and not why.ends_host:
+            return CheckResult(
+                subject, CheckStatus.NOTE, f"this can't be told from here: {why.reason}"
+            )
+        login = self._settings.login_of(what.registry)
+        if why.kind in (ErrorKind.UNAUTHORIZED, ErrorKind.DENIED):
+            is_login = why.kind is ErrorKind.UNAUTHORIZED
+            advice = ("check {login}" if is_login else remedy).format(login=login)
+            return CheckResult(subject, CheckStatus.WRONG, why.reason, advice)
+        advice = _PLACE.get(why.kind, "try again later")
+        return CheckResult(subject, CheckStatus.WRONG, why.reason, advice)
+
+
+_MAY_PUSH = "see that {login} may push there, and that the namespace exists"
+
+
+@dataclass(frozen=True)
+class _NetworkCheck:
+    """One thing to be asked over the network."""
+
+    subject: str
+    ask: Callable[[], Iterable[CheckResult]]
+
+    def answered(self) -> tuple[CheckResult, ...]:
+        """What came of it."""
+        return _tried(self.subject, self.ask)
+
+
+def _tried(subject: str, check: Callable[[], Iterable[CheckResult]]) -> tuple[CheckResult, ...]:
+    """Check, and take an error for what was found: the other checks go on."""
+    found: list[CheckResult] = []
+    try:
+        found.extend(check())
+    except SyncerError as error:
+        is_configuration = isinstance(error, ConfigurationError | UsageError)
+        found.append(
+            CheckResult(subject, CheckStatus.WRONG, error.message, error.hint, is_configuration)
+        )
+    return tuple(found)

@@ -1,0 +1,35 @@
+"""The `history` command: past runs, or what one of them changed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from orchestrator.commands.inputs import Invocation
+from orchestrator.errors import ExitStatus, UsageError
+from orchestrator.report.history import text_results, text_runs
+from orchestrator.state.store import State
+
+_SHOWN_RUNS = 20
+_ALL_RUNS = 1000
+
+
+def run(invocation: Invocation) -> ExitStatus:
+    """Tell of past runs, or of what one of them changed."""
+    with closing(State(invocation.settings.state_dir)) as state:
+        run_id = invocation.arguments.run
+        invocation.streams.out.write(_of_run(state, run_id) if run_id else _of_all(state))
+    return ExitStatus.OK
+
+
+def _of_all(state: State) -> str:
+    runs = state.runs(_SHOWN_RUNS)
+    return text_runs(runs) if runs else "there was no run yet\n"
+
+
+def _of_run(state: State, run_id: str) -> str:
+    results = state.results(run_id)
+    if results:
+        return text_results(results)
+    if any(run.run_id == run_id for run in state.runs(_ALL_RUNS)):
+        return "nothing changed in this run\n"
+    raise UsageError(f"there is no run '{run_id}'", hint="syncer history lists them")

@@ -1,0 +1,118 @@
+"""What a command works on: settings, targets and images, as they were typed and set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.cli import Arguments, Streams
+from orchestrator.config.image_list import ImageList, parse_entry, parse_list
+from orchestrator.config.load import load_settings
+from orchestrator.config.settings import BUILT_IN, Settings
+from orchestrator.config.values import words
+from orchestrator.errors import ConfigurationError, FormatError, UsageError
+from orchestrator.text import Redactor
+
+_LARGEST_LIST = 64 * 1024 * 1024
+"""Bytes; a list of a million lines has less."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One start of the program: what was typed, what is set, and where to write.
+
+    Attributes:
+        environ: The process's environment; only what is no setting is looked up in it.
+    """
+
+    arguments: Arguments
+    settings: Settings
+    environ: Mapping[str, str]
+    streams: Streams
+
+    @property
+    def redact(self) -> Redactor:
+        """Masks every secret of the settings in a text."""
+        return Redactor(self.settings.secrets)
+
+
+def read_settings(arguments: Arguments, environ: Mapping[str, str]) -> Settings:
+    """The settings, from flags, environment and files.
+
+    Raises:
+        ConfigurationError: A value or a file is wrong.
+    """
+    flags = {
+        "JOBS": arguments.jobs or "",
+        "SIGNATURES": "true" if arguments.with_signatures else "",
+    }
+    config = Path(arguments.config) if arguments.config else None
+    base = config.parent if config else Path(arguments.file or "images.txt").parent
+    return load_settings(environ, base=base.absolute(), config=config, flags=flags)
+
+
+def chosen_targets(arguments: Arguments, settings: Settings) -> tuple[str, ...]:
+    """The names of the run's targets, in their order; empty where SYNC_MODE is `none`.
+
+    Raises:
+        UsageError: `--to` names none.
+    """
+    if arguments.command in BUILT_IN:
+        return (arguments.command,)
+    if arguments.command == "double":
+        return tuple(reversed(BUILT_IN)) if settings.is_on_actions else BUILT_IN
+    if arguments.to is None:
+        return settings.mode
+    named = tuple(dict.fromkeys(words(arguments.to)))
+    if not named:
+        raise UsageError("--to names no target", hint="write it as --to=aliyun,ghcr")
+    return named
+
+
+def read_images(arguments: Arguments, settings: Settings) -> ImageList:
+    """The images of the command line, or else those of the list.
+
+    Raises:
+        UsageError: An image, or an option to it, is wrong on the command line.
+        ConfigurationError: The list can't be read.
+    """
+    given = arguments.images
+    if not given:
+        path = Path(arguments.file) if arguments.file else settings.base / "images.txt"
+        return parse_list(_read_list(path), file=_shown_path(path))
+    if arguments.name and len(given) > 1:
+        raise UsageError("--name goes with one image", hint="give each image a command of its own")
+    try:
+        entries = tuple(
+            parse_entry(image, platform=arguments.platform or "", name=arguments.name or "")
+            for image in given
+        )
+    except FormatError as error:
+        raise UsageError(error.message, hint=error.hint) from None
+    return ImageList("", entries)
+
+
+def _read_list(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_LIST + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{_shown_path(path)} can't be read: {error.strerror}",
+            hint="write one image a line into it, or name another with --file",
+        ) from None
+    if len(content) > _LARGEST_LIST:
+        raise ConfigurationError(
+            f"{_shown_path(path)} is larger than 64 MiB",
+            hint="a list has one image a line: name it with --file, or split it",
+        )
+    return content
+
+
+def _shown_path(path: Path) -> str:
+    """As short as a person would write it; annotations want it from the working folder."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,128 @@
+"""The `name` command: what becomes of the list in each target, without network or logins.
+
+It is what a change to the list can be checked with where there are no secrets: every bad line
+and every clash of two names is found. A target that isn't set up yet names all the same; only
+the registry and the namespace are left out, and that is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TextIO
+
+from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
+from orchestrator.config.image_list import ImageList
+from orchestrator.config.settings import Settings, missing_place, not_set
+from orchestrator.config.targets import Target
+from orchestrator.errors import ExitStatus, Problem
+from orchestrator.plan.items import Item, name_items
+from orchestrator.report.github import StepOutput, of_problems, stopped_commands, write_output
+from orchestrator.report.tables import markdown_table, markdown_text, text_table
+from orchestrator.text import first_lines, one_line
+
+_HEADERS = ("line", "image", "platform", "target", "destination")
+_NOT_SAID = "What is there already, and whether an image exists, this does not say."
+
+
+@dataclass(frozen=True)
+class NameTable:
+    """The list with its names, and what a reader has to know of them."""
+
+    rows: tuple[tuple[str, ...], ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+
+
+def run(invocation: Invocation) -> ExitStatus:
+    """Name the images of the command line, or the whole list."""
+    arguments, settings = invocation.arguments, invocation.settings
+    targets = chosen_targets(arguments, settings)
+    if not targets:
+        print("SYNC_MODE is none: nothing to do", file=invocation.streams.err)
+        return ExitStatus.OK
+    images = read_images(arguments, settings)
+    if arguments.images:
+        return _name_given(images, settings, targets, invocation.streams.out)
+    return _name_list(name_table(images, settings, targets), invocation)
+
+
+def _name_given(
+    images: ImageList, settings: Settings, targets: tuple[str, ...], out: TextIO
+) -> ExitStatus:
+    named = name_items(
+        images,
+        targets={name: settings.target(name) for name in targets},
+        others=settings.usable_targets,
+        default_platform=settings.default_platform,
+    )
+    for item in named.items:
+        print(item.destination, file=out)
+    return ExitStatus.OK
+
+
+def _name_list(names: NameTable, invocation: Invocation) -> ExitStatus:
+    """Write the whole list; every bad line is reported, and makes the status 1."""
+    settings, streams = invocation.settings, invocation.streams
+    render = markdown_names if invocation.arguments.output == "markdown" else text_names
+    with stopped_commands(streams.err, settings.github):
+        streams.out.write(render(names))
+        streams.out.flush()
+    if settings.github:
+        output = StepOutput(of_problems(names.problems), markdown_names(names))
+        write_output(output, settings.github, streams.err, redact=invocation.redact)
+    return ExitStatus.FAILED if names.problems else ExitStatus.OK
+
+
+def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) -> NameTable:
+    """Name all of the list.
+
+    Raises:
+        ConfigurationError: There is no such target.
+    """
+    known = {name: target.with_placeholders() for name, target in settings.targets.items()}
+    named = name_items(
+        images,
+        targets={settings.known_target(name).name: known[name] for name in targets},
+        others=known,
+        default_platform=settings.default_platform,
+    )
+    used = dict.fromkeys(item.target.name for item in named.items)
+    notes = [
+        _note(settings.targets[name]) for name in used if missing_place(settings.targets[name])
+    ]
+    rows = tuple(_row(item, settings) for item in named.items)
+    warnings = first_lines(named.warnings, of="warnings of the list")
+    return NameTable(rows, named.problems, (*settings.warnings, *warnings, *notes))
+
+
+def text_names(names: NameTable) -> str:
+    """A table for a terminal, and the notes below it."""
+    table = text_table(_HEADERS, names.rows, right=frozenset({0}))
+    lines = "\n".join(map(one_line, (*names.notes, *_bad(names))))
+    return "\n\n".join(filter(None, (table, lines))) + "\n"
+
+
+def markdown_names(names: NameTable) -> str:
+    """The same for a page on GitHub."""
+    wrong = f", {len(names.problems)} bad" if names.problems else ""
+    lines = "\n".join(f"- {markdown_text(line)}" for line in (*_bad(names), *names.notes))
+    table = markdown_table(_HEADERS, names.rows, right=frozenset({0}))
+    title = f"### The list: {len(names.rows)} named{wrong}"
+    return "\n\n".join(filter(None, (title, lines, _NOT_SAID, table))) + "\n"
+
+
+def _bad(names: NameTable) -> tuple[str, ...]:
+    return first_lines(names.problems, of="bad lines")
+
+
+def _row(item: Item, settings: Settings) -> tuple[str, ...]:
+    destination = str(item.destination)
+    if missing_place(settings.targets[item.target.name]):
+        destination = destination.removeprefix(f"{item.target.base}/")
+    line = str(item.line or "")
+    return line, item.source.familiar, str(item.choice), item.target.name, destination
+
+
+def _note(target: Target) -> str:
+    missing = not_set(missing_place(target))
+    return f"{target.name}: {missing}, so its names stand here without registry and namespace"

@@ -1,0 +1,1 @@
+"""Whatever is read from files that people write."""

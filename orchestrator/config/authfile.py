@@ -1,0 +1,266 @@
+"""Logins to registries, as skopeo and docker keep them, by skopeo's rules.
+
+Sources: containers-auth.json(5), and what skopeo 1.9.3 was seen to do: a credential
+helper comes before any key, then `host/namespace/…` from the longest key to the shortest,
+then the host's other spellings; Docker's `credsStore` is not looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from orchestrator.config.settings import Login, Settings
+from orchestrator.config.targets import Target
+from orchestrator.errors import ConfigurationError
+from orchestrator.oci.manifest import Json
+from orchestrator.oci.reference import DOCKER_HUB
+
+
+def run_logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
+    """The run's authfile: the user's own logins, with ours on top."""
+    ours = [
+        Login(target.base, target.username, target.password)
+        for target in targets
+        if target.username
+    ]
+    documents = (
+        parse_authfile(path.read_bytes(), origin=str(path))
+        for path in settings.user_authfiles
+        if _is_readable(path)
+    )
+    return merged(documents, [*ours, *settings.logins])
+
+
+def _is_readable(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.R_OK)
+
+
+_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A name and a password for one repository."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class NoCredentials:
+    """Nobody is logged in there: ask as everybody may."""
+
+
+@dataclass(frozen=True)
+class NeedsHelper:
+    """There is a login, but not one that can be read from the file.
+
+    Attributes:
+        reason: What stands in the way, to follow a host's name.
+    """
+
+    reason: str
+
+
+FoundLogin: TypeAlias = Credentials | NoCredentials | NeedsHelper
+
+
+@dataclass(frozen=True)
+class AuthEntry:
+    """One of a document's `auths`: base64 of `username:password`, or a token for OAuth2."""
+
+    auth: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, login: Login) -> AuthEntry:
+        """What stands for a name and a password."""
+        pair = f"{login.username}:{login.password}"
+        return cls(base64.b64encode(pair.encode()).decode("ascii"))
+
+    def read(self) -> FoundLogin:
+        """The login, where it can be used as it stands."""
+        try:
+            pair = base64.b64decode(self.auth, validate=True).decode()
+        except ValueError:
+            return NeedsHelper("its login in the authfile is not base64")
+        username, colon, password = pair.partition(":")
+        if not colon:
+            return NoCredentials()
+        if self.identity_token:
+            return NeedsHelper("its login is an identity token")
+        return Credentials(username, password.strip("\0"))
+
+
+@dataclass(frozen=True)
+class Authfile:
+    """One document: logins by key, and the helpers that hold others by host."""
+
+    auths: Mapping[str, AuthEntry] = field(default_factory=dict)
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    store: str = ""
+
+
+def parse_authfile(raw: bytes, *, origin: str) -> Authfile:
+    """Read a document; what skopeo doesn't look at is left out.
+
+    Raises:
+        ConfigurationError: It is no such document; skopeo would refuse it too.
+    """
+    try:
+        document = _object(json.loads(raw))
+        return Authfile(
+            {key: _entry(value) for key, value in _object(document.get("auths")).items()},
+            {host: _text(name) for host, name in _object(document.get("credHelpers")).items()},
+            _text(document.get("credsStore")),
+        )
+    except (TypeError, ValueError, RecursionError):
+        hint = f"mend it, or remove it and log in anew: skopeo login --authfile {origin} REGISTRY"
+        raise ConfigurationError(f"{origin} is not a file of logins", hint=hint) from None
+
+
+def credentials_for(documents: Iterable[Authfile], registry: str, repository: str) -> FoundLogin:
+    """Whose name skopeo would ask under.
+
+    Args:
+        documents: The strongest first; one that knows nothing leaves the word to the next.
+        registry: Host, with its port if it has one.
+        repository: Path below the registry.
+    """
+    for document in documents:
+        helper = document.helpers.get(registry)
+        if helper is not None:
+            return NeedsHelper(f"its login is kept by docker-credential-{helper}")
+        entry = _entry_for(document.auths, registry, repository)
+        found = entry.read() if entry else NoCredentials()
+        if not isinstance(found, NoCredentials):
+            return found
+    return NoCredentials()
+
+
+def merged(documents: Iterable[Authfile], logins: Iterable[Login]) -> bytes:
+    """The run's own document: the user's, with our logins on top.
+
+    A key counts for all below it, so whatever a stronger document says, nothing of a weaker
+    one stands at or below it. A helper speaks for a whole host and before every key; it goes
+    where a stronger document knows that host.
+
+    Args:
+        documents: The strongest first.
+        logins: Each for the `host` or `host/namespace` that it names as its registry, the
+            strongest first. A host that nobody else has a login for gets it as a whole, so
+            that a source in the target's registry is read under the same name.
+    """
+    ours = tuple(logins)
+    auths = {_login_key(login): AuthEntry.of(login) for login in reversed(ours)}
+    helpers, store = dict[str, str](), ""
+    for document in documents:
+        taken = (*auths, *helpers)
+        helpers |= {
+            host: helper for host, helper in document.helpers.items() if not _knows(taken, host)
+        }
+        auths |= {key: entry for key, entry in _entries(document) if not _covers(taken, key)}
+        store = store or document.store
+    for login in ours:
+        auths.setdefault(_host(_login_key(login)), AuthEntry.of(login))
+    return _document(auths, helpers, store)
+
+
+def secrets_in(raw: bytes) -> Iterator[str]:
+    """Whatever in a document must not be shown: as it stands there, and as it is meant."""
+    for entry in parse_authfile(raw, origin="the run's authfile").auths.values():
+        yield from (entry.auth, entry.identity_token)
+        login = entry.read()
+        if isinstance(login, Credentials):
+            yield login.password
+
+
+def _document(auths: Mapping[str, AuthEntry], helpers: Mapping[str, str], store: str) -> bytes:
+    parts: dict[str, Json] = {"auths": {key: _as_json(entry) for key, entry in auths.items()}}
+    if helpers:
+        parts["credHelpers"] = dict(helpers)
+    if store:
+        parts["credsStore"] = store
+    return json.dumps(parts, indent=1).encode()
+
+
+def _as_json(entry: AuthEntry) -> dict[str, Json]:
+    token: dict[str, Json] = {"identitytoken": entry.identity_token} if entry.identity_token else {}
+    return {"auth": entry.auth, **token}
+
+
+def _entry_for(auths: Mapping[str, AuthEntry], registry: str, repository: str) -> AuthEntry | None:
+    for key in _keys(f"{registry}/{repository}"):
+        if key in auths:
+            return auths[key]
+    host = _canonical(registry)
+    return next((entry for key, entry in auths.items() if _canonical(key) == host), None)
+
+
+def _keys(name: str) -> Iterator[str]:
+    """A repository's name, and all that stands above it, up to the host."""
+    while name:
+        yield name
+        name = name.rpartition("/")[0]
+
+
+def _entries(document: Authfile) -> Iterator[tuple[str, AuthEntry]]:
+    """The entries that say something, under one spelling each; an exact key comes first."""
+    exact = sorted(document.auths.items(), key=lambda pair: pair[0] != _canonical(pair[0]))
+    seen = set[str]()
+    for key, entry in exact:
+        if _canonical(key) not in seen and entry.auth:
+            seen.add(_canonical(key))
+            yield _canonical(key), entry
+
+
+def _canonical(key: str) -> str:
+    """One spelling for a host: URLs lose scheme and path, Docker Hub has one name."""
+    bare = key.removeprefix("http://").removeprefix("https://")
+    if bare != key:
+        bare = _host(bare)
+    return DOCKER_HUB if bare in _DOCKER_HUB_HOSTS else bare
+
+
+def _login_key(login: Login) -> str:
+    host, slash, namespace = login.registry.partition("/")
+    return f"{_canonical(host)}{slash}{namespace}"
+
+
+def _host(key: str) -> str:
+    return key.partition("/")[0]
+
+
+def _covers(stronger: Sequence[str], key: str) -> bool:
+    return any(key == one or key.startswith(f"{one}/") for one in stronger)
+
+
+def _knows(stronger: Sequence[str], host: str) -> bool:
+    return any(_host(one) == host for one in stronger)
+
+
+def _entry(value: Json) -> AuthEntry:
+    fields = _object(value)
+    return AuthEntry(_text(fields.get("auth")), _text(fields.get("identitytoken")))
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return value
+
+
+def _text(value: Json) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,223 @@
+"""The files a user edits: config.env and targets.toml, read with where each value stands.
+
+config.env is read as a shell or `docker --env-file` reads it, without expansion.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tomli
+from dotenv.parser import parse_stream
+
+from orchestrator.config.keys import FILE_SUFFIX, KEYS
+from orchestrator.errors import ConfigurationError, Problem, did_you_mean
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LARGEST = 1024 * 1024
+TARGET_KEYS = (
+    "registry",
+    "namespace",
+    "username",
+    "password",
+    "naming",
+    "profile",
+    "jobs",
+    "insecure",
+    "ca",
+)
+_TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RESERVED = ("double", "none")
+"""What SYNC_MODE means by itself."""
+_KNOWN = frozenset(KEYS) | {f"{name}{FILE_SUFFIX}" for name in KEYS}
+NOTIFY_KEYS = ("url", "secret", "on", "format")
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting as it was found: its text, and where it stands."""
+
+    text: str = field(repr=False)
+    origin: str
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """What config.env says, and what in it is unknown to us."""
+
+    values: Mapping[str, Value]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetsFile:
+    """What targets.toml says: a table of texts for each target, and one for each webhook."""
+
+    targets: Mapping[str, Mapping[str, Value]]
+    notify: tuple[Mapping[str, Value], ...] = ()
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read config.env; an unknown key is a warning with a hint.
+
+    Raises:
+        ConfigurationError: The file can't be read, or a line is no `KEY=value`.
+    """
+    values: dict[str, Value] = {}
+    warnings: list[str] = []
+    problems: list[Problem] = []
+    for binding in parse_stream(io.StringIO(_text_of(path))):
+        line = binding.original.line + _blank_lines_before(binding.original.string)
+        if binding.error or (binding.key is not None and binding.value is None):
+            text = binding.original.string.strip().partition("=")[0]
+            problems.append(
+                Problem(str(path), line, 0, text, "this is not KEY=value", "quote odd values")
+            )
+        elif binding.key is not None:
+            if binding.key not in _KNOWN:
+                meant = did_you_mean(binding.key.upper(), _KNOWN) or "it is ignored"
+                warnings.append(str(Problem(str(path), line, 0, "", _unknown(binding.key), meant)))
+            elif binding.value:
+                values[binding.key] = Value(binding.value, f"{path}:{line}")
+            else:
+                values.pop(binding.key, None)
+    if problems:
+        raise ConfigurationError("\n".join(map(str, problems)))
+    return ConfigFile(values, tuple(warnings))
+
+
+def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
+    """Read targets.toml; `"${NAME}"` takes a value from the environment.
+
+    Raises:
+        ConfigurationError: It is no TOML, or has a key that we don't know.
+    """
+    document = parse_toml(path, hint="see the README's targets.toml")
+    _refuse_unknown(document, ("targets", "notify"), where=str(path))
+    tables = document.get("targets", {})
+    hooks = document.get("notify", [])
+    if not isinstance(tables, dict) or not isinstance(hooks, list):
+        raise ConfigurationError(
+            f"{path}: targets are written as [targets.NAME], webhooks as [[notify]]"
+        )
+    for name in tables:
+        _check_name(name, where=str(path))
+    return TargetsFile(
+        {
+            name: _texts(table, TARGET_KEYS, where=f"{path}: [targets.{name}]", environ=environ)
+            for name, table in tables.items()
+        },
+        tuple(
+            _texts(table, NOTIFY_KEYS, where=f"{path}: [[notify]] {number}", environ=environ)
+            for number, table in enumerate(hooks, start=1)
+        ),
+    )
+
+
+def parse_toml(path: Path, *, hint: str = "") -> Mapping[str, object]:
+    """Read any TOML file.
+
+    Args:
+        path: Where it is.
+        hint: What to do next where it is no TOML.
+
+    Raises:
+        ConfigurationError: It can't be read, or is no TOML.
+    """
+    try:
+        return tomli.loads(_text_of(path))
+    except tomli.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: {error}", hint=hint) from None
+
+
+def read_secret(value: Value, *, base: Path) -> Value:
+    """Read the file that a key ending in `_FILE` names; its last newline is dropped.
+
+    Raises:
+        ConfigurationError: The file can't be read.
+    """
+    path = base / value.text
+    return Value(_text_of(path, named_at=value.origin).rstrip("\r\n"), str(path))
+
+
+def _text_of(path: Path, *, named_at: str = "") -> str:
+    prefix = f"{named_at}: " if named_at else ""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise ConfigurationError(f"{prefix}{path} can't be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise ConfigurationError(f"{prefix}{path} is larger than {_LARGEST} bytes")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise ConfigurationError(
+            f"{prefix}{path} is not UTF-8 text", hint="save the file as UTF-8"
+        ) from None
+
+
+def _blank_lines_before(text: str) -> int:
+    """The parser counts a binding from the blank lines before it; people do not."""
+    stripped = text.lstrip()
+    return text[: len(text) - len(stripped)].count("\n")
+
+
+def _unknown(key: str) -> str:
+    return f"unknown key '{key}'"
+
+
+def _check_name(name: str, *, where: str) -> None:
+    """A name stands in SYNC_MODE and `--to`, with commas between, and in folders' names."""
+    if name in _RESERVED:
+        raise ConfigurationError(
+            f"{where}: a target can't be named '{name}'", hint="SYNC_MODE has that word already"
+        )
+    if not _TARGET_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"{where}: '{name}' is no name for a target",
+            hint="it is made of letters and digits, with '.', '_' or '-' between",
+        )
+
+
+def _refuse_unknown(table: Mapping[str, object], known: tuple[str, ...], *, where: str) -> None:
+    for key in table:
+        if key not in known:
+            meant = did_you_mean(key, known) or f"the keys are {', '.join(known)}"
+            raise ConfigurationError(f"{where}: {_unknown(key)}", hint=meant)
+
+
+def _texts(
+    table: object, known: tuple[str, ...], *, where: str, environ: Mapping[str, str]
+) -> dict[str, Value]:
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{where}: this is not a table")
+    _refuse_unknown(table, known, where=where)
+    return dict(_pairs(table, where=where, environ=environ))
+
+
+def _pairs(
+    table: Mapping[str, object], *, where: str, environ: Mapping[str, str]
+) -> Iterator[tuple[str, Value]]:
+    for key, given in table.items():
+        if isinstance(given, bool):
+            yield key, Value(str(given).lower(), f"{where} {key}")
+        elif isinstance(given, str | int):
+            text = _expanded(str(given), environ)
+            if text:
+                yield key, Value(text, f"{where} {key}")
+        else:
+            raise ConfigurationError(f"{where}: '{key}' is neither a text nor a number")
+
+
+def _expanded(text: str, environ: Mapping[str, str]) -> str:
+    """What a variable holds; one that isn't set leaves its key as if it were not written.
+
+    A target that is not used may so lack its password; one that is used says what it lacks.
+    """
+    variable = _VARIABLE.fullmatch(text)
+    return environ.get(variable[1], "") if variable else text

@@ -1,0 +1,327 @@
+"""Reading the settings: flags, then the environment, then config.env, then defaults.
+
+A bad value is an error that names where it stands; the values of secrets are
+never part of a message.
+"""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from orchestrator.config.files import (
+    ConfigFile,
+    TargetsFile,
+    Value,
+    read_config,
+    read_secret,
+    read_targets,
+)
+from orchestrator.config.keys import FILE_SUFFIX, FOREIGN_SECRETS, KEYS
+from orchestrator.config.settings import (
+    Attestations,
+    CreatedCheck,
+    FanOut,
+    GitHubStep,
+    Login,
+    NotifyOn,
+    Settings,
+    Webhook,
+)
+from orchestrator.config.targets import GHCR, Target, aliyun_profile
+from orchestrator.config.values import (
+    aliyun_edition,
+    boolean,
+    count,
+    host,
+    hosts,
+    namespace,
+    naming_rule,
+    one_of,
+    profile_named,
+    target_names,
+    web_url,
+)
+from orchestrator.errors import ConfigurationError, FormatError
+from orchestrator.oci.platform import PlatformChoice
+
+T = TypeVar("T")
+
+
+def load_settings(
+    environ: Mapping[str, str],
+    *,
+    base: Path,
+    config: Path | None = None,
+    flags: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read every source of settings, the strongest first, and check them all.
+
+    Args:
+        environ: The process's environment.
+        base: The folder of the list; config.env and targets.toml stand there.
+        config: Another config.env than the one in `base`.
+        flags: Values from the command line, by the name of their key.
+
+    Raises:
+        ConfigurationError: A file can't be read, or a value is bad; it says where.
+    """
+    path = config or base / "config.env"
+    has_config = config is not None or path.is_file()
+    file = read_config(path) if has_config else ConfigFile({})
+    targets_path = path.parent / "targets.toml"
+    tables = read_targets(targets_path, environ) if targets_path.is_file() else TargetsFile({})
+    values = _Values(flags or {}, environ, file.values, base)
+    return _settings(values, tables, environ, base=base, warnings=file.warnings)
+
+
+def load_github_step(environ: Mapping[str, str]) -> GitHubStep | None:
+    """What the environment says of a GitHub Actions runner; None where this is none."""
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    summary, output = environ.get("GITHUB_STEP_SUMMARY"), environ.get("GITHUB_OUTPUT")
+    repository, run_id = environ.get("GITHUB_REPOSITORY"), environ.get("GITHUB_RUN_ID")
+    server = environ.get("GITHUB_SERVER_URL", "https://github.com")
+    return GitHubStep(
+        summary=Path(summary) if summary else None,
+        output=Path(output) if output else None,
+        run_url=f"{server}/{repository}/actions/runs/{run_id}" if repository and run_id else "",
+    )
+
+
+class _Values:
+    """Looks a key up in its sources, the strongest first; an empty value is none."""
+
+    def __init__(
+        self,
+        flags: Mapping[str, str],
+        environ: Mapping[str, str],
+        file: Mapping[str, Value],
+        base: Path,
+    ) -> None:
+        self._environ = environ
+        self._base = base
+        in_environ = {
+            name: Value(text, f"the environment's {name}") for name, text in environ.items() if text
+        }
+        in_flags = {name: Value(text, "the command line") for name, text in flags.items() if text}
+        self._sources = (in_flags, in_environ, file)
+
+    def find(self, name: str) -> Value:
+        for source in self._sources:
+            if name in source:
+                return source[name]
+            if f"{name}{FILE_SUFFIX}" in source:
+                return read_secret(source[f"{name}{FILE_SUFFIX}"], base=self._base)
+        default = KEYS[name].default
+        if default.startswith("$"):
+            return Value(self._environ.get(default[1:], ""), f"the environment's {default[1:]}")
+        return Value(default, "the default")
+
+    def text(self, name: str) -> str:
+        return self.find(name).text
+
+    def parsed(self, name: str, parse: Callable[[str], T]) -> T:
+        return _parsed(self.find(name), name, parse)
+
+
+def _parsed(value: Value, name: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(value.text)
+    except FormatError as error:
+        is_secret = name in KEYS and KEYS[name].is_secret
+        why = "its value can't be used" if is_secret else error.message
+        raise ConfigurationError(f"{value.origin}: {name}: {why}", hint=error.hint) from None
+
+
+def _settings(
+    values: _Values,
+    tables: TargetsFile,
+    environ: Mapping[str, str],
+    *,
+    base: Path,
+    warnings: tuple[str, ...],
+) -> Settings:
+    naming = values.parsed("NAMING", naming_rule)
+    targets = {
+        "aliyun": _aliyun(values, naming, tables.targets.get("aliyun", {})),
+        "ghcr": _ghcr(values, naming),
+    }
+    for name, table in tables.targets.items():
+        targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
+    hooks = [table for table in tables.notify if "url" in table]
+    if len(hooks) < len(tables.notify):
+        warnings = (*warnings, "targets.toml: a [[notify]] without a url tells nobody")
+    webhooks = (*_webhook(values), *map(_notify, hooks))
+    logins = tuple(_dockerhub(values))
+    github = load_github_step(environ)
+    names = tuple(targets)
+    secrets = _secrets(targets, logins, webhooks)
+    state_dir = base / values.text("STATE_DIR")
+    return Settings(
+        base=base,
+        mode=values.parsed(
+            "SYNC_MODE",
+            lambda text: target_names(text, names, is_on_actions=github is not None),
+        ),
+        targets=targets,
+        state_dir=state_dir,
+        default_platform=values.parsed("DEFAULT_PLATFORM", PlatformChoice.parse),
+        jobs=values.parsed("JOBS", count),
+        retries=values.parsed("RETRIES", count),
+        stall_timeout=float(values.parsed("STALL_TIMEOUT", count)),
+        fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
+        attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
+        takes_signatures=values.parsed("SIGNATURES", boolean),
+        created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
+        insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
+        logins=logins,
+        webhooks=webhooks,
+        cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
+        user_authfiles=tuple(_user_authfiles(environ)),
+        tool_environ=_tool_environ(environ, secrets, state_dir),
+        secrets=(*secrets, *_basic_forms(targets, logins)),
+        unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
+        warnings=warnings,
+        github=github,
+    )
+
+
+def _aliyun(values: _Values, naming: str, table: Mapping[str, Value]) -> Target:
+    """The Aliyun target; its edition goes by the host that a table of its name may give."""
+    registry = values.parsed("ALIYUN_REGISTRY", host)
+    if "registry" in table:
+        registry = _parsed(table["registry"], "registry", host)
+    edition = values.parsed("ALIYUN_EDITION", aliyun_edition)
+    return Target(
+        name="aliyun",
+        registry=registry,
+        namespace=values.parsed("ALIYUN_NAMESPACE", namespace),
+        username=values.text("ALIYUN_USERNAME"),
+        password=values.text("ALIYUN_PASSWORD"),
+        naming=naming,
+        profile=edition or aliyun_profile(registry),
+    )
+
+
+def _ghcr(values: _Values, naming: str) -> Target:
+    return Target(
+        name="ghcr",
+        registry=values.parsed("GHCR_REGISTRY", host),
+        namespace=values.text("GHCR_NAMESPACE").strip("/").lower(),
+        username=values.text("GHCR_USERNAME"),
+        password=values.text("GHCR_TOKEN"),
+        naming=naming,
+        profile=GHCR,
+    )
+
+
+def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Target:
+    def given(key: str, parse: Callable[[str], T], otherwise: T) -> T:
+        return _parsed(table[key], key, parse) if key in table else otherwise
+
+    ca = given("ca", str, "")
+    profile = given("profile", profile_named, target.profile)
+    lowers = profile.lowers_names
+    return replace(
+        target,
+        registry=given("registry", host, target.registry),
+        namespace=given(
+            "namespace", lambda text: namespace(text.lower() if lowers else text), target.namespace
+        ),
+        username=given("username", str, target.username),
+        password=given("password", str, target.password),
+        naming=given("naming", naming_rule, target.naming),
+        profile=profile,
+        is_insecure=given("insecure", boolean, target.is_insecure),
+        ca=base / ca if ca else target.ca,
+        jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
+    )
+
+
+def _webhook(values: _Values) -> Iterator[Webhook]:
+    on = values.parsed("WEBHOOK_ON", one_of(NotifyOn))
+    if values.text("WEBHOOK_URL"):
+        url = values.parsed("WEBHOOK_URL", web_url)
+        yield Webhook(url, values.text("WEBHOOK_SECRET"), on)
+
+
+def _notify(table: Mapping[str, Value]) -> Webhook:
+    nothing = Value("", "")
+    return Webhook(
+        _parsed(table["url"], "WEBHOOK_URL", web_url),
+        table.get("secret", nothing).text,
+        _parsed(table.get("on", Value("always", "")), "on", one_of(NotifyOn)),
+        table.get("format", nothing).text,
+    )
+
+
+def _dockerhub(values: _Values) -> Iterator[Login]:
+    username, token = values.text("DOCKERHUB_USERNAME"), values.text("DOCKERHUB_TOKEN")
+    if username and token:
+        yield Login("docker.io", username, token)
+    elif username or token:
+        missing = "DOCKERHUB_TOKEN" if username else "DOCKERHUB_USERNAME"
+        raise ConfigurationError(f"{missing} is not set, and a login to Docker Hub needs both")
+
+
+def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where skopeo looks for logins, in its order (containers-auth.json(5))."""
+    if environ.get("REGISTRY_AUTH_FILE"):
+        yield Path(environ["REGISTRY_AUTH_FILE"])
+        return
+    home = environ.get("HOME")
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    yield Path(
+        f"{runtime}/containers" if runtime else f"/run/containers/{os.getuid()}", "auth.json"
+    )
+    config_home = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
+    if config_home:
+        yield Path(config_home) / "containers" / "auth.json"
+    docker = environ.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
+    if docker:
+        yield Path(docker) / "config.json"
+
+
+def _tool_environ(
+    environ: Mapping[str, str], secrets: tuple[str, ...], state_dir: Path
+) -> dict[str, str]:
+    """The environment without our secrets, whatever name they stand under.
+
+    skopeo remembers where it has seen blobs below XDG_DATA_HOME, else below HOME, and under
+    cron there may be none that can be written. (Root's memory is in /var/lib/containers.)
+    """
+    ours = {name for name, key in KEYS.items() if key.is_secret}
+    values = {environ[name] for name in ours | FOREIGN_SECRETS if environ.get(name)}
+    values.update(secrets)
+    seen = {
+        name: text
+        for name, text in environ.items()
+        if name not in ours and name not in FOREIGN_SECRETS and text not in values
+    }
+    return {"XDG_DATA_HOME": str(state_dir / "data"), **seen}
+
+
+def _basic(username: str, password: str) -> str:
+    """A login as it travels, which a registry may quote (RFC 7617)."""
+    return b64encode(f"{username}:{password}".encode("utf-8", "surrogateescape")).decode()
+
+
+def _secrets(
+    targets: Mapping[str, Target], logins: tuple[Login, ...], webhooks: tuple[Webhook, ...]
+) -> tuple[str, ...]:
+    found = [target.password for target in targets.values()]
+    found += [login.password for login in logins]
+    found += [text for hook in webhooks for text in (hook.secret, hook.url)]
+    return tuple(dict.fromkeys(text for text in found if text))
+
+
+def _basic_forms(targets: Mapping[str, Target], logins: tuple[Login, ...]) -> tuple[str, ...]:
+    """The logins as Basic authentication and authfiles write them."""
+    pairs = [(target.username, target.password) for target in targets.values()]
+    pairs += [(login.username, login.password) for login in logins]
+    return tuple(_basic(name, password) for name, password in pairs if name and password)

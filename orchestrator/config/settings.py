@@ -1,0 +1,244 @@
+"""Settings: everything a run depends on, in frozen values.
+
+Past this module nobody looks at a variable or a file of settings again;
+load_settings.py makes it from flags, environment and files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from orchestrator.config.targets import Target
+from orchestrator.errors import ConfigurationError, did_you_mean
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import DOCKER_HUB
+from orchestrator.system.http import is_loopback
+
+
+class CreatedCheck(str, Enum):
+    """How far the double check behind the digest goes (`CREATED_CHECK`)."""
+
+    VERIFY = "verify"
+    """Same `created` and same content is in sync; same `created` alone is not."""
+    TRUST = "trust"
+    """Same `created` is in sync, unless it is unset or the date of reproducible builds."""
+    OFF = "off"
+    """Another digest is another image."""
+
+
+BUILT_IN = ("aliyun", "ghcr")
+"""The targets that need no targets.toml."""
+
+_LOGIN_KEYS = {
+    "aliyun": "ALIYUN_USERNAME and ALIYUN_PASSWORD",
+    "ghcr": "GHCR_USERNAME and GHCR_TOKEN",
+}
+
+_ON_ACTIONS = (
+    "add it to the repository, under Settings > Secrets and variables > Actions "
+    "(registry and namespace do as variables, too)"
+)
+
+
+class NotifyOn(str, Enum):
+    """Which runs are told of (`WEBHOOK_ON`)."""
+
+    ALWAYS = "always"
+    CHANGE = "change"
+    FAILURE = "failure"
+
+
+class Attestations(str, Enum):
+    """What becomes of an index's attestation children (`ATTESTATIONS`)."""
+
+    AUTO = "auto"
+    KEEP = "keep"
+    DROP = "drop"
+
+
+class FanOut(str, Enum):
+    """Where the second target of an image is fed from (`FAN_OUT`)."""
+
+    CHAIN = "chain"
+    SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A chat or a program to tell; only the host of its URL is ever shown."""
+
+    url: str = field(repr=False)
+    secret: str = field(default="", repr=False)
+    on: NotifyOn = NotifyOn.ALWAYS
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class Login:
+    """Who we are to one registry."""
+
+    registry: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class GitHubStep:
+    """What a GitHub Actions runner says of the step that we are.
+
+    Attributes:
+        summary: The file that the step's summary is appended to.
+        output: The file that the step's outputs are appended to.
+        run_url: The page of this run, where its log is to be read.
+    """
+
+    summary: Path | None = None
+    output: Path | None = None
+    run_url: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run depends on.
+
+    Attributes:
+        base: The folder that relative paths are counted from.
+        mode: Names of the run's targets, in their order; empty for `none`.
+        targets: Every target that is configured, by name.
+        logins: Logins to sources; a target bears its own.
+        user_authfiles: Where the user's own logins may stand, the strongest first.
+        tool_environ: What a program we start sees: no secret of ours.
+        jobs: Copies at once, and at most as many looks beside them.
+        retries: Tries of a passing fault.
+        stall_timeout: Seconds without a byte moved before a copy is ended.
+        takes_signatures: Whether what is signed about an image goes with it.
+        secrets: Every secret value, for redaction.
+        unmasked: Those of the secrets that a runner can't know: they stand in files.
+        warnings: What the user should know about the configuration.
+        actions: The GitHub Actions runner that this is; None elsewhere.
+    """
+
+    base: Path
+    mode: tuple[str, ...]
+    targets: Mapping[str, Target]
+    state_dir: Path
+    default_platform: PlatformChoice
+    jobs: int = 4
+    retries: int = 3
+    stall_timeout: float = 120.0
+    fan_out: FanOut = FanOut.CHAIN
+    attestations: Attestations = Attestations.AUTO
+    takes_signatures: bool = False
+    created_check: CreatedCheck = CreatedCheck.VERIFY
+    insecure_registries: frozenset[str] = frozenset()
+    logins: tuple[Login, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
+    cleans_disk: bool = False
+    user_authfiles: tuple[Path, ...] = ()
+    tool_environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    unmasked: tuple[str, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
+    github: GitHubStep | None = None
+
+    @property
+    def is_on_actions(self) -> bool:
+        """Whether this is a GitHub Actions runner."""
+        return self.github is not None
+
+    def is_insecure(self, registry: str) -> bool:
+        """Whether plain HTTP or unverified TLS will do for this host."""
+        target_says = any(
+            target.is_insecure for target in self.targets.values() if target.registry == registry
+        )
+        if self.ca_of(registry):
+            return target_says
+        return target_says or registry in self.insecure_registries or is_loopback(registry)
+
+    def ca_of(self, registry: str) -> Path | None:
+        """The authority that a target names for this host."""
+        found = (target.ca for target in self.targets.values() if target.registry == registry)
+        return next((ca for ca in found if ca), None)
+
+    @property
+    def usable_targets(self) -> dict[str, Target]:
+        """The targets that have all they need."""
+        return {
+            name: target for name, target in self.targets.items() if not self._missing_of(target)
+        }
+
+    def login_of(self, registry: str) -> str:
+        """What holds the credentials for a registry, in the user's words."""
+        names = {target.registry: target.name for target in self.usable_targets.values()}
+        name = names.get(registry)
+        if name in _LOGIN_KEYS:
+            return _LOGIN_KEYS[name]
+        if name:
+            return f"username and password of [targets.{name}] in targets.toml"
+        if registry == DOCKER_HUB:
+            return "DOCKERHUB_USERNAME and DOCKERHUB_TOKEN"
+        return f"your login to {registry} (skopeo login {registry})"
+
+    def target(self, name: str) -> Target:
+        """The target of this name.
+
+        Raises:
+            ConfigurationError: There is none, or it lacks what it needs.
+        """
+        target = self.known_target(name)
+        missing = self._missing_of(target)
+        if missing:
+            hint = _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
+            if name not in BUILT_IN:
+                where = f"targets.toml, [targets.{name}]"
+                hint = f"set it in {where}; where ${{NAME}} stands there, set that variable"
+            raise ConfigurationError(f"target '{name}': {not_set(missing)}", hint=hint)
+        return target
+
+    def known_target(self, name: str) -> Target:
+        """The target of this name, whether or not it has all it needs.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        target = self.targets.get(name)
+        if target is None:
+            hint = did_you_mean(name, self.targets) or "targets.toml is the place for more"
+            raise ConfigurationError(f"there is no target '{name}'", hint=hint)
+        return target
+
+    def _missing_of(self, target: Target) -> tuple[str, ...]:
+        needs_login = self.is_on_actions and target.name == "aliyun"
+        return (*missing_place(target), *_missing_login(target, is_needed=needs_login))
+
+
+def missing_place(target: Target) -> tuple[str, ...]:
+    """The settings that would say where a target is, by name, as far as they are not set."""
+    prefix = _prefix(target)
+    missing = [] if target.registry else [f"{prefix}_REGISTRY" if prefix else "registry"]
+    if prefix and not target.namespace:
+        missing.append(f"{prefix}_NAMESPACE")
+    return tuple(missing)
+
+
+def not_set(names: Sequence[str]) -> str:
+    """Say of settings that they are not set: `A, B and C are not set`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last} are not set" if others else f"{last} is not set"
+
+
+def _missing_login(target: Target, *, is_needed: bool) -> Iterator[str]:
+    """Half a login is never one; none at all may do where nothing has to be written."""
+    prefix = _prefix(target)
+    password = {"aliyun": "ALIYUN_PASSWORD", "ghcr": "GHCR_TOKEN"}.get(target.name, "password")
+    if not target.username and (target.password or is_needed):
+        yield f"{prefix}_USERNAME" if prefix else "username"
+    if not target.password and (target.username or is_needed):
+        yield password
+
+
+def _prefix(target: Target) -> str:
+    return target.name.upper() if target.name in BUILT_IN else ""

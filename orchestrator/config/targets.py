@@ -1,0 +1,119 @@
+"""Targets: the registry namespaces we write to, and what each kind of registry insists on."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from orchestrator.errors import FormatError, did_you_mean
+
+FLAT = "flat"
+NESTED = "nested"
+_FIELDS = ("registry", "repository", "name", "platform", "tag")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The rules of one kind of registry, beyond the distribution specification's.
+
+    Attributes:
+        is_one_level: Repositories are one name below the namespace, without a slash.
+        lowers_names: Names given in capitals are written in lower case, not refused.
+        refuses_attestations: BuildKit's attestation manifests can't be pushed.
+        wants_docker_types: OCI manifests are refused; Docker's own are taken.
+    """
+
+    name: str
+    is_one_level: bool = False
+    lowers_names: bool = False
+    refuses_attestations: bool = False
+    wants_docker_types: bool = False
+
+
+GENERIC = Profile("generic")
+ALIYUN_PERSONAL = Profile("aliyun", is_one_level=True, refuses_attestations=True)
+ALIYUN_ENTERPRISE = Profile("aliyun-enterprise")
+GHCR = Profile("ghcr", lowers_names=True)
+SWR = Profile("swr", wants_docker_types=True)
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile for profile in (GENERIC, ALIYUN_PERSONAL, ALIYUN_ENTERPRISE, GHCR, SWR)
+}
+
+_ALIYUN_ENTERPRISE_HOST = re.compile(r"[a-z0-9-]+-registry(-vpc)?\.[a-z0-9-]+\.cr\.aliyuncs\.com")
+
+
+def aliyun_profile(registry: str) -> Profile:
+    """Tell the editions of Aliyun's registry apart by their host names.
+
+    An Enterprise instance is `INSTANCE-registry.REGION.cr.aliyuncs.com`; whatever else is
+    taken for the personal edition, whose rules are the stricter ones.
+    """
+    is_enterprise = _ALIYUN_ENTERPRISE_HOST.fullmatch(registry.lower())
+    return ALIYUN_ENTERPRISE if is_enterprise else ALIYUN_PERSONAL
+
+
+@dataclass(frozen=True)
+class Target:
+    """One namespace of one registry that images are mirrored into.
+
+    Attributes:
+        name: What the user calls it: `aliyun`, `ghcr`, or a name from targets.toml.
+        registry: Host, with its port if it has one.
+        namespace: Path below the host; may be empty, or hold slashes.
+        naming: `flat`, `nested`, or a template of the repository's name.
+        is_insecure: Plain HTTP or unverified TLS is accepted.
+        ca: A PEM file of the authority that signed the registry's certificate.
+        jobs: How many copies may be made here at once; None is the run's own limit.
+    """
+
+    name: str
+    registry: str
+    namespace: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    naming: str = "flat"
+    profile: Profile = GENERIC
+    is_insecure: bool = False
+    ca: Path | None = None
+    jobs: int | None = None
+
+    @property
+    def base(self) -> str:
+        """What every destination here starts with."""
+        return f"{self.registry}/{self.namespace}" if self.namespace else self.registry
+
+    def with_placeholders(self) -> Target:
+        """The same, with something in the place of what is not set, so that names can be made."""
+        return replace(
+            self,
+            registry=self.registry or "registry.invalid",
+            namespace=self.namespace or "namespace",
+        )
+
+
+def check_naming(naming: str) -> None:
+    """Check a naming rule before any image is named with it.
+
+    Raises:
+        FormatError: It is neither `flat` nor `nested`, nor a template of known fields.
+    """
+    if naming in (FLAT, NESTED):
+        return
+    try:
+        parts = tuple(string.Formatter().parse(naming))
+    except ValueError as error:
+        raise FormatError(f"'{naming}' is not a naming template: {error}") from None
+    known = ", ".join(f"{{{name}}}" for name in _FIELDS)
+    fields = [(name, rule, conversion) for _, name, rule, conversion in parts if name is not None]
+    if not fields:
+        meant = did_you_mean(naming, (FLAT, NESTED))
+        hint = meant or f"write 'flat', 'nested', or a template of {known}"
+        raise FormatError(f"'{naming}' is not a way of naming", hint=hint)
+    for name, rule, conversion in fields:
+        if name not in _FIELDS or rule or conversion:
+            meant = did_you_mean(name, _FIELDS) or f"a template holds {known}"
+            raise FormatError(f"'{{{name}}}' is not a field of a naming template", hint=meant)

@@ -1,0 +1,166 @@
+"""What the texts of settings mean: each function reads one kind of value.
+
+They raise FormatError; whoever knows where the text stands says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from orchestrator.config.settings import BUILT_IN
+from orchestrator.config.targets import (
+    ALIYUN_ENTERPRISE,
+    ALIYUN_PERSONAL,
+    PROFILES,
+    Profile,
+    check_naming,
+)
+from orchestrator.errors import FormatError, did_you_mean
+
+E = TypeVar("E", bound=Enum)
+
+NO_TARGETS = "none"
+_HIGHEST = 10_000
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+"""A repository's path, as the distribution specification has it."""
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]+)?")
+"""A host as the grammar of references has it (distribution/reference, "domain")."""
+_HOST_HINT = "write it as registry.example.com, or with its port"
+
+
+def target_names(
+    text: str, known: tuple[str, ...], *, is_on_actions: bool = False
+) -> tuple[str, ...]:
+    """The targets of SYNC_MODE, in their order, each once; `none` has none.
+
+    `double` begins with the target that is near: GHCR on GitHub's runners, Aliyun elsewhere.
+    """
+    if text == NO_TARGETS:
+        return ()
+    both = tuple(reversed(BUILT_IN)) if is_on_actions else BUILT_IN
+    names = tuple(part for word in words(text) for part in (both if word == "double" else (word,)))
+    for name in names:
+        if name == NO_TARGETS:
+            raise FormatError("'none' goes with no other target", hint="write none alone")
+        if name not in known:
+            choices = (*known, "double", NO_TARGETS)
+            hint = did_you_mean(name, choices) or f"write {', '.join(choices)}"
+            raise FormatError(f"there is no target '{name}'", hint=hint)
+    if not names:
+        raise FormatError("it names no target")
+    return tuple(dict.fromkeys(names))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words with commas or spaces between."""
+    return tuple(text.replace(",", " ").split())
+
+
+def naming_rule(text: str) -> str:
+    """A way of naming: `flat`, `nested`, or a template."""
+    check_naming(text)
+    return text
+
+
+def profile_named(text: str) -> Profile:
+    """A registry's set of rules, by its name."""
+    if text in PROFILES:
+        return PROFILES[text]
+    hint = did_you_mean(text, PROFILES) or f"write {', '.join(PROFILES)}"
+    raise FormatError(f"there is no profile '{text}'", hint=hint)
+
+
+def aliyun_edition(text: str) -> Profile | None:
+    """The edition of an Aliyun registry; None lets its host name tell."""
+    editions = {"": None, "personal": ALIYUN_PERSONAL, "enterprise": ALIYUN_ENTERPRISE}
+    if text.lower() in editions:
+        return editions[text.lower()]
+    raise FormatError(f"'{text}' is no edition", hint="write personal or enterprise")
+
+
+def host(text: str) -> str:
+    """A host, with its port if it has one, in lower case."""
+    text = text.strip().lower()
+    if "@" in text:
+        raise FormatError("a host holds no login", hint="user name and password have their keys")
+    if "://" in text:
+        raise FormatError(f"'{text}' is not a host", hint=f"write '{text.partition('://')[2]}'")
+    if "/" in text.rstrip("/") or any(character.isspace() for character in text):
+        raise FormatError(
+            f"'{text}' is not a host", hint="the path below it goes into the namespace"
+        )
+    text = text.rstrip("/")
+    if text and "." not in text and ":" not in text and text != "localhost":
+        raise FormatError(
+            f"'{text}' is not a host: it has neither a dot nor a port",
+            hint=_HOST_HINT,
+        )
+    if text and not _HOST.fullmatch(text):
+        raise FormatError(f"'{text}' is not a host", hint=_HOST_HINT)
+    return text
+
+
+def hosts(text: str) -> frozenset[str]:
+    """Hosts with commas or spaces between."""
+    return frozenset(map(host, words(text)))
+
+
+def namespace(text: str) -> str:
+    """The path below a host that all repositories share; slashes at its ends don't count."""
+    path = text.strip("/")
+    if not path or _PATH.fullmatch(path):
+        return path
+    lower = path.lower()
+    grammar = "lower-case letters and digits, with '.', '_', '-' or '/' between"
+    hint = f"write '{lower}'" if _PATH.fullmatch(lower) else f"it is made of {grammar}"
+    raise FormatError(f"'{text}' is not a namespace", hint=hint)
+
+
+def web_url(text: str) -> str:
+    """An http or https URL; a message never holds it, since it may be a secret."""
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or any(character.isspace() for character in text):
+        raise FormatError("it is not a URL", hint="write it as https://host/path")
+    return text
+
+
+def count(text: str) -> int:
+    """A number from 1 to 10,000."""
+    is_short = len(text) <= len(str(_HIGHEST))
+    if is_short and text.isascii() and text.isdigit() and 1 <= int(text) <= _HIGHEST:
+        return int(text)
+    raise FormatError(f"'{text[:100]}' is not a number from 1 to {_HIGHEST:,}")
+
+
+def boolean(text: str) -> bool:
+    """True or false, as people write it."""
+    words = {"true": True, "1": True, "yes": True, "on": True}
+    words |= {"false": False, "0": False, "no": False, "off": False, "": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    raise FormatError(f"'{text}' is neither true nor false")
+
+
+def one_of(kind: type[E]) -> Callable[[str], E]:
+    """Make a reader of the values that an enumeration has."""
+
+    def parse(text: str) -> E:
+        for member in kind:
+            if member.value == text.lower():
+                return member
+        values = [str(member.value) for member in kind]
+        hint = did_you_mean(text, values) or f"write {', '.join(values)}"
+        raise FormatError(f"'{text}' is not one of its values", hint=hint)
+
+    return parse

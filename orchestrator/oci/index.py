@@ -1,0 +1,197 @@
+"""Indexes of some platforms: exactly the chosen children, in the source's order.
+
+The same source and choice give the same bytes, and so the same digest: what was
+mirrored yesterday is known to be in sync today by its digest alone. Source:
+OCI image specification 1.1, image-index.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.manifest import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    INDEX_TYPES,
+    OCI_INDEX,
+    Descriptor,
+    Image,
+    Index,
+)
+from orchestrator.oci.platform import Platform, PlatformChoice
+from orchestrator.oci.reference import Digest, digest_of
+
+
+@dataclass(frozen=True)
+class ManifestForm:
+    """How a registry is given what it is to hold.
+
+    Attributes:
+        keeps_attestations: Whether the attestations in an index go with it.
+        has_docker_types: Whether manifests are written in Docker's types, not OCI's.
+    """
+
+    keeps_attestations: bool = True
+    has_docker_types: bool = False
+
+    @property
+    def fallbacks(self) -> tuple[ManifestForm, ...]:
+        """What to try, in this order, where a registry refuses this one."""
+        return _FORMS[_FORMS.index(self) + 1 :]
+
+
+DOCKER_FORM = ManifestForm(keeps_attestations=False, has_docker_types=True)
+"""Docker's types have no way to write an attestation."""
+
+_FORMS = (ManifestForm(), ManifestForm(keeps_attestations=False), DOCKER_FORM)
+
+
+@dataclass(frozen=True)
+class PushIndex:
+    """An index to be pushed, and the children it names.
+
+    Attributes:
+        children: Descriptors of what has to be there before it.
+        is_whole: Whether it is the source's own index, every byte of it.
+    """
+
+    raw: bytes = field(repr=False)
+    children: tuple[Descriptor, ...]
+    is_whole: bool = False
+
+    @property
+    def digest(self) -> Digest:
+        """What the destination has when it is in sync."""
+        return digest_of(self.raw)
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """What it offers."""
+        return Index(self.digest, "", self.children).platforms
+
+
+def index_for_choice(
+    index: Index, choice: PlatformChoice, *, keeps_attestations: bool, of: str
+) -> PushIndex:
+    """The part of an index that a choice names.
+
+    Args:
+        index: The source's.
+        choice: Several platforms, or all.
+        keeps_attestations: Whether the attestations of the chosen images go with them.
+        of: The source; errors name it.
+
+    Raises:
+        ImageError: `no-such-platform`, where a platform is not there; `bad-manifest`, where
+            nothing is left, or what is chosen is an index itself.
+    """
+    chosen = _chosen(index, choice, of)
+    if keeps_attestations:
+        chosen = (*chosen, *_attesting(index, chosen, keeps_all=choice.is_all))
+    wanted = set(map(id, chosen))  # one image may stand under two platforms
+    places = [place for place, one in enumerate(index.manifests) if id(one) in wanted]
+    children = tuple(index.manifests[place] for place in places)
+    _refuse_oddities(index, children, of)
+    if len(children) == len(index.manifests):
+        return PushIndex(index.raw, children, is_whole=True)
+    document = json.loads(index.raw)
+    document["manifests"] = [document["manifests"][place] for place in places]
+    return PushIndex(compact(document), children)
+
+
+def index_of_one(image: Image, platform: Platform, choice: PlatformChoice, *, of: str) -> PushIndex:
+    """An index of one single image, for a choice of several platforms.
+
+    Args:
+        image: The source's, which has no index.
+        platform: What its config says it is for.
+        choice: All but this platform have to be optional.
+        of: The source; errors name it.
+
+    Raises:
+        ImageError: `no-such-platform`, where another platform is wanted.
+    """
+    offered = Descriptor(image.media_type, image.digest, image.size, platform)
+    _chosen(Index(image.digest, "", (offered,)), choice, of)
+    variant = {"variant": platform.variant} if platform.variant else {}
+    entry = {
+        "mediaType": image.media_type,
+        "size": image.size,
+        "digest": image.digest,
+        "platform": {"architecture": platform.architecture, "os": platform.os, **variant},
+    }
+    is_docker = image.media_type == DOCKER_MANIFEST
+    document = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_INDEX if is_docker else OCI_INDEX,
+        "manifests": [entry],
+    }
+    return PushIndex(compact(document), (offered,))
+
+
+def _chosen(index: Index, choice: PlatformChoice, of: str) -> tuple[Descriptor, ...]:
+    if choice.is_all:
+        return tuple(child for child in index.manifests if not child.is_attestation)
+    found = {platform: _named(index.select(platform)) for platform in choice.platforms}
+    missing = tuple(platform for platform, child in found.items() if child is None)
+    needed = [platform for platform in missing if platform not in choice.optional]
+    chosen = tuple(child for child in found.values() if child)
+    if needed or not chosen:
+        raise no_such_platform(needed or missing, index, of=of)
+    return chosen
+
+
+def _named(child: Descriptor | None) -> Descriptor | None:
+    """A child that its index names a platform for: under one of none, nobody would find it."""
+    return child if child and child.platform else None
+
+
+def _attesting(
+    index: Index, chosen: Iterable[Descriptor], *, keeps_all: bool
+) -> tuple[Descriptor, ...]:
+    """The attestations of the chosen images; those of no image we know of go with `all`."""
+    kept = {child.digest for child in chosen}
+    attestations = (child for child in index.manifests if child.is_attestation)
+    return tuple(one for one in attestations if keeps_all or Digest(one.subject) in kept)
+
+
+def _refuse_oddities(index: Index, children: Collection[Descriptor], of: str) -> None:
+    if index.manifests and not children:
+        raise ImageError(
+            ErrorKind.BAD_MANIFEST,
+            f"{of}: its index holds attestations, and no image",
+            hint="ATTESTATIONS=keep takes it as it is, where the registry does",
+        )
+    inner = next((child for child in children if child.media_type in INDEX_TYPES), None)
+    if inner:
+        raise nested_index(inner.digest, of=of)
+
+
+def nested_index(inner: Digest, *, of: str) -> ImageError:
+    """Say that an index holds another one, which skopeo does not copy."""
+    return ImageError(
+        ErrorKind.BAD_MANIFEST,
+        f"{of}: its index holds another index ({inner})",
+        hint="name the inner index by its digest instead",
+    )
+
+
+def no_such_platform(missing: Iterable[Platform], index: Index, *, of: str) -> ImageError:
+    """Say which platforms are not there, and which are."""
+    wanted = ", ".join(map(str, missing))
+    offered = list(map(str, index.platforms))
+    if any(not child.platform and not child.is_attestation for child in index.manifests):
+        offered.append("an image of no platform")
+    return ImageError(
+        ErrorKind.NO_SUCH_PLATFORM,
+        f"{of}: it has no {wanted}; it has {', '.join(offered) or 'none'}",
+        hint="choose another with --platform",
+    )
+
+
+def compact(document: object) -> bytes:
+    """One way to write it: keys as they stood, nothing between, UTF-8."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,306 @@
+"""Manifests, indexes and configs, read from their raw bytes.
+
+The digest is always computed from the bytes, never taken from what a registry
+says. Sources: OCI image specification 1.1 (image-index.md, manifest.md,
+config.md) and Docker's Image Manifest V2 Schema 2, which share their JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from orchestrator.errors import ErrorKind, FormatError, ImageError
+from orchestrator.oci.platform import Platform
+from orchestrator.oci.reference import Digest, digest_of, parse_digest
+
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+MANIFEST_TYPES = (OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANIFEST)
+INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes; registries should refuse larger manifests (distribution spec, "Pushing Manifests")."""
+
+_RUNTIME_KEYS = (
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "WorkingDir",
+    "User",
+    "ExposedPorts",
+    "Volumes",
+    "Labels",
+    "StopSignal",
+)
+"""What of a config decides how a container behaves, and survives a conversion."""
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """What one manifest says of another blob: its digest, its size, its type.
+
+    Attributes:
+        platform: Where it says one.
+        is_attestation: Whether it is no image, but tells of one (BuildKit's provenance and
+            SBOMs, and artifacts of OCI 1.1).
+        subject: The digest of the image that an attestation tells of; may be empty.
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    platform: Platform | None = None
+    is_attestation: bool = False
+    subject: str = ""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A manifest of one image: a config and layers, the lowest layer first."""
+
+    digest: Digest
+    media_type: str
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        """Of the manifest itself, in bytes."""
+        return len(self.raw)
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """All that has to be at a registry before the manifest may be."""
+        return (*self.layers, self.config)
+
+
+@dataclass(frozen=True)
+class Index:
+    """A list of manifests, one for each platform, attestations among them."""
+
+    digest: Digest
+    media_type: str
+    manifests: tuple[Descriptor, ...]
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+    def select(self, wanted: Platform) -> Descriptor | None:
+        """The child that serves `wanted`, chosen as skopeo chooses.
+
+        Variants are tried from the wanted one down, then none; of equal ones the first
+        stands, and a child of no platform stands in where nothing fits (containers/image,
+        internal/pkg/platform). What it really is for, only its config tells. Attestations
+        are never chosen, whatever platform they say.
+        """
+        images = [child for child in self.manifests if not child.is_attestation]
+        for variant in wanted.served_by:
+            offered = Platform(wanted.os, wanted.architecture, variant)
+            for child in images:
+                if child.platform == offered:
+                    return child
+        return next((child for child in images if not child.platform), None)
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """What the index offers, attestations left out."""
+        offered = (child.platform for child in self.manifests if not child.is_attestation)
+        return tuple(dict.fromkeys(platform for platform in offered if platform))
+
+
+Manifest: TypeAlias = Image | Index
+
+
+@dataclass(frozen=True)
+class ImageConfig:
+    """The part of a config that tells one image from another.
+
+    Attributes:
+        platform: What the image really is for, whatever its index says.
+        created: RFC 3339, as short as it can be written; empty where it is not said.
+        diff_ids: Digests of the layers' uncompressed content.
+        runtime: The settings that a container starts with, in one fixed order.
+    """
+
+    digest: Digest
+    platform: Platform
+    created: str
+    diff_ids: tuple[str, ...]
+    runtime: str
+    raw: bytes = field(default=b"", repr=False, compare=False)
+
+    def is_same_image_as(self, other: ImageConfig) -> bool:
+        """Whether a container of one can't be told from a container of the other.
+
+        A config that names no layers tells nothing of them: artifacts of all kinds share
+        the config `{}`, so that every version of one would look the same.
+        """
+        if not self.diff_ids:
+            return False
+        if self.digest == other.digest:
+            return True
+        return (
+            self.created == other.created
+            and self.diff_ids == other.diff_ids
+            and self.platform == other.platform
+            and self.runtime == other.runtime
+        )
+
+
+def parse_manifest(raw: bytes, *, of: str) -> Manifest:
+    """Read a manifest or an index.
+
+    Args:
+        raw: The bytes as the registry sent them.
+        of: The reference they were asked for; errors name it.
+
+    Raises:
+        ImageError: `bad-manifest`, with what is wrong with it.
+    """
+    document = _document(raw, of=of)
+    if "manifests" in document and ("layers" in document or "config" in document):
+        raise _bad(of, "it is an image and an index in one")  # CVE-2021-41190
+    try:
+        media_type = _text(document, "mediaType")
+        if media_type in INDEX_TYPES or (not media_type and "manifests" in document):
+            children = tuple(_descriptor(child) for child in _objects(document, "manifests"))
+            return Index(digest_of(raw), media_type or OCI_INDEX, children, raw)
+        if "config" in document and "layers" in document:
+            config = _descriptor(_object(document, "config"))
+            layers = tuple(_descriptor(layer) for layer in _objects(document, "layers"))
+            return Image(digest_of(raw), media_type or OCI_MANIFEST, config, layers, raw)
+    except FormatError as error:
+        raise _bad(of, str(error)) from None
+    if document.get("schemaVersion") == 1:
+        raise _bad(
+            of,
+            "it has Docker's schema 1, which registries dropped",
+            hint="ask its maintainer to push it anew, or choose a newer tag",
+        )
+    raise _bad(of, f"it is of an unknown type '{media_type[:100] or 'none'}'")
+
+
+def parse_config(raw: bytes, *, of: str) -> ImageConfig:
+    """Read an image's config blob.
+
+    Raises:
+        ImageError: `bad-manifest`, where it is no config.
+    """
+    document = _document(raw, of=of)
+    try:
+        rootfs = _object(document, "rootfs") if document.get("rootfs") else {}
+        runtime = _object(document, "config") if document.get("config") else {}
+        diff_ids = rootfs.get("diff_ids") or ()
+        return ImageConfig(
+            digest=digest_of(raw),
+            platform=Platform.normal(
+                _text(document, "os"),
+                _text(document, "architecture"),
+                _text(document, "variant"),
+                _text(document, "os.version"),
+            ),
+            created=_shortest_time(_text(document, "created")),
+            diff_ids=tuple(map(str, diff_ids)) if isinstance(diff_ids, list) else (),
+            runtime=json.dumps(
+                {key: runtime[key] for key in _RUNTIME_KEYS if runtime.get(key)}, sort_keys=True
+            ),
+            raw=raw,
+        )
+    except FormatError as error:
+        raise _bad(of, f"its config is wrong: {error}") from None
+
+
+def _document(raw: bytes, *, of: str) -> Mapping[str, Json]:
+    if len(raw) > LARGEST:
+        raise _bad(of, f"it is larger than {LARGEST} bytes")
+    try:
+        document: Json = json.loads(raw, object_pairs_hook=_without_duplicates)
+    except FormatError as error:
+        raise _bad(of, str(error)) from None
+    except (ValueError, RecursionError):
+        hint = "a proxy or a login page may have answered instead of the registry"
+        raise _bad(of, "it is not JSON", hint=hint) from None
+    if not isinstance(document, Mapping):
+        raise _bad(of, "it is not a JSON object")
+    return document
+
+
+def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """One key, one meaning: two readers of a document with two may not agree on it."""
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise FormatError("it has one key twice")
+    return document
+
+
+def _descriptor(document: Mapping[str, Json]) -> Descriptor:
+    size = document.get("size")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise FormatError("a descriptor has no size")
+    platform = _object(document, "platform") if document.get("platform") else None
+    annotations = _object(document, "annotations") if document.get("annotations") else {}
+    offered = platform and Platform.normal(
+        _text(platform, "os"),
+        _text(platform, "architecture"),
+        _text(platform, "variant"),
+        _text(platform, "os.version"),
+    )
+    return Descriptor(
+        media_type=_text(document, "mediaType"),
+        digest=parse_digest(_text(document, "digest")),
+        size=size,
+        platform=offered or None,
+        is_attestation=bool(
+            "vnd.docker.reference.type" in annotations
+            or offered == _UNKNOWN
+            or document.get("artifactType")
+        ),
+        subject=_text(annotations, "vnd.docker.reference.digest"),
+    )
+
+
+_UNKNOWN = Platform("unknown", "unknown")
+"""What BuildKit writes where a child of an index is an attestation."""
+
+
+def _text(document: Mapping[str, Json], key: str) -> str:
+    value = document.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise FormatError(f"'{key}' is not a text")
+    return value
+
+
+def _object(document: Mapping[str, Json], key: str) -> Mapping[str, Json]:
+    value = document.get(key)
+    if not isinstance(value, Mapping):
+        raise FormatError(f"'{key}' is not an object")
+    return value
+
+
+def _objects(document: Mapping[str, Json], key: str) -> tuple[Mapping[str, Json], ...]:
+    value = document.get(key)
+    objects = value if isinstance(value, list) else []
+    found = tuple(entry for entry in objects if isinstance(entry, Mapping))
+    if len(found) != len(objects) or not isinstance(value, list):
+        raise FormatError(f"'{key}' is not a list of objects")
+    return found
+
+
+def _shortest_time(text: str) -> str:
+    """Drop what Go's RFC 3339 printer drops, so that a converted config compares equal."""
+    text = text.replace("+00:00", "Z")
+    if "." not in text or not text.endswith("Z"):
+        return text
+    return text.removesuffix("Z").rstrip("0").rstrip(".") + "Z"
+
+
+def _bad(of: str, why: str, *, hint: str = "") -> ImageError:
+    return ImageError(ErrorKind.BAD_MANIFEST, f"{of}: the manifest can't be used: {why}", hint=hint)

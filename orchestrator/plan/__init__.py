@@ -1,0 +1,1 @@
+"""What is to be done with each image, and why; nothing is written."""

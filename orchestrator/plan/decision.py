@@ -1,0 +1,198 @@
+"""Deciding: what to do with an item, and why. Values in, values out.
+
+The digest decides. Where digests differ, the configs tell a recompressed or
+converted image from another one; `created` alone proves nothing, since
+reproducible builds all bear one date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from orchestrator.config.settings import CreatedCheck
+from orchestrator.errors import ImageError
+from orchestrator.oci.docker_types import ConvertedManifest
+from orchestrator.oci.index import PushIndex
+from orchestrator.oci.manifest import Descriptor, ImageConfig
+from orchestrator.oci.platform import Platform, PlatformChoice
+from orchestrator.oci.reference import Digest
+from orchestrator.plan.items import Item
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    """What follows from an index and a platform choice.
+
+    Attributes:
+        expected: The digest that a destination in sync has.
+        delivered: The platform that a copy really is for.
+        config_digest: The config's, where a copy is a single image.
+        created: As the config says it; empty where it was not read.
+    """
+
+    expected: Digest
+    delivered: str
+    config_digest: Digest | None = None
+    created: str = ""
+
+
+class Action(str, Enum):
+    """What is to be done with an item."""
+
+    COPY = "copy"
+    SKIP = "skip"
+
+
+class Reason(str, Enum):
+    """Why; an item that failed has the `ErrorKind` of its error instead."""
+
+    FORCED = "forced"
+    MISSING = "missing"
+    SAME_DIGEST = "same-digest"
+    SAME_CONTENT = "same-content"
+    CREATED_ONLY = "created-only"
+    CONTENT_DIFFERS = "content-differs"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict: the action and its reason."""
+
+    action: Action
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One reading of a source: what is copied is what was read here, by digest.
+
+    Attributes:
+        digest: What the source's tag names: the index's where there is one.
+        expected: What the destination has when it is in sync.
+        delivered: The platform that the copy really is for; `all` for a whole index.
+        config_digest: The config's, where the copy is a single image.
+        created: As the config says it; empty where it was not read, or is not said.
+        blobs: All that travels, as far as it is known.
+        index: What is pushed after its children, where several platforms are wanted.
+        rewritten: The images that go under other manifests than their source's.
+    """
+
+    digest: Digest
+    expected: Digest
+    delivered: str
+    config_digest: Digest | None = None
+    created: str = ""
+    blobs: tuple[Descriptor, ...] = ()
+    index: PushIndex | None = None
+    rewritten: tuple[ConvertedManifest, ...] = ()
+
+    @property
+    def origin(self) -> Digest:
+        """The digest at the source of what is copied; for several images, of what is whole."""
+        is_rewritten = self.index is None and self.rewritten
+        return self.rewritten[0].origin if is_rewritten else self.expected
+
+    @property
+    def manifests(self) -> int:
+        """How many manifests a copy reads at the source."""
+        if self.index is None:
+            return 1
+        return len(self.index.children) + (1 if self.index.is_whole else 0)
+
+
+@dataclass(frozen=True)
+class PlannedItem:
+    """An item and its verdict, or what stood in the way of one.
+
+    Attributes:
+        put_off: Why there is neither a verdict nor an error; empty where there is one.
+        found: What the destination holds now; None where it holds nothing.
+        note: What the reader should know of it.
+        seconds: How long it took to reach the verdict.
+    """
+
+    item: Item
+    upstream: Upstream | None = None
+    found: Digest | None = None
+    decision: Decision | None = None
+    error: ImageError | None = None
+    deferred: str = ""
+    note: str = ""
+    seconds: float = 0.0
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the verdict is to copy."""
+        return self.decision is not None and self.decision.action is Action.COPY
+
+    def has_already(self, other: Upstream) -> bool:
+        """Whether the destination holds another form of what was planned, and that will do."""
+        is_forced = self.decision is not None and self.decision.reason is Reason.FORCED
+        is_planned = self.upstream is not None and self.upstream.expected == other.expected
+        return self.found == other.expected and not is_forced and not is_planned
+
+
+def decide_by_digest(
+    expected: Digest, found: Digest | None, *, is_forced: bool = False
+) -> Decision | None:
+    """Decide as far as digests can; None where they differ, and the contents must tell."""
+    if is_forced:
+        return Decision(Action.COPY, Reason.FORCED)
+    if found is None:
+        return Decision(Action.COPY, Reason.MISSING)
+    if found == expected:
+        return Decision(Action.SKIP, Reason.SAME_DIGEST)
+    return None
+
+
+def decide_by_content(
+    ours: ImageConfig, theirs: ImageConfig, *, check: CreatedCheck = CreatedCheck.VERIFY
+) -> Decision:
+    """Decide between two images of different digests by their configs.
+
+    Args:
+        ours: The source's.
+        theirs: The destination's.
+        check: How far equal dates are believed.
+    """
+    if check is CreatedCheck.OFF:
+        return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
+    if ours.is_same_image_as(theirs):
+        return Decision(Action.SKIP, Reason.SAME_CONTENT)
+    if ours.created != theirs.created:
+        return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
+    is_believed = check is CreatedCheck.TRUST and not is_epoch(ours.created)
+    return Decision(Action.SKIP if is_believed else Action.COPY, Reason.CREATED_ONLY)
+
+
+def is_epoch(created: str) -> bool:
+    """Whether a date says nothing: unset, or one that reproducible builds are given.
+
+    1970-01-01 is ko's, jib's and distroless's, 1980-01-01 the Cloud Native Buildpacks',
+    0001-01-01 Go's zero time.
+    """
+    return not created or created[:10] in {"1970-01-01", "1980-01-01", "0001-01-01"}
+
+
+def delivery_notes(choice: PlatformChoice, delivered: str) -> tuple[str, ...]:
+    """What is delivered otherwise than it was asked for.
+
+    Args:
+        choice: What was asked for.
+        delivered: What the copy is for, as `Upstream` has it.
+    """
+    if choice.is_all:
+        return ()
+    if choice.single:
+        is_other = delivered != str(choice.single)
+        return (f"the image is for {delivered}, which serves {choice.single}",) * is_other
+    there = delivered.split(",")
+    others = [
+        f"{one} serves {asked}"
+        for asked in choice.platforms
+        if str(asked) not in there
+        for one in there
+        if asked.is_served_by(Platform.shown(one))
+    ]
+    return (*(f"without {platform}" for platform in choice.left_out_of(delivered)), *others)

@@ -1,0 +1,184 @@
+"""Entries and targets become items: named, checked, and told apart, without the network.
+
+Whatever can't be named, or would land where another lands, is known before
+anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from orchestrator.config.image_list import Entry, ImageList
+from orchestrator.config.targets import Target
+from orchestrator.errors import FormatError, Problem, UsageError, did_you_mean
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import Reference
+from orchestrator.plan.naming import destination_of
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of work: one source, one platform choice, one destination.
+
+    Attributes:
+        line: The line of the list it comes from; 0 where it comes from the command line.
+    """
+
+    line: int
+    source: Reference
+    choice: PlatformChoice
+    target: Target
+    destination: Reference
+
+
+_MOST_OTHERS = 3
+
+
+@dataclass(frozen=True)
+class NamedItems:
+    """The list with names: what can be worked on, and what stands in the way of the rest."""
+
+    items: tuple[Item, ...]
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """An entry's item, as it claims a destination."""
+
+    entry: Entry
+    item: Item
+
+
+@dataclass(frozen=True)
+class _NamedEntry:
+    entry: Entry
+    items: tuple[Item, ...]
+
+
+def name_items(
+    images: ImageList,
+    *,
+    targets: Mapping[str, Target],
+    others: Mapping[str, Target],
+    default_platform: PlatformChoice,
+) -> NamedItems:
+    """Name every entry in each of its targets.
+
+    An item that stands twice runs once, with a warning. Entries that would land on one
+    destination are errors naming each other's lines, and none of them runs.
+
+    Args:
+        images: The list as it was parsed; its problems are part of what is returned.
+        targets: The run's targets in their order, by name.
+        others: More targets that an entry may name with `--to`.
+        default_platform: For entries that name none.
+
+    Raises:
+        UsageError: Something is wrong with images that were given on the command line.
+    """
+    named: list[_NamedEntry] = []
+    problems = list(images.problems)
+    for entry in images.entries:
+        try:
+            chosen = _chosen(entry, targets, others)
+            items = tuple(_item(entry, target, default_platform) for target in chosen)
+            named.append(_NamedEntry(entry, items))
+        except FormatError as error:
+            problems.append(_problem(images.file, entry, error.message, error.hint))
+    clashes = tuple(_clashes(named))
+    clashing = {id(claim.entry) for clash in clashes for claim in clash}
+    problems += _clash_problems(images.file, clashes)
+    if problems and not images.file:
+        raise UsageError("\n".join(map(str, problems)))
+    unclashed = [one for one in named if id(one.entry) not in clashing]
+    items, warnings = _without_duplicates(images.file, unclashed)
+    return NamedItems(items, tuple(sorted(problems, key=_place)), warnings)
+
+
+def _chosen(
+    entry: Entry, targets: Mapping[str, Target], others: Mapping[str, Target]
+) -> tuple[Target, ...]:
+    known = {**others, **targets}
+    for name in entry.to:
+        if name not in known:
+            hint = did_you_mean(name, known) or "set it up in config.env or targets.toml"
+            raise FormatError(f"there is no usable target '{name}'", hint=hint)
+    return tuple(known[name] for name in entry.to or targets)
+
+
+def _item(entry: Entry, target: Target, default_platform: PlatformChoice) -> Item:
+    destination = destination_of(entry.source, target, platform=entry.platform, name=entry.name)
+    choice = entry.platform or default_platform
+    return Item(entry.line, entry.source, choice, target, destination)
+
+
+def _clashes(named: Iterable[_NamedEntry]) -> Iterator[tuple[_Claim, ...]]:
+    """Find the claims of entries that would land where an entry of other work lands."""
+    claims: dict[Reference, list[_Claim]] = {}
+    for one in named:
+        for item in one.items:
+            claims.setdefault(item.destination, []).append(_Claim(one.entry, item))
+    for of_one in claims.values():
+        if len({(claim.item.source, claim.item.choice) for claim in of_one}) > 1:
+            yield tuple(of_one)
+
+
+def _clash_problems(file: str, clashes: Iterable[tuple[_Claim, ...]]) -> Iterator[Problem]:
+    """Say of each clashing entry, once, which others it clashes with."""
+    told: set[int] = set()
+    for clash in clashes:
+        for claim in clash:
+            if id(claim.entry) in told:
+                continue
+            told.add(id(claim.entry))
+            others = _others_of(claim, clash)
+            message = f"it would be '{claim.item.destination}', and so would {others}"
+            yield _problem(file, claim.entry, message, "give one of them another --name")
+
+
+def _others_of(claim: _Claim, clash: tuple[_Claim, ...]) -> str:
+    """The first few of those that a claim clashes with: of many, all would be told of all."""
+    others = islice((other for other in clash if other is not claim), _MOST_OTHERS)
+    left = len(clash) - 1 - _MOST_OTHERS
+    more = (f"and {left} more",) if left > 0 else ()
+    return ", ".join((*map(_named_at, others), *more))
+
+
+def _named_at(claim: _Claim) -> str:
+    line = f"line {claim.entry.line}, " if claim.entry.line else ""
+    return f"{line}'{claim.entry.source.familiar}'"
+
+
+def _without_duplicates(
+    file: str, named: Iterable[_NamedEntry]
+) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+    first: dict[Reference, _Claim] = {}
+    warnings: dict[str, None] = {}
+    for one in named:
+        for item in one.items:
+            claim = _Claim(one.entry, item)
+            earlier = first.setdefault(item.destination, claim)
+            if earlier is not claim:
+                warnings[str(_problem(file, one.entry, _again(earlier, claim)))] = None
+    return tuple(claim.item for claim in first.values()), tuple(warnings)
+
+
+def _again(earlier: _Claim, claim: _Claim) -> str:
+    if earlier.entry is claim.entry:
+        names = f"{earlier.item.target.name} and {claim.item.target.name}"
+        return f"targets {names} are one place, and it runs once"
+    line = earlier.entry.line
+    again = f"line {line}" if line else f"'{earlier.entry.source.familiar}'"
+    return f"this is {again} again, and runs once"
+
+
+def _problem(file: str, entry: Entry, message: str, hint: str = "") -> Problem:
+    return Problem(file, entry.line, entry.column, entry.text, message, hint)
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column

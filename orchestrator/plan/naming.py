@@ -1,0 +1,132 @@
+"""Names: where an image goes in a target, predictably, and without the network.
+
+`flat` puts everything in one level, as lists of this kind have always done;
+`nested` keeps the path; a template says it piece by piece. What comes out is
+checked against distribution's grammar and the target's own rules.
+"""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.config.targets import FLAT, NESTED, Target
+from orchestrator.errors import FormatError
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import DOCKER_HUB, Reference
+
+_NOT_IN_A_COMPONENT = re.compile(r"[^a-z0-9._-]+")
+_NAME_HINT = (
+    "choose one with --name: lower-case letters and digits, with '.', '_' or '-' between, and a tag"
+)
+_LONGEST_NAME = 255
+"""Host and repository together, as many clients limit it (distribution spec, "Pulling")."""
+
+
+def destination_of(
+    source: Reference, target: Target, *, platform: PlatformChoice | None = None, name: str = ""
+) -> Reference:
+    """Say where `source` goes in `target`.
+
+    Args:
+        source: The image as it is upstream.
+        target: Where it goes.
+        platform: The choice as the entry wrote it, None where it wrote none: a single
+            platform that is written stands in the name, so that one image may be
+            mirrored for several platforms side by side.
+        name: The user's own choice of repository and tag; without a tag it keeps the
+            source's.
+
+    Raises:
+        FormatError: The name breaks the grammar, or a rule of the target.
+    """
+    repository, tag = _chosen(name, source) if name else _derived(source, target, platform)
+    name = f"{target.base}/{repository}"
+    return _checked(name.lower() if target.profile.lowers_names else name, tag, repository, target)
+
+
+def _chosen(name: str, source: Reference) -> tuple[str, str]:
+    if "@" in name:
+        raise FormatError(f"'{name}' can't be a name: it holds a digest")
+    repository, colon, tag = name.rpartition(":")
+    return (repository, tag) if colon else (name, _tag_of(source))
+
+
+def _derived(source: Reference, target: Target, platform: PlatformChoice | None) -> tuple[str, str]:
+    if target.naming == FLAT:
+        return _flat(source, platform), _tag_of(source)
+    if target.naming == NESTED:
+        return _nested(source, platform), _tag_of(source)
+    return _from_template(target.naming, source, platform), _tag_of(source)
+
+
+def _flat(source: Reference, platform: PlatformChoice | None) -> str:
+    path = _short_path(source).replace("/", "_")
+    registry = "" if source.is_docker_hub else f"{_host_as_component(source.registry, dots='-')}_"
+    return f"{_platform_prefix(platform, '_')}{registry}{path}"
+
+
+def _nested(source: Reference, platform: PlatformChoice | None) -> str:
+    path = _short_path(source)
+    registry = "" if source.is_docker_hub else f"{_host_as_component(source.registry)}/"
+    return f"{_platform_prefix(platform, '/')}{registry}{path}"
+
+
+def _from_template(template: str, source: Reference, platform: PlatformChoice | None) -> str:
+    single = platform.single if platform else None
+    written = str(single or platform or "default")
+    return template.format(
+        registry=_host_as_component(source.registry),
+        repository=_short_path(source),
+        name=source.repository.rpartition("/")[2],
+        platform=written.replace("/", "-").replace(",", "-"),
+        tag=_tag_of(source).lower(),
+    )
+
+
+def _short_path(source: Reference) -> str:
+    official = source.repository.removeprefix("library/")
+    return official if source.is_docker_hub and "/" not in official else source.repository
+
+
+def _platform_prefix(platform: PlatformChoice | None, separator: str) -> str:
+    single = platform.single if platform else None
+    return str(single).replace("/", "_") + separator if single else ""
+
+
+def _host_as_component(registry: str, *, dots: str = ".") -> str:
+    """A host and port as one component of a path, which takes neither colon nor bracket."""
+    component = _NOT_IN_A_COMPONENT.sub("-", registry.lower()).strip("-._")
+    return component.replace(".", dots)
+
+
+def _tag_of(source: Reference) -> str:
+    if source.tag:
+        return source.tag
+    digest = source.digest or ""
+    return f"sha256-{digest.removeprefix('sha256:')[:12]}"
+
+
+def _checked(name: str, tag: str, repository: str, target: Target) -> Reference:
+    destination = f"{name}:{tag}"
+    if len(name) > _LONGEST_NAME:
+        raise FormatError(
+            f"the name '{name[:60]}...' has {len(name)} characters, {_LONGEST_NAME} at most",
+            hint="give the image a shorter one with --name",
+        )
+    if target.profile.is_one_level and "/" in repository:
+        raise FormatError(
+            f"'{repository}' has a slash, and {target.name} takes names of one level only",
+            hint=f"write '{repository.replace('/', '_')}', or NAMING=flat",
+        )
+    try:
+        parsed = Reference.parse(destination)
+    except FormatError:
+        raise FormatError(
+            f"the destination '{destination}' is no valid name", hint=_NAME_HINT
+        ) from None
+    if parsed.is_docker_hub and not target.registry.lower().endswith(DOCKER_HUB):
+        raise FormatError(
+            f"'{target.registry}' is read as a user of Docker Hub, not as a registry",
+            hint=f"give it a port, as in '{target.registry}:443', or its full host name",
+        )
+    return parsed

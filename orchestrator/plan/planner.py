@@ -1,0 +1,200 @@
+"""The planner: items become verdicts.
+
+Each destination is asked what it holds. The digest decides; where digests
+differ, the configs tell.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from orchestrator.config.settings import Attestations, CreatedCheck
+from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
+from orchestrator.oci.docker_types import CONVERTED
+from orchestrator.oci.index import DOCKER_FORM, ManifestForm
+from orchestrator.oci.manifest import (
+    DOCKER_INDEX,
+    Image,
+    Index,
+    Manifest,
+    parse_config,
+    parse_manifest,
+)
+from orchestrator.oci.reference import Reference, digest_of
+from orchestrator.plan.decision import (
+    Action,
+    Decision,
+    PlannedItem,
+    Reason,
+    Upstream,
+    decide_by_content,
+    decide_by_digest,
+)
+from orchestrator.plan.fast_path import FastPath
+from orchestrator.plan.items import Item
+from orchestrator.plan.sources import Sources
+from orchestrator.registry.reader import Reader
+from orchestrator.system.parallel import RetryPolicy
+
+_WORDS: Mapping[ManifestForm, str] = {
+    ManifestForm(keeps_attestations=False): "without attestations, which could not be pushed there",
+    DOCKER_FORM: CONVERTED,
+}
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """How the user wants verdicts to be reached."""
+
+    created_check: CreatedCheck = CreatedCheck.VERIFY
+    attestations: Attestations = Attestations.AUTO
+    is_forced: bool = False
+
+    def form(self, item: Item) -> ManifestForm:
+        """How this item's target is given what it is to hold."""
+        profile = item.target.profile
+        if profile.wants_docker_types:
+            return DOCKER_FORM
+        if self.attestations is Attestations.AUTO:
+            return ManifestForm(keeps_attestations=not profile.refuses_attestations)
+        return ManifestForm(keeps_attestations=self.attestations is Attestations.KEEP)
+
+
+class Planner:
+    """Reaches the verdict of each item; safe to be asked by many threads.
+
+    Args:
+        reader: Asks registries.
+        retry: How a passing fault is tried again.
+        wishes: How verdicts are reached.
+        prover: The fast path.
+    """
+
+    def __init__(
+        self, reader: Reader, retry: RetryPolicy, options: PlanOptions, fast_path: FastPath
+    ) -> None:
+        self._reader = reader
+        self._fast_path = fast_path
+        self._retry = retry
+        self._options = options
+        self._sources = Sources(reader, retry)
+
+    def check(self, item: Item) -> PlannedItem:
+        """Reach the verdict that an item is in sync, if two HEADs can prove it.
+
+        What has no verdict then is for `plan`.
+        """
+        if self._options.is_forced:
+            return PlannedItem(item)
+        started = time.monotonic()
+        planned = self._fast_path.check(item, self._options.form(item)) or PlannedItem(item)
+        return replace(planned, seconds=time.monotonic() - started)
+
+    def plan(self, item: Item) -> PlannedItem:
+        """Reach one item's verdict; what stands in its way is part of the value."""
+        started = time.monotonic()
+        try:
+            planned = self._plan(item)
+        except ImageError as error:
+            planned = PlannedItem(item, error=error)
+        except DeferredError as error:
+            planned = PlannedItem(item, deferred=error.message)
+        return replace(planned, seconds=time.monotonic() - started)
+
+    def other_forms(self, item: Item) -> Iterator[tuple[str, Upstream]]:
+        """What may be copied where a registry refuses what was planned, and the words for it.
+
+        Raises:
+            ImageError: A part of the source can't be read, or has no such form.
+        """
+        for form in self._options.form(item).fallbacks:
+            yield _WORDS[form], self._sources.whole(item, form)
+
+    def _plan(self, item: Item) -> PlannedItem:
+        form = self._options.form(item)
+        upstream = self._sources.upstream(item, form)
+        self._fast_path.remember(item, upstream, form)
+        raw = self._read_destination(item.destination)
+        found = digest_of(raw) if raw is not None else None
+        theirs = _manifest_or_none(raw, item.destination) if raw is not None else None
+        decision = decide_by_digest(upstream.expected, found, is_forced=self._options.is_forced)
+        if decision is None:
+            decision = self._decide_by_content(item, upstream, theirs)
+        note = _changes(upstream, theirs)
+        if decision.action is Action.COPY:
+            upstream = self._sources.whole(item, form)
+        return PlannedItem(item, upstream, found, decision, note=note)
+
+    def _read_destination(self, destination: Reference) -> bytes | None:
+        """What the destination has; None where it has nothing.
+
+        Some registries deny the reading of a repository that is not there yet, and make it
+        when it is first pushed to; whether that is so, the push will tell.
+        """
+        try:
+            return self._retry.run(
+                lambda: self._reader.read_manifest(destination, side=Side.DESTINATION)
+            )
+        except ImageError as error:
+            if error.kind is ErrorKind.DENIED:
+                return None
+            raise
+
+    def _decide_by_content(
+        self, item: Item, upstream: Upstream, theirs: Manifest | None
+    ) -> Decision:
+        """Tell a recompressed or converted image from another one."""
+        same = Decision(Action.SKIP, Reason.SAME_CONTENT)
+        differs = Decision(Action.COPY, Reason.CONTENT_DIFFERS)
+        if self._options.created_check is CreatedCheck.OFF or theirs is None:
+            return differs
+        if self._fast_path.stands_for(item, upstream, theirs.digest):
+            return same
+        if isinstance(theirs, Index):
+            return same if self._is_in_docker_types(item, theirs) else differs
+        return self._decide_by_config(item, upstream, theirs) if item.choice.single else differs
+
+    def _is_in_docker_types(self, item: Item, theirs: Index) -> bool:
+        """Whether an index is the source's, rewritten in Docker's types by an earlier run."""
+        form = self._options.form(item)
+        if theirs.media_type != DOCKER_INDEX or DOCKER_FORM not in form.fallbacks:
+            return False
+        try:
+            return self._sources.upstream(item, DOCKER_FORM).expected == theirs.digest
+        except ImageError:
+            return False
+
+    def _decide_by_config(self, item: Item, upstream: Upstream, theirs: Image) -> Decision:
+        source = item.source.at(upstream.origin)
+        ours = self._sources.config(source)
+        if ours.diff_ids and theirs.config.digest == ours.digest:
+            return Decision(Action.SKIP, Reason.SAME_CONTENT)
+        destination = item.destination.at(theirs.digest)
+        config = self._retry.run(
+            lambda: self._reader.read_config(destination, side=Side.DESTINATION)
+        )
+        found = parse_config(config, of=destination.familiar)
+        return decide_by_content(ours, found, check=self._options.created_check)
+
+
+def _manifest_or_none(raw: bytes, reference: Reference) -> Manifest | None:
+    """What stands at a destination, if we can read it; an oddity there is overwritten."""
+    try:
+        return parse_manifest(raw, of=reference.familiar)
+    except ImageError:
+        return None
+
+
+def _changes(upstream: Upstream, theirs: Manifest | None) -> str:
+    """What has come and gone since an index was copied here."""
+    if not isinstance(theirs, Index) or theirs.digest == upstream.expected:
+        return ""
+    before = theirs.platforms
+    if upstream.index is None:
+        return f"it was an index of {', '.join(map(str, before))}" if before else ""
+    now = upstream.index.platforms
+    gone = [f"{platform} is gone" for platform in before if platform not in now]
+    new = [f"{platform} is new" for platform in now if platform not in before]
+    return ", ".join((*gone, *new))

@@ -1,0 +1,238 @@
+"""Reading sources: each manifest once in a run, and what follows from it for an item.
+
+What was read here is what is copied, by digest. The platform that is really
+delivered is the config's word, not the index's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
+
+from orchestrator.errors import ErrorKind, ImageError, Side
+from orchestrator.oci.docker_types import to_docker_list, to_docker_manifest
+from orchestrator.oci.index import (
+    ManifestForm,
+    PushIndex,
+    index_for_choice,
+    index_of_one,
+    nested_index,
+    no_such_platform,
+)
+from orchestrator.oci.manifest import (
+    Descriptor,
+    Image,
+    ImageConfig,
+    Index,
+    Manifest,
+    parse_config,
+    parse_manifest,
+)
+from orchestrator.oci.platform import Platform
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.decision import Upstream
+from orchestrator.plan.items import Item
+from orchestrator.registry.reader import Reader
+from orchestrator.system.parallel import OncePerKey, RetryPolicy
+
+T = TypeVar("T")
+
+ALL = "all"
+
+
+class Sources:
+    """The sources of a run; safe to be asked by many threads.
+
+    Args:
+        reader: Asks registries.
+        retry: How a passing fault is tried again.
+    """
+
+    def __init__(self, reader: Reader, retry: RetryPolicy) -> None:
+        self._reader = reader
+        self._retry = retry
+        self._manifest = OncePerKey(self._read_manifest)
+        self.config = OncePerKey(self._read_config)
+
+    def upstream(self, item: Item, form: ManifestForm) -> Upstream:
+        """What the destination of an item has to be, as far as digests tell.
+
+        Raises:
+            ImageError: The source can't be read, has no such platform, or has no such form.
+        """
+        return self._in_form(item, self._upstream(item, form), form)
+
+    def whole(self, item: Item, form: ManifestForm) -> Upstream:
+        """The same, with all that a copy needs to know: layers, and what it really is for.
+
+        Raises:
+            ImageError: A part can't be read, or is not what the index says.
+        """
+        upstream = self._in_form(item, self._whole(item, self._upstream(item, form)), form)
+        rewritten = tuple(
+            replace(one, config=self.config(item.source.at(one.origin)).raw)
+            for one in upstream.rewritten
+        )
+        return replace(upstream, rewritten=rewritten)
+
+    def _upstream(self, item: Item, form: ManifestForm) -> Upstream:
+        """In the source's own types."""
+        source, choice = item.source, item.choice
+        manifest = self._manifest(source)
+        if choice.single:
+            return self._single(source, manifest, choice.single)
+        if isinstance(manifest, Image):
+            return self._around(item, manifest)
+        keeps = form.keeps_attestations
+        subset = index_for_choice(manifest, choice, keeps_attestations=keeps, of=source.familiar)
+        delivered = ALL if choice.is_all else ",".join(map(str, subset.platforms))
+        return Upstream(manifest.digest, subset.digest, delivered, index=subset)
+
+    def _in_form(self, item: Item, upstream: Upstream, form: ManifestForm) -> Upstream:
+        """The same, its manifests rewritten where the form asks for it."""
+        if not form.has_docker_types:
+            return upstream
+        subset = upstream.index
+        digests = [one.digest for one in subset.children] if subset else [upstream.expected]
+        of = item.source.familiar
+        images = [self._image(item.source, item.source.at(digest)) for digest in digests]
+        becomes = [to_docker_manifest(image, of=of) for image in images]
+        rewritten = tuple(one for one in becomes if one)
+        if subset:
+            index = to_docker_list(subset, becomes, of=of)
+            return replace(upstream, expected=index.digest, index=index, rewritten=rewritten)
+        expected = rewritten[0].digest if rewritten else upstream.expected
+        return replace(upstream, expected=expected, rewritten=rewritten)
+
+    def _whole(self, item: Item, upstream: Upstream) -> Upstream:
+        if upstream.blobs:
+            return upstream
+        if upstream.index:
+            return self._whole_index(item, upstream, upstream.index)
+        if item.choice.single is None:
+            return upstream
+        child = item.source.at(upstream.expected)
+        image = self._image(item.source, child)
+        config = self.config(child)
+        _check_config(item.source, image, config)
+        _check_child(item.source, config, item.choice.single)
+        return _upstream(upstream.digest, image, config, item.choice.single)
+
+    def _single(self, source: Reference, manifest: Manifest, platform: Platform) -> Upstream:
+        if isinstance(manifest, Image):
+            config = self.config(source.at(manifest.digest))
+            _check_config(source, manifest, config)
+            _check_single(source, config, platform)
+            return _upstream(manifest.digest, manifest, config, platform)
+        child = manifest.select(platform)
+        if child is None:
+            raise no_such_platform((platform,), manifest, of=source.familiar)
+        return Upstream(manifest.digest, child.digest, str(child.platform or platform))
+
+    def _around(self, item: Item, image: Image) -> Upstream:
+        """A single image where several platforms are wanted, or all that there are."""
+        if item.choice.is_all:
+            return Upstream(image.digest, image.digest, ALL, image.config.digest, "", image.blobs)
+        config = self.config(item.source.at(image.digest))
+        _check_config(item.source, image, config)
+        of = item.source.familiar
+        subset = index_of_one(image, config.platform, item.choice, of=of)
+        delivered = ",".join(map(str, subset.platforms))
+        return Upstream(image.digest, subset.digest, delivered, blobs=image.blobs, index=subset)
+
+    def _whole_index(self, item: Item, upstream: Upstream, subset: PushIndex) -> Upstream:
+        if item.choice.is_all and item.source.is_docker_hub:
+            # Each child read is a counted pull, and it is read again when it is copied.
+            return upstream
+        blobs = {
+            blob.digest: blob
+            for child in subset.children
+            for blob in self._child_blobs(item, child)
+        }
+        return replace(upstream, blobs=tuple(blobs.values()))
+
+    def _child_blobs(self, item: Item, child: Descriptor) -> Iterator[Descriptor]:
+        reference = item.source.at(child.digest)
+        image = self._image(item.source, reference)
+        if child.platform and not item.choice.is_all and not child.is_attestation:
+            config = self.config(reference)
+            _check_config(item.source, image, config)
+            _check_child(item.source, config, child.platform)
+        yield from image.blobs
+
+    def _image(self, source: Reference, child: Reference) -> Image:
+        manifest = self._manifest(child)
+        if isinstance(manifest, Index):
+            raise nested_index(manifest.digest, of=source.familiar)
+        return manifest
+
+    def _read_manifest(self, reference: Reference) -> Manifest:
+        raw = self._retried(lambda: self._reader.read_manifest(reference, side=Side.SOURCE))
+        if raw is None:
+            hint = "check the name and the tag"
+            message = f"{reference.familiar}: it is not there"
+            raise ImageError(ErrorKind.NOT_FOUND, message, hint=hint)
+        return parse_manifest(raw, of=reference.familiar)
+
+    def _read_config(self, reference: Reference) -> ImageConfig:
+        raw = self._retried(lambda: self._reader.read_config(reference, side=Side.SOURCE))
+        return parse_config(raw, of=reference.familiar)
+
+    def _retried(self, work: Callable[[], T]) -> T:
+        return self._retry.run(work)
+
+
+def _upstream(digest: Digest, image: Image, config: ImageConfig, platform: Platform) -> Upstream:
+    real = config.platform if config.platform.architecture else platform
+    return Upstream(
+        digest=digest,
+        expected=image.digest,
+        delivered=str(real),
+        config_digest=config.digest,
+        created=config.created,
+        blobs=image.blobs,
+    )
+
+
+def _check_config(source: Reference, image: Image, config: ImageConfig) -> None:
+    """Refuse an image whose config is not the one that its manifest describes."""
+    if config.digest != image.config.digest:
+        raise ImageError(
+            ErrorKind.DIGEST_MISMATCH,
+            f"{source.familiar}: the registry sent another config than its manifest names",
+            hint="the registry, or a proxy before it, is broken",
+            registry=source.registry,
+        )
+    if len(config.raw) != image.config.size:
+        raise ImageError(
+            ErrorKind.BAD_MANIFEST,
+            f"{source.familiar}: its manifest says that its config has {image.config.size} bytes, "
+            f"and it has {len(config.raw)}",
+            hint="tell its maintainer; such an image can't be pushed",
+            registry=source.registry,
+        )
+
+
+def _check_single(source: Reference, config: ImageConfig, platform: Platform) -> None:
+    """Refuse a single image of another platform: skopeo would copy it without a word."""
+    if platform.is_served_by(config.platform):
+        return
+    says = bool(config.platform.architecture)
+    real = str(config.platform) if says else "a platform it does not name"
+    raise ImageError(
+        ErrorKind.PLATFORM_MISMATCH,
+        f"{source.familiar}: it is one image for {real}, and {platform} was asked for",
+        hint=f"write --platform={real}" if says else "--platform=all takes it as it is",
+    )
+
+
+def _check_child(source: Reference, config: ImageConfig, platform: Platform) -> None:
+    """Refuse a child that is not what its index says, as far as its config tells."""
+    if not config.platform.architecture or platform.is_served_by(config.platform):
+        return
+    raise ImageError(
+        ErrorKind.PLATFORM_MISMATCH,
+        f"{source.familiar}: its index says {platform}, but that image is for {config.platform}",
+        hint="tell its maintainer; no other image was copied instead",
+    )

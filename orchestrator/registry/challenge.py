@@ -1,0 +1,175 @@
+"""How a registry wants to be told who asks: challenges, tokens and their realms. No I/O.
+
+Sources: RFC 9110 section 11 for the challenge's grammar; the distribution project's
+token authentication specification (spec/auth/token) for what a token server is asked and
+answers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from urllib.parse import urlencode, urlsplit
+
+from orchestrator.config.authfile import Credentials, FoundLogin
+from orchestrator.oci.manifest import Json
+from orchestrator.system.http import host_of
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (the RFC's word for a word)
+_SKIPPED = re.compile(r"[\s,]*")
+_PARAMETER = re.compile(
+    rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}))(?=\s*(?:,|$))', re.ASCII
+)
+_SCHEME = re.compile(rf"({_TOKEN})(?:\s+[0-9A-Za-z._~+/-]+=*(?=\s*(?:,|$)))?(?=[\s,]|$)", re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
+_SENDABLE = re.compile(r"[!-~]+")
+"""What may stand in an Authorization header."""
+
+_DEFAULT_LIFETIME = 60
+"""Seconds a token lives where the server doesn't say (token specification, `expires_in`)."""
+_LONGEST_LIFETIME = 24 * 3600
+_FRACTION = re.compile(r"\.\d+")
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One way to log in that a registry offers.
+
+    Attributes:
+        scheme: `basic`, `bearer`, or one we don't know.
+        realm: The token server's URL, where it is `bearer`.
+        service: What the token server knows the registry as.
+    """
+
+    scheme: str
+    realm: str = ""
+    service: str = ""
+
+
+@dataclass(frozen=True)
+class Token:
+    """What opens a registry for a while.
+
+    Attributes:
+        expires_at: Seconds since the epoch, a margin for the way subtracted.
+    """
+
+    text: str = field(repr=False)
+    expires_at: float
+
+
+def parse_challenges(header: str) -> tuple[Challenge, ...]:
+    """Read a WWW-Authenticate header; nothing of one that breaks the grammar is believed."""
+    challenges: list[tuple[str, dict[str, str]]] = []
+    position = _end_of(_SKIPPED.match(header))
+    while position < len(header):
+        parameter = _PARAMETER.match(header, position) if challenges else None
+        found = parameter or _SCHEME.match(header, position)
+        if found is None:
+            return ()
+        if parameter:
+            value = parameter[3] or _ESCAPED.sub(r"\1", parameter[2] or "")
+            challenges[-1][1].setdefault(parameter[1].lower(), value)
+        else:
+            challenges.append((found[1].lower(), {}))
+        position = _end_of(_SKIPPED.match(header, found.end()))
+    return tuple(
+        Challenge(scheme, values.get("realm", ""), values.get("service", ""))
+        for scheme, values in challenges
+    )
+
+
+def usable_challenge(header: str) -> Challenge | None:
+    """The first way to log in that we know, as skopeo takes the first that it knows."""
+    known = (one for one in parse_challenges(header) if one.scheme in ("basic", "bearer"))
+    return next(known, None)
+
+
+def basic_authorization(credentials: Credentials) -> str:
+    """An Authorization header's value by RFC 7617."""
+    pair = f"{credentials.username}:{credentials.password}"
+    return f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+
+
+def is_realm_safe(realm: str, is_insecure: Callable[[str], bool]) -> bool:
+    """Whether a login may be sent there: over TLS, or where plain HTTP was allowed."""
+    try:
+        parts = urlsplit(realm)
+        has_user = parts.username is not None or parts.password is not None
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    if has_user or not has_host or not _SENDABLE.fullmatch(realm):
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_insecure(host_of(realm)))
+
+
+def token_url(
+    challenge: Challenge,
+    repositories: Iterable[str],
+    login: FoundLogin,
+    *,
+    actions: str = "pull",
+) -> str:
+    """Where a token for these repositories is had: one `scope` for each.
+
+    Args:
+        challenge: The registry's, which names the token server.
+        repositories: Paths below the registry.
+        login: Whom the token is for.
+        actions: What is to be done there, with commas between.
+    """
+    asked = [("account", login.username)] if isinstance(login, Credentials) else []
+    if challenge.service:
+        asked.append(("service", challenge.service))
+    asked += [("scope", f"repository:{repository}:{actions}") for repository in repositories]
+    realm = challenge.realm.partition("#")[0]
+    return f"{realm}{'&' if '?' in realm else '?'}{urlencode(asked)}"
+
+
+def parse_token(body: bytes, *, now: float) -> Token | None:
+    """Read a token server's answer; None where there is no usable token in it.
+
+    Args:
+        body: The answer's JSON.
+        now: Seconds since the epoch.
+    """
+    try:
+        document: Json = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, Mapping):
+        return None
+    text = document.get("token") or document.get("access_token")
+    if not isinstance(text, str) or not _SENDABLE.fullmatch(text):
+        return None
+    lifetime = _lifetime(document.get("expires_in"))
+    age = now - _issued_at(document.get("issued_at"), now)
+    left = lifetime - age if 0 <= age < lifetime else lifetime  # else one of the clocks is wrong
+    return Token(text, now + left - min(10.0, left / 4))
+
+
+def _lifetime(value: Json) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not isinstance(value, int | float) or not value > 0:
+        return _DEFAULT_LIFETIME
+    return float(min(value, _LONGEST_LIFETIME))
+
+
+def _issued_at(value: Json, now: float) -> float:
+    """RFC 3339, whose fractions and `Z` Python 3.10 does not read."""
+    if not isinstance(value, str):
+        return now
+    try:
+        moment = datetime.fromisoformat(_FRACTION.sub("", value).replace("Z", "+00:00"))
+    except ValueError:
+        return now
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+
+
+def _end_of(match: re.Match[str] | None) -> int:
+    return match.end() if match else 0

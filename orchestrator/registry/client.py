@@ -1,0 +1,195 @@
+"""The fast path: questions to registries over pooled HTTP, without skopeo.
+
+It can prove that nothing is to be done, and no more: what it can't settle is `Inconclusive`, and
+goes to skopeo. A HEAD does not count against Docker Hub's pull limit, a GET does. Source:
+OCI distribution specification 1.1, "Pulling".
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from orchestrator.config.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
+from orchestrator.config.registries_conf import RegistriesConf
+from orchestrator.oci.manifest import LARGEST, OCI_INDEX, Descriptor
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.registry.host import RegistryHost, Request
+from orchestrator.registry.pull_limit import PullLimit, pull_limit_in
+from orchestrator.registry.responses import (
+    Inconclusive,
+    NotFound,
+    PushAllowed,
+    WriteRefused,
+    blob_in,
+    digest_in,
+    manifest_in,
+    push_right_in,
+    referrers_in,
+    upload_in,
+    written_in,
+)
+from orchestrator.registry.transport import Transport
+from orchestrator.system.http import HttpClient, Response
+
+_WRITE = "pull,push"
+_DELETE = "pull,push,delete"
+
+_log = logging.getLogger(__name__)
+
+
+class RegistryClient:
+    """Asks registries, for any number of threads at once."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        authfile: bytes,
+        *,
+        is_insecure: Callable[[str], bool],
+        ca_of: Callable[[str], Path | None],
+        conf: RegistriesConf,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Ask nothing yet.
+
+        Args:
+            http: Connections; their number for one host bounds what is asked at once.
+            authfile: The run's own document of logins.
+            is_insecure: Whether plain HTTP or unverified TLS will do for a host.
+            ca_of: The PEM file of the authority of a host, where it has its own.
+            conf: What skopeo is led elsewhere by.
+            clock: Seconds since the epoch.
+
+        Raises:
+            ConfigurationError: The document of logins can't be read.
+        """
+        self._access = Transport(http, is_insecure, ca_of, clock)
+        self._logins = (parse_authfile(authfile, origin="the run's authfile"),)
+        self._conf = conf
+        self._hosts: dict[str, RegistryHost] = {}
+        self._lock = threading.Lock()
+        self._pull_limit: PullLimit | None = None
+
+    def expect(self, references: Iterable[Reference]) -> None:
+        """Say what will be asked about, so that one token serves several repositories."""
+        expected: dict[tuple[str, FoundLogin], list[str]] = {}
+        for reference in references:
+            login = credentials_for(self._logins, reference.registry, reference.repository)
+            expected.setdefault((reference.registry, login), []).append(reference.repository)
+        for (registry, login), repositories in expected.items():
+            self._host(registry).expect(login, repositories)
+
+    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
+        """The digest of what a reference names, without reading it."""
+        answer = self._ask("HEAD", reference, _manifest_path(reference))
+        return answer if isinstance(answer, Inconclusive) else digest_in(answer, reference)
+
+    def read(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+        """A manifest or an index, its digest checked. Docker Hub counts it as a pull."""
+        answer = self._ask("GET", reference, _manifest_path(reference))
+        return answer if isinstance(answer, Inconclusive) else manifest_in(answer, reference)
+
+    def read_blob(self, repository: Reference, blob: Descriptor) -> bytes | Inconclusive:
+        """A small blob, such as a config, its size and digest checked.
+
+        Args:
+            repository: Any reference into the repository that holds it.
+            blob: As its manifest describes it.
+        """
+        if blob.size > LARGEST:
+            return Inconclusive(f"{repository.registry} has a config of {blob.size} bytes")
+        answer = self._ask("GET", repository, f"blobs/{blob.digest}", limit=blob.size)
+        if isinstance(answer, Inconclusive):
+            return answer
+        return blob_in(answer, blob, registry=repository.registry)
+
+    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+        """What refers to a digest, as an index; absent where the registry has no such API.
+
+        Only the first page of a long list.
+        """
+        answer = self._ask("GET", reference, f"referrers/{reference.digest}")
+        return answer if isinstance(answer, Inconclusive) else referrers_in(answer, reference)
+
+    def put_index(self, raw: bytes, destination: Reference) -> None | WriteRefused | Inconclusive:
+        """Write an index whose children are there already: None where it was taken.
+
+        The one thing that is ever written by HTTP, since skopeo can't (skopeo#2778).
+        """
+        put = Request(
+            "PUT",
+            destination.repository,
+            _manifest_path(destination),
+            actions=_WRITE,
+            body=raw,
+            content_type=OCI_INDEX,
+        )
+        answer = self._ask_as(put, destination)
+        if isinstance(answer, Inconclusive):
+            return WriteRefused(f"connection lost: {answer.reason}") if answer.ends_host else answer
+        return written_in(answer)
+
+    def push_right(self, reference: Reference) -> PushAllowed | Inconclusive:
+        """Whether a login may write to a repository: an upload is begun, and called off at once.
+
+        Nothing is sent but the question. To call it off is a deletion to some token servers,
+        and a few registries know no way to; these forget it by themselves, as it got no byte.
+        """
+        begin = Request("POST", reference.repository, "blobs/uploads/", actions=_WRITE)
+        answer = self._ask_as(begin, reference)
+        if isinstance(answer, Inconclusive):
+            return answer
+        right = push_right_in(answer, registry=reference.registry)
+        if isinstance(right, Inconclusive):
+            return right
+        upload = upload_in(answer, repository=reference.repository)
+        if not upload:
+            return PushAllowed(is_cleared=False)
+        end = Request("DELETE", reference.repository, upload, actions=_DELETE)
+        ended = self._ask_as(end, reference)
+        return PushAllowed(
+            is_cleared=isinstance(ended, Response) and ended.status in (200, 202, 204)
+        )
+
+    def clock_skew(self) -> float | None:
+        """Seconds that our clock is ahead of the registry's that agrees best with it."""
+        skews = [host.skew for host in self._hosts.values() if host.skew is not None]
+        return min(skews, key=abs, default=None)
+
+    def pull_limit(self) -> PullLimit | None:
+        """What Docker Hub first said of its pull limit; None where it names none."""
+        return self._pull_limit
+
+    def _ask(
+        self, method: str, reference: Reference, path: str, *, limit: int = LARGEST
+    ) -> Response | Inconclusive:
+        return self._ask_as(Request(method, reference.repository, path, limit), reference)
+
+    def _ask_as(self, question: Request, reference: Reference) -> Response | Inconclusive:
+        """Ask under the login that there is for the reference."""
+        if reason := self._conf.reason_against(reference):
+            return Inconclusive(f"{reference.familiar}: {reason}")
+        login = credentials_for(self._logins, reference.registry, reference.repository)
+        if isinstance(login, NeedsHelper):
+            return Inconclusive(f"{reference.registry}: {login.reason}")
+        answer = self._host(reference.registry).ask(question, login)
+        said = answer.reason if isinstance(answer, Inconclusive) else answer.status
+        path = question.path.partition("?")[0]  # what follows may open an upload
+        _log.debug("%s %s of %s: %s", question.method, path, reference.name, said)
+        if reference.is_docker_hub and self._pull_limit is None and isinstance(answer, Response):
+            self._pull_limit = pull_limit_in(answer)
+        return answer
+
+    def _host(self, registry: str) -> RegistryHost:
+        with self._lock:
+            if registry not in self._hosts:
+                self._hosts[registry] = RegistryHost(registry, self._access)
+            return self._hosts[registry]
+
+
+def _manifest_path(reference: Reference) -> str:
+    return f"manifests/{reference.digest or reference.tag}"

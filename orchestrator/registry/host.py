@@ -1,0 +1,211 @@
+"""One registry as a run knows it: where it is, how it wants to be asked, whether it failed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from orchestrator.config.authfile import Credentials, FoundLogin
+from orchestrator.errors import ErrorKind
+from orchestrator.oci.manifest import LARGEST, MANIFEST_TYPES
+from orchestrator.oci.reference import DOCKER_HUB
+from orchestrator.registry.challenge import Challenge, basic_authorization, usable_challenge
+from orchestrator.registry.pull_limit import is_over_limit
+from orchestrator.registry.responses import Inconclusive, skew_in
+from orchestrator.registry.tokens import Tokens
+from orchestrator.registry.transport import Transport
+from orchestrator.system.http import HttpError, Response
+
+_SERVED_AT: Mapping[str, str] = {DOCKER_HUB: "registry-1.docker.io"}
+_ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
+"""All four always: a registry converts, or hides, what a client doesn't say it takes."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a registry is asked.
+
+    Attributes:
+        path: Below the repository, as `manifests/latest`; empty for "who are you?".
+        limit: Bytes of the answer that are read.
+        actions: What the login has to allow, with commas between.
+        body: What is written there; None where nothing is.
+        content_type: The body's.
+    """
+
+    method: str
+    repository: str
+    path: str
+    limit: int = LARGEST
+    actions: str = "pull"
+    body: bytes | None = None
+    content_type: str = ""
+
+    @property
+    def url_path(self) -> str:
+        """The path below the registry's address; one that begins with a slash is whole."""
+        if self.path.startswith("/"):
+            return self.path
+        return f"/v2/{self.repository}/{self.path}" if self.path else "/v2/"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What goes along, but for the login."""
+        if self.content_type:
+            return {"Content-Type": self.content_type}
+        return _ACCEPT if self.path.startswith(("manifests/", "referrers/")) else {}
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it brings something: then a fault is its own, and no reason to ask no more."""
+        return self.body is not None
+
+
+class RegistryHost:
+    """One registry, asked by any number of threads.
+
+    Attributes:
+        skew: Seconds that our clock is ahead of its; None where it has told no time.
+    """
+
+    def __init__(self, name: str, access: Transport) -> None:
+        self._name = name
+        self._access = access
+        self._tokens = Tokens(access)
+        self._meeting = threading.Lock()
+        self._base = ""
+        self._challenge: Challenge | None = None
+        self._failure = ""
+        self._kind: ErrorKind | None = None
+        self.skew: float | None = None
+
+    def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
+        """Say which repositories will be read, so that one token serves several."""
+        self._tokens.expect(login, repositories)
+
+    def ask(self, question: Request, login: FoundLogin) -> Response | Inconclusive:
+        """Ask; a registry that failed once is left alone from then on."""
+        answer = None if self._is_known else self._meet(question, login)
+        if self._failure and answer is None:
+            return Inconclusive(f"{self._failure}; {self._name} was left alone", kind=self._kind)
+        answer = answer or self._ask(question, login)
+        if isinstance(answer, Inconclusive) and answer.ends_host and not question.is_write:
+            self._failure, self._kind = answer.reason, answer.kind
+        return answer
+
+    @property
+    def _is_known(self) -> bool:
+        return bool(self._base or self._failure)
+
+    def _meet(self, question: Request, login: FoundLogin) -> Response | Inconclusive | None:
+        """Find the registry by a first question, while other threads wait; None: ask again.
+
+        Whoever has a login asks who is there first, as skopeo does: some registries tell
+        strangers that an image is not there, instead of asking who they are. Where plain
+        HTTP is allowed it comes second, as with skopeo.
+        """
+        with self._meeting:
+            if self._is_known:
+                return None
+            has_login = isinstance(login, Credentials)
+            asks_who = has_login or question.is_write
+            first = Request("GET", question.repository, "") if asks_who else question
+            found = self._find(first)
+            if isinstance(found, Inconclusive):
+                self._failure, self._kind = found.reason, found.kind
+                return found
+            base, answer = found
+            self._learn(answer)
+            self._base = base  # last, since it lets the other threads go on
+            is_answered = not asks_who and answer.status != 401
+            return self._judge(answer) if is_answered else None
+
+    def _find(self, question: Request) -> tuple[str, Response] | Inconclusive:
+        host = _SERVED_AT.get(self._name, self._name)
+        schemes = ("https", "http") if self._access.is_insecure(self._name) else ("https",)
+        failures: list[HttpError] = []
+        for scheme in schemes:
+            base = f"{scheme}://{host}"
+            try:
+                return base, self._send(base, question, "")
+            except HttpError as error:
+                failures.append(error)
+        return Inconclusive(failures[-1].message, ends_host=True, kind=failures[-1].kind)
+
+    def _ask(self, question: Request, login: FoundLogin) -> Response | Inconclusive:
+        """Ask under the login that the registry wants; once more where that has run out."""
+        is_shared = self._tokens.is_shared(login, question.repository)
+        known = self._authorization(question, login)
+        if isinstance(known, Inconclusive):
+            return known
+        answer = self._try(question, known)
+        if isinstance(answer, Inconclusive) or not _is_refused(answer, is_shared=is_shared):
+            return answer
+        self._learn(answer)
+        fresh = self._authorization(question, login, is_fresh=bool(known))
+        if isinstance(fresh, Inconclusive) or fresh == known:
+            return fresh if isinstance(fresh, Inconclusive) else answer
+        again = self._try(question, fresh)
+        if (
+            known
+            and is_shared
+            and isinstance(again, Response)
+            and not _is_refused(again, is_shared=True)
+        ):
+            self._tokens.give_up_sharing()
+        return again
+
+    def _authorization(
+        self, question: Request, login: FoundLogin, *, is_fresh: bool = False
+    ) -> str | Inconclusive:
+        """The Authorization header's value; empty where the registry asks for none."""
+        if self._challenge is None:
+            return ""
+        if self._challenge.scheme == "basic":
+            if isinstance(login, Credentials):
+                return basic_authorization(login)
+            return Inconclusive(f"{self._name} wants a login", kind=ErrorKind.UNAUTHORIZED)
+        token = self._tokens.get(
+            self._challenge,
+            login,
+            question.repository,
+            actions=question.actions,
+            is_fresh=is_fresh,
+        )
+        return token if isinstance(token, Inconclusive) else f"Bearer {token.text}"
+
+    def _try(self, question: Request, authorization: str) -> Response | Inconclusive:
+        try:
+            answer = self._send(self._base, question, authorization)
+        except HttpError as error:
+            return Inconclusive(error.message, ends_host=True, kind=error.kind)
+        return answer if question.is_write else self._judge(answer)
+
+    def _send(self, base: str, question: Request, authorization: str) -> Response:
+        login = {"Authorization": authorization} if authorization else {}
+        url, headers = f"{base}{question.url_path}", {**question.headers, **login}
+        if question.body is not None:
+            return self._access.write(question.method, url, headers, question.body)
+        answer = self._access.follow(question.method, url, headers, limit=question.limit)
+        skew = skew_in(answer, now=self._access.clock())
+        self.skew = self.skew if skew is None else skew
+        return answer
+
+    def _judge(self, answer: Response) -> Response | Inconclusive:
+        """Whether the registry is well enough to be asked on."""
+        if answer.status == 429 or answer.status >= 500:
+            reason = f"{self._name} answered {answer.status}"
+            kind = ErrorKind.RATE_LIMITED if is_over_limit(answer) else None
+            return Inconclusive(reason, ends_host=True, kind=kind)
+        return answer
+
+    def _learn(self, answer: Response) -> None:
+        if answer.status == 401:
+            header = answer.headers.get("www-authenticate", "")
+            self._challenge = usable_challenge(header) or self._challenge
+
+
+def _is_refused(answer: Response, *, is_shared: bool) -> bool:
+    """Whether another login may help: a token for many may be refused where one's own is not."""
+    return answer.status == 401 or (answer.status == 403 and is_shared)

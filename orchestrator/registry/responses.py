@@ -1,0 +1,231 @@
+"""What a registry's answers mean to the fast path. Values in, values out.
+
+Only two answers count: "this digest" and "not there". All else is `Inconclusive`, and skopeo is
+asked instead. Source: OCI distribution specification 1.1, "Pulling manifests" and "Error
+codes"; Docker Hub's documentation of its pull limit for the `ratelimit-` headers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timezone
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from orchestrator.errors import ErrorKind, FormatError
+from orchestrator.oci.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor, Json
+from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
+from orchestrator.system.http import Response
+
+_ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+_LONGEST_MESSAGE = 200
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """The registry says that there is no such image."""
+
+
+@dataclass(frozen=True)
+class Inconclusive:
+    """Nothing can be said; somebody else has to be asked.
+
+    Attributes:
+        reason: Why, for the log.
+        ends_host: Whether the registry is left alone for the rest of the run.
+        kind: The class of fault, where there was one.
+    """
+
+    reason: str
+    ends_host: bool = False
+    kind: ErrorKind | None = None
+
+
+@dataclass(frozen=True)
+class PushAllowed:
+    """The registry lets us write there.
+
+    Attributes:
+        is_cleared: Whether what was begun to find out is gone again.
+    """
+
+    is_cleared: bool = True
+
+
+@dataclass(frozen=True)
+class WriteRefused:
+    """The registry did not take what was written; its words, put as skopeo puts them."""
+
+    text: str
+
+
+def digest_in(answer: Response, reference: Reference) -> Digest | NotFound | Inconclusive:
+    """What a HEAD for a manifest says."""
+    if answer.status == 404 and _is_plain_absence(answer):
+        return NotFound()
+    if (surprise := _surprise_in(answer, reference)) is not None:
+        return surprise
+    digest = _declared_digest(answer)
+    if isinstance(digest, Inconclusive):
+        return digest
+    if digest is None:
+        return Inconclusive(f"{reference.registry} sent no digest")
+    if reference.digest and digest != reference.digest:
+        return Inconclusive(f"{reference.registry} sent another digest than was asked for")
+    return digest
+
+
+def manifest_in(answer: Response, reference: Reference) -> bytes | NotFound | Inconclusive:
+    """What a GET for a manifest says; the digest is computed from the bytes."""
+    if answer.status == 404 and error_codes(answer) & _ABSENT_CODES:
+        return NotFound()
+    if (surprise := _surprise_in(answer, reference)) is not None:
+        return surprise
+    if not answer.is_whole:
+        return Inconclusive(f"{reference.registry} sent too large a manifest")
+    declared = _declared_digest(answer)
+    if isinstance(declared, Inconclusive):
+        return declared
+    promised = {digest for digest in (declared, reference.digest) if digest}
+    if promised != {digest_of(answer.body)}:
+        return Inconclusive(f"{reference.registry} sent other content than its digest says")
+    return answer.body
+
+
+def blob_in(answer: Response, wanted: Descriptor, *, registry: str) -> bytes | Inconclusive:
+    """What a GET for a blob says."""
+    if answer.status != 200:
+        return Inconclusive(f"{registry} answered {answer.status} for a blob")
+    if not answer.is_whole or len(answer.body) != wanted.size:
+        return Inconclusive(f"{registry} sent a blob of another size than its manifest says")
+    if digest_of(answer.body) != wanted.digest:
+        return Inconclusive(f"{registry} sent another blob than was asked for")
+    return answer.body
+
+
+def referrers_in(answer: Response, reference: Reference) -> bytes | NotFound | Inconclusive:
+    """What a GET for referrers says: an index; a registry that has no such API has none.
+
+    Source: OCI distribution specification 1.1, "Listing Referrers".
+    """
+    if 400 <= answer.status < 500 and answer.status not in (401, 403):
+        return NotFound()
+    if answer.status != 200 or _media_type(answer) != OCI_INDEX or not answer.is_whole:
+        return Inconclusive(f"{reference.registry} answered {answer.status} for referrers")
+    return answer.body
+
+
+def written_in(answer: Response) -> WriteRefused | None:
+    """What a PUT of a manifest says; None where it was taken."""
+    if 200 <= answer.status < 300:
+        return None
+    for error in _errors(answer):
+        code = str(error.get("code")).lower().replace("_", " ")
+        return WriteRefused(f"{code}: {error.get('message') or ''}"[:_LONGEST_MESSAGE])
+    return WriteRefused(f"received unexpected HTTP status: {answer.status}")
+
+
+def push_right_in(answer: Response, *, registry: str) -> PushAllowed | Inconclusive:
+    """What a POST that begins an upload says: 202 where we may (specification, "Pushing blobs")."""
+    said = f"it answered {answer.status}{_first_message(answer)}"
+    if answer.status == 202:
+        return PushAllowed()
+    if answer.status == 401:
+        kind = (
+            ErrorKind.DENIED
+            if "insufficient_scope" in _challenge(answer)
+            else ErrorKind.UNAUTHORIZED
+        )
+        return Inconclusive(f"{registry} does not let this login write ({said})", kind=kind)
+    if answer.status == 403:
+        return Inconclusive(
+            f"{registry} does not let this login write ({said})", kind=ErrorKind.DENIED
+        )
+    if answer.status == 404:
+        return Inconclusive(
+            f"{registry} has no such namespace or repository ({said})", kind=ErrorKind.DENIED
+        )
+    return Inconclusive(f"{registry} begins no upload ({said})", kind=ErrorKind.DENIED)
+
+
+def upload_in(answer: Response, *, repository: str) -> str:
+    """The path and query of an upload that was begun; empty where they are no such thing.
+
+    Whatever host the Location names, it is the registry's own that is asked.
+    """
+    try:
+        parts = urlsplit(answer.headers.get("location", ""))
+    except ValueError:
+        return ""
+    if not parts.path.startswith(f"/v2/{repository}/blobs/uploads/"):
+        return ""
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def skew_in(answer: Response, *, now: float) -> float | None:
+    """Seconds that our clock is ahead of the registry's; None where it tells no time."""
+    try:
+        moment = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None
+    return now - moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+
+
+def _challenge(answer: Response) -> str:
+    return answer.headers.get("www-authenticate", "")
+
+
+def _first_message(answer: Response) -> str:
+    """The first error's code and words, as far as they fit into a sentence."""
+    errors = _errors(answer)
+    if not errors:
+        return ""
+    return f": {errors[0].get('code')}: {errors[0].get('message')}"[:_LONGEST_MESSAGE]
+
+
+def _surprise_in(answer: Response, reference: Reference) -> Inconclusive | None:
+    """What is wrong with an answer that should hold a manifest."""
+    if answer.status != 200:
+        return Inconclusive(
+            f"{reference.registry} answered {answer.status} for {reference.familiar}"
+        )
+    if _media_type(answer) not in MANIFEST_TYPES:
+        return Inconclusive(f"{reference.registry} sent no manifest for {reference.familiar}")
+    return None
+
+
+def _is_plain_absence(answer: Response) -> bool:
+    """A 404 to a HEAD has no body to tell more; a web page's headers betray a proxy."""
+    if answer.body:
+        return bool(error_codes(answer) & _ABSENT_CODES)
+    return _media_type(answer) in ("", "application/json")
+
+
+def error_codes(answer: Response) -> frozenset[str]:
+    """The codes of the errors in an answer's body, as the specification writes them."""
+    return frozenset(str(error.get("code")) for error in _errors(answer))
+
+
+def _errors(answer: Response) -> tuple[Mapping[str, Json], ...]:
+    """The errors as the specification writes them: `{"errors": [{"code": …}]}`."""
+    try:
+        document: Json = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return ()
+    errors = document.get("errors") if isinstance(document, Mapping) else None
+    found = errors if isinstance(errors, list) else []
+    return tuple(error for error in found if isinstance(error, Mapping))
+
+
+def _declared_digest(answer: Response) -> Digest | None | Inconclusive:
+    text = answer.headers.get("docker-content-digest", "")
+    try:
+        return parse_digest(text) if text else None
+    except FormatError:
+        return Inconclusive("a registry sent a digest that can't be read")
+
+
+def _media_type(answer: Response) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()

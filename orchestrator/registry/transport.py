@@ -1,0 +1,112 @@
+"""Asking hosts: certificates and plain HTTP as the user allows, redirects without the login.
+
+Registries send their clients on to other hosts: for blobs to a store, and some
+(registry.k8s.io) for manifests to a registry nearby. A login never goes along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+from orchestrator.errors import ErrorKind
+from orchestrator.system.http import HttpClient, HttpError, Response, host_of
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_LONGEST_CHAIN = 4
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How this run reaches hosts.
+
+    Attributes:
+        is_insecure: Whether plain HTTP or unverified TLS will do for a host.
+        ca_of: The PEM file of the authority of a host, where it has its own.
+        clock: Seconds since the epoch.
+    """
+
+    http: HttpClient
+    is_insecure: Callable[[str], bool]
+    ca_of: Callable[[str], Path | None]
+    clock: Callable[[], float]
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
+        """Ask once, and say what came; a redirect is an answer.
+
+        Raises:
+            HttpError: Nothing came.
+        """
+        verify = self._verify(host_of(url))
+        return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
+
+    def write(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
+        """Bring a body, once; a redirect is an answer.
+
+        Raises:
+            HttpError: Nothing came.
+        """
+        verify = self._verify(host_of(url))
+        return self.http.request(method, url, headers=headers, body=body, verify=verify)
+
+    def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
+        """Ask, and go where the answer leads, as far as it is safe.
+
+        Another host's challenge is left out: the login is not for it. A connection that was
+        kept may have been closed by the other end in that very instant, so one that breaks
+        is made anew, once.
+
+        Raises:
+            HttpError: Nothing came.
+        """
+        start = url
+        answer = self._ask_twice(method, url, headers, limit)
+        for _ in range(_LONGEST_CHAIN):
+            there = self._next(url, answer)
+            if not there:
+                break
+            if _origin(there) != _origin(start):
+                headers = _without(headers, "Authorization")
+            url = there
+            answer = self._ask_twice(method, url, headers, limit)
+        if _origin(url) == _origin(start):
+            return answer
+        return replace(answer, headers=_without(answer.headers, "www-authenticate"))
+
+    def _verify(self, host: str) -> bool | Path:
+        return False if self.is_insecure(host) else self.ca_of(host) or True
+
+    def _ask_twice(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Response:
+        try:
+            return self.ask(method, url, headers, limit=limit)
+        except HttpError as error:
+            if error.kind is not ErrorKind.UNREACHABLE:
+                raise
+        return self.ask(method, url, headers, limit=limit)
+
+    def _next(self, url: str, answer: Response) -> str:
+        """Where an answer leads; empty where it doesn't, or to where we would not go."""
+        location = answer.headers.get("location", "")
+        if answer.status not in _REDIRECTS or not location:
+            return ""
+        try:
+            there = urljoin(url, location)
+            parts = urlsplit(there)
+            is_plain_address = "@" not in parts.netloc and bool(parts.hostname)
+        except ValueError:
+            return ""
+        is_safe = parts.scheme == "https" or (
+            parts.scheme == "http" and self.is_insecure(parts.netloc)
+        )
+        return there if is_safe and is_plain_address else ""
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
+
+
+def _without(headers: Mapping[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in headers.items() if key != name}

@@ -1,0 +1,230 @@
+"""GitHub Actions, as a step of it speaks: annotations, a summary, outputs, a guarded log.
+
+The runner reads commands (`::error ...::`) from whatever a step prints, and takes ten
+annotations and 1 MiB of summary of it; what goes beyond is dropped without a word. So both
+are cut here, and nothing but this module's own lines can be read as a command.
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from orchestrator.config.settings import GitHubStep
+from orchestrator.errors import Problem, SyncerError
+from orchestrator.report.badge import badge_document, badge_of, badge_picture
+from orchestrator.report.result import Outcome, Report, Result, of_outcome
+from orchestrator.report.summary import markdown_summary
+from orchestrator.text import Redactor, printable
+
+_log = logging.getLogger(__name__)
+
+MOST_ANNOTATIONS = 10
+LARGEST_SUMMARY = 1024 * 1024
+_LONGEST_MESSAGE = 4000
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """An error, where the reader of a change or of a run sees it.
+
+    Attributes:
+        file: From the repository's root; empty where it is about no file.
+        line: Counted from 1; 0 where it is about no line.
+        column: Counted from 1; 0 means the whole line.
+    """
+
+    title: str
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+
+    @property
+    def command(self) -> str:
+        """The workflow command that makes it, on one line."""
+        places = {"file": self.file, "line": self.line, "col": self.column} if self.line else {}
+        properties = [f"{name}={_property(str(value))}" for name, value in places.items() if value]
+        properties.append(f"title={_property(self.title)}")
+        return f"::error {','.join(properties)}::{_data(self.message[:_LONGEST_MESSAGE])}"
+
+
+def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:
+    """All there is to annotate of a run: bad lines, then failures.
+
+    Args:
+        report: The run's.
+        file: The list, as the repository has it.
+    """
+    failed = of_outcome(report.results, Outcome.FAILED)
+    return (*of_problems(report.problems), *(_of_failure(result, file) for result in failed))
+
+
+def of_problems(problems: Iterable[Problem]) -> tuple[Annotation, ...]:
+    """The bad lines of a list."""
+    return tuple(map(_of_problem, problems))
+
+
+def of_error(error: SyncerError) -> Annotation:
+    """Why a run did not begin at all."""
+    return Annotation("Docker Image Syncer", _told(error.message, error.hint))
+
+
+def limited(annotations: Sequence[Annotation]) -> tuple[Annotation, ...]:
+    """As many as the runner shows; the last one says how many more there are."""
+    if len(annotations) <= MOST_ANNOTATIONS:
+        return tuple(annotations)
+    shown = annotations[: MOST_ANNOTATIONS - 1]
+    left = len(annotations) - len(shown)
+    return (*shown, Annotation("And more", f"{left} more errors: see the summary of the run"))
+
+
+def cut(text: str, *, limit: int) -> str:
+    """A text that fits into `limit` bytes: whole lines, and how many more there were."""
+    if len(text.encode()) <= limit:
+        return text
+    lines = text.splitlines(keepends=True)
+    room = limit - len(_more(len(lines)).encode())
+    kept = 0
+    for line in lines:
+        room -= len(line.encode())
+        if room < 0:
+            break
+        kept += 1
+    more = _more(len(lines) - kept)
+    return "".join((*lines[:kept], more)) if len(more.encode()) <= limit else ""
+
+
+def outputs(values: Mapping[str, str], *, delimiter: str) -> str:
+    """What the file of outputs gets; no value can end where we don't end it."""
+    return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in values.items())
+
+
+@contextmanager
+def stopped_commands(
+    stream: TextIO, github: GitHubStep | None, *, title: str = ""
+) -> Iterator[None]:
+    """Nothing that is printed meanwhile is read as a command; with a title, it folds.
+
+    The word that ends it is random. An exception that is not of our family leaves it on, so
+    that a traceback, and whatever text of others it may hold, is no command either.
+    """
+    if github is None:
+        yield
+        return
+    token = secrets.token_hex(16)
+    _say(stream, f"::group::{_data(title)}" if title else "", f"::stop-commands::{token}")
+    end = (f"::{token}::", "::endgroup::" if title else "")
+    try:
+        yield
+    except SyncerError:
+        _say(stream, *end)
+        raise
+    _say(stream, *end)
+
+
+def mask(stream: TextIO, values: Iterable[str]) -> None:
+    """Have the runner blot out secrets that it can't know, since they come from files."""
+    lines = {line for value in values for line in value.splitlines() if line}
+    _say(stream, *(f"::add-mask::{_data(line)}" for line in sorted(lines)))
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a step says to the runner.
+
+    Attributes:
+        annotations: However many there are.
+        summary: Markdown, however long.
+        outputs: The step's outputs, by name.
+    """
+
+    annotations: tuple[Annotation, ...] = ()
+    summary: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+
+def output_of_run(
+    report: Report, *, file: str, written: str | None, badge: str | None
+) -> StepOutput:
+    """All that there is to say of a run.
+
+    Args:
+        report: The run's.
+        file: The list, as the repository has it.
+        written: Where the report stands, if it was written.
+        badge: Where the badge stands, if it was written.
+    """
+    totals = report.totals
+    values = {
+        "copied": str(totals.copied),
+        "skipped": str(totals.skipped),
+        "failed": str(totals.failed),
+        "report": str(Path(written).absolute()) if written else "",
+    }
+    if badge and not report.is_dry_run:
+        shown = badge_of(report)
+        values |= {"badge": badge_document(shown).strip(), "picture": badge_picture(shown)}
+    return StepOutput(of_report(report, file=file), markdown_summary(report), values)
+
+
+def write_output(
+    said: StepOutput, github: GitHubStep, stream: TextIO, *, redact: Redactor | None = None
+) -> None:
+    """Say it: annotations on the stream, the rest in the runner's files, within its limits."""
+    hide = redact or Redactor(())
+    _say(stream, *(hide(annotation.command) for annotation in limited(said.annotations)))
+    if github.summary and said.summary:
+        used = github.summary.stat().st_size if github.summary.exists() else 0
+        _append(github.summary, cut(hide(said.summary), limit=LARGEST_SUMMARY - used))
+    if github.output and said.outputs:
+        _append(github.output, outputs(said.outputs, delimiter=secrets.token_hex(16)))
+
+
+def _append(path: Path, text: str) -> None:
+    """Append to a file of the runner's; that it can't be is no reason to fail a run."""
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        _log.warning("%s can't be written: %s", path, error.strerror)
+
+
+def _of_problem(problem: Problem) -> Annotation:
+    message = _told(problem.message, problem.hint)
+    return Annotation("Bad line", message, problem.file, problem.line, problem.column)
+
+
+def _of_failure(result: Result, file: str) -> Annotation:
+    item, error = result.item, result.error
+    title = f"{item.source.familiar} -> {item.target.name}: {result.reason}"
+    message = _told(error.message, error.hint) if error else result.reason
+    return Annotation(title, message, file if item.line else "", item.line)
+
+
+def _told(message: str, hint: str) -> str:
+    return printable(f"{message}\n-> {hint}" if hint else message)
+
+
+def _more(lines: int) -> str:
+    return f"\n\n{lines} more lines did not fit here; the log and the report have them all.\n"
+
+
+def _say(stream: TextIO, *lines: str) -> None:
+    stream.writelines(f"{line}\n" for line in lines if line)
+    stream.flush()
+
+
+def _data(text: str) -> str:
+    """Escape as the runner's toolkit does (actions/toolkit, core/src/command.ts)."""
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

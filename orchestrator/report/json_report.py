@@ -1,0 +1,75 @@
+"""The report for programs: JSON, schema 1 (docs/report.schema.json)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+from orchestrator.errors import ImageError, Problem
+from orchestrator.oci.manifest import Json
+from orchestrator.report.result import Report, Result
+
+SCHEMA = 1
+
+
+def document(report: Report) -> str:
+    """The whole report as one JSON object, with a line break at its end."""
+    whole: dict[str, Json] = {
+        "schema": SCHEMA,
+        "run_id": report.run_id,
+        "started": _time(report.started),
+        "finished": _time(report.finished),
+        "seconds": round(report.seconds, 3),
+        "version": report.version,
+        "tools": {"skopeo": report.skopeo_version or None},
+        "mode": report.mode,
+        "shard": report.shard or None,
+        "totals": asdict(report.totals),
+        "items": [_item(result) for result in report.results],
+        "invalid": [_problem(problem) for problem in report.problems],
+        "warnings": list(report.warnings),
+    }
+    return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _item(result: Result) -> dict[str, Json]:
+    item = result.item
+    return {
+        "line": item.line or None,
+        "source": str(item.source),
+        "platform": str(item.choice),
+        "delivered": result.delivered or None,
+        "target": item.target.name,
+        "destination": str(item.destination),
+        "action": result.outcome.value,
+        "reason": result.reason,
+        "note": result.note or None,
+        "source_digest": result.source_digest,
+        "expected_digest": result.expected_digest,
+        "destination_digest_before": result.digest_before,
+        "destination_digest": result.digest,
+        "created": result.created or None,
+        "bytes": result.bytes,
+        "seconds": round(result.seconds, 3),
+        "attempts": result.attempts,
+        "error": _error(result.error) if result.error else None,
+    }
+
+
+def _error(error: ImageError) -> dict[str, Json]:
+    return {"kind": error.kind.value, "message": error.message, "hint": error.hint}
+
+
+def _problem(problem: Problem) -> dict[str, Json]:
+    return {
+        "file": problem.file,
+        "line": problem.line or None,
+        "column": problem.column or None,
+        "text": problem.text,
+        "message": f"{problem.message}; {problem.hint}" if problem.hint else problem.message,
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

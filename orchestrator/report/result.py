@@ -1,0 +1,149 @@
+"""What a run did: one result for each item, and the report of them all.
+
+The report is the one source of the table, the JSON document, the chat message
+and the exit status; nothing is counted twice in two places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from orchestrator.errors import ExitStatus, ImageError, Problem
+from orchestrator.oci.reference import Digest
+from orchestrator.plan.items import Item
+
+
+class Outcome(str, Enum):
+    """What became of an item. The value is the report's `action`."""
+
+    COPIED = "copied"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+    WOULD_COPY = "would-copy"
+    WOULD_SKIP = "would-skip"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One item and what became of it.
+
+    Attributes:
+        reason: Why: the verdict's, the error's kind, or why it was deferred.
+        delivered: The platform that is really at the destination.
+        source_digest: What the source's tag names.
+        expected_digest: What the destination has when it is in sync.
+        digest_before: What the destination had; None where it had nothing.
+        digest: What the destination has now.
+        created: The source config's date, where it was read.
+        bytes: What skopeo moved to the registry; for a dry run, what it would move.
+        pulls: Counted pulls that a dry run's copy would take.
+        seconds: From the item's start to its end.
+        attempts: How often the copy was tried.
+        note: What the reader should know although it went well.
+    """
+
+    item: Item
+    outcome: Outcome
+    reason: str
+    delivered: str = ""
+    source_digest: Digest | None = None
+    expected_digest: Digest | None = None
+    digest_before: Digest | None = None
+    digest: Digest | None = None
+    created: str = ""
+    bytes: int = 0
+    pulls: int = 0
+    seconds: float = 0.0
+    attempts: int = 0
+    note: str = ""
+    error: ImageError | None = None
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many items ended how; `bytes` are moved, `pulls` are counted by Docker Hub."""
+
+    items: int = 0
+    copied: int = 0
+    skipped: int = 0
+    failed: int = 0
+    deferred: int = 0
+    invalid: int = 0
+    bytes: int = 0
+    pulls: int = 0
+
+
+_COUNTED_AS = {
+    Outcome.WOULD_COPY: Outcome.COPIED,
+    Outcome.WOULD_SKIP: Outcome.SKIPPED,
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run, whole.
+
+    Attributes:
+        skopeo_version: Empty where a run had no need of skopeo.
+        mode: The targets of the run, as SYNC_MODE names them.
+        shard: `K/N` where the run had a part of the list only.
+        warnings: What went well enough, but should be known.
+        problems: Bad lines, and entries that would land on one destination.
+        pulls: What Docker Hub counted of the run; for a dry run, what it would count.
+        is_interrupted: Whether the run was ended before its items were.
+        is_dry_run: Whether nothing was written.
+        is_strict: Whether a deferred item counts as a failure.
+    """
+
+    run_id: str
+    version: str
+    mode: str
+    started: datetime
+    finished: datetime
+    skopeo_version: str = ""
+    results: tuple[Result, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    shard: str = ""
+    pulls: int = 0
+    is_interrupted: bool = False
+    is_dry_run: bool = False
+    is_strict: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """How long the run took."""
+        return (self.finished - self.started).total_seconds()
+
+    @property
+    def totals(self) -> Totals:
+        """The numbers of all items; of a dry run, those that there would be."""
+        outcomes = [_COUNTED_AS.get(result.outcome, result.outcome) for result in self.results]
+        return Totals(
+            items=len(outcomes),
+            copied=outcomes.count(Outcome.COPIED),
+            skipped=outcomes.count(Outcome.SKIPPED),
+            failed=outcomes.count(Outcome.FAILED),
+            deferred=outcomes.count(Outcome.DEFERRED),
+            invalid=len(self.problems),
+            bytes=sum(result.bytes for result in self.results),
+            pulls=self.pulls,
+        )
+
+    @property
+    def exit_status(self) -> ExitStatus:
+        """What the program ends with: the one place where that is decided."""
+        if self.is_interrupted:
+            return ExitStatus.INTERRUPTED
+        totals = self.totals
+        has_failed = totals.failed or totals.invalid or (self.is_strict and totals.deferred)
+        return ExitStatus.FAILED if has_failed else ExitStatus.OK
+
+
+def of_outcome(results: Iterable[Result], *outcomes: Outcome) -> tuple[Result, ...]:
+    """The results that ended so, in their order."""
+    return tuple(result for result in results if result.outcome in outcomes)

@@ -1,0 +1,293 @@
+"""The skopeo adapter: questions in, values out; nobody else knows its flags or its words.
+
+skopeo 1.9.3 is the oldest that has what we need (`--preserve-digests` came with
+1.6, and 1.9.3 is what Debian 12 has). References are passed as `docker://` and a
+parsed name, so that nothing a user wrote can become an option.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from orchestrator.errors import ErrorKind, ImageError, Side, ToolMissingError
+from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.registry.pull_limit import PullCounter
+from orchestrator.registry.responses import Inconclusive, WriteRefused
+from orchestrator.skopeo.arguments import (
+    Connection,
+    CopyRequest,
+    copy_argv,
+    inspect_argv,
+    push_argv,
+)
+from orchestrator.skopeo.errors import SkopeoFailure, fatal_message, image_error, side_of
+from orchestrator.system.parallel import OncePerKey
+from orchestrator.system.program import FinishedProgram, ProgramRunner
+
+_log = logging.getLogger(__name__)
+
+OLDEST = (1, 9, 3)
+INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
+_VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
+_UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
+_PATIENCE = 120.0
+"""Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
+
+PutIndex: TypeAlias = "Callable[[bytes, Reference], None | WriteRefused | Inconclusive]"
+
+
+class Skopeo:
+    """skopeo, as this run uses it; nothing is started before something has to be asked.
+
+    Args:
+        programs: Starts it.
+        connection: How it reaches registries.
+        pulls: Counts what Docker Hub counts.
+        patience: Seconds without a byte moved before a program is ended.
+        put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
+
+    Raises:
+        ToolMissingError: It is not there. One that is too old is noticed when it is first used.
+    """
+
+    def __init__(
+        self,
+        programs: ProgramRunner,
+        connection: Connection,
+        pulls: PullCounter,
+        *,
+        patience: float = _PATIENCE,
+        put_index: PutIndex | None = None,
+    ) -> None:
+        self._programs = programs
+        self._patience = patience
+        self._connection = connection
+        self._pulls = pulls
+        self._put_index = put_index
+        self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
+        self._path = programs.find("skopeo", hint=INSTALL_HINT)
+        self._version = OncePerKey(self._checked_version)
+        self.used_version = ""
+
+    def listen(self, on_upload: Callable[[str, Digest], None]) -> None:
+        """Have somebody told of each blob that a registry has got, at once, by any thread."""
+        self._on_upload = on_upload
+
+    def version(self) -> str:
+        """Its version, which is new enough.
+
+        Raises:
+            ToolMissingError: It is too old, or says none.
+        """
+        return self._version(self._path)
+
+    def policy_fault(self) -> str:
+        """What is wrong with the trust policy, without which skopeo copies nothing; else empty.
+
+        skopeo itself is asked, since where the policy stands was settled when it was built
+        (containers-policy.json(5)): it reads it before it looks for what is to be copied.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            argv = ("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy")
+            finished = self._run(argv)
+        said = fatal_message(finished.stderr)
+        return said if "trust policy" in said else ""
+
+    def _checked_version(self, path: str) -> str:
+        output = self._programs.run([path, "--version"], stall_timeout=self._patience).stdout
+        match = _VERSION.search(output)
+        if match is None:
+            raise ToolMissingError(
+                f"{path} does not say which version of skopeo it is", hint=INSTALL_HINT
+            )
+        version = tuple(int(part) for part in match.groups())
+        shown = ".".join(map(str, version))
+        if version < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise ToolMissingError(
+                f"skopeo {shown} is too old: {oldest} is the oldest that will do",
+                hint=INSTALL_HINT,
+            )
+        self.used_version = shown
+        return shown
+
+    def _run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        size: int | None = 0,
+        on_stderr_line: Callable[[bytes], None] | None = None,
+    ) -> FinishedProgram:
+        self._version(self._path)
+        return self._programs.run(
+            (self._path, *argv),
+            stall_timeout=self._patience,
+            size=size,
+            on_stderr_line=on_stderr_line,
+        )
+
+    def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+        """The raw manifest or index; None where the registry says that there is none.
+
+        Raises:
+            ImageError: The registry said something else, or nothing.
+        """
+        try:
+            raw = self._inspect(("--raw",), reference, side)
+        except ImageError as error:
+            if error.kind is ErrorKind.NOT_FOUND:
+                return None
+            raise
+        if reference.digest:
+            _check_digest(raw, reference)
+        return raw
+
+    def read_config(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes:
+        """The raw config blob of a single image.
+
+        Raises:
+            ImageError: It can't be had.
+        """
+        return self._inspect(("--config", "--raw"), reference, side)
+
+    def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
+        """Copy an image from registry to registry; the blobs that travelled.
+
+        Others were there already, or were mounted.
+
+        Raises:
+            ImageError: It did not work; the end where it failed is part of the diagnosis.
+        """
+        finished, uploaded = self._copy(request)
+        if finished.status != 0:
+            raise self._copy_error(finished, request)
+        return uploaded
+
+    def copy_blobs(self, request: CopyRequest) -> tuple[Digest, ...]:
+        """Copy what an image is made of, whether or not the registry takes its manifest.
+
+        The manifest comes last, so that all else is there when it is refused.
+
+        Raises:
+            ImageError: Something else than the manifest was in the way.
+        """
+        finished, uploaded = self._copy(request)
+        if finished.status != 0:
+            error = self._copy_error(finished, request)
+            is_there = error.registry == request.destination.registry
+            if error.kind is not ErrorKind.BAD_MANIFEST or not is_there:
+                raise error
+        return uploaded
+
+    def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
+        """Push a manifest whose blobs, or an index whose children, are there already.
+
+        skopeo reads it from a folder of its `dir:` transport, which holds a manifest as it is;
+        it looks for an image's config there, too.
+
+        Args:
+            raw: The manifest; the bytes stay as they are.
+            destination: Where it goes.
+            config: The config blob, where it is an image's manifest.
+
+        Raises:
+            ImageError: The registry did not take it.
+        """
+        if not config and _loses_keys(raw) and self._is_put(raw, destination):
+            return
+        with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
+            folder = Path(name)
+            (folder / "manifest.json").write_bytes(raw)
+            if config:
+                (folder / digest_of(config).removeprefix("sha256:")).write_bytes(config)
+            argv = push_argv(name, destination, self._connection)
+            finished = self._run(argv)
+        if finished.status != 0:
+            raise self._error(finished, destination, Side.DESTINATION)
+
+    def _is_put(self, raw: bytes, destination: Reference) -> bool:
+        """Write an index past skopeo; False where that is not possible."""
+        answer = (
+            self._put_index(raw, destination) if self._put_index else Inconclusive("no other way")
+        )
+        if isinstance(answer, Inconclusive):
+            _log.debug("%s: %s", destination.familiar, answer.reason)
+            return False
+        if answer is None:
+            return True
+        login = self._connection.login_of(destination.registry)
+        raise image_error(SkopeoFailure(answer.text, destination, Side.DESTINATION, login))
+
+    def _copy(self, request: CopyRequest) -> tuple[FinishedProgram, tuple[Digest, ...]]:
+        self._pulls.check(request.source)
+        registry = request.destination.registry
+        uploaded: list[Digest] = []
+
+        def on_line(line: bytes) -> None:
+            for digest in map(Digest, _UPLOADED.findall(line.decode("utf-8", "replace"))):
+                uploaded.append(digest)
+                self._on_upload(registry, digest)
+
+        argv = copy_argv(request, self._connection)
+        finished = self._run(argv, size=request.size, on_stderr_line=on_line)
+        if finished.status == 0 or side_of(fatal_message(finished.stderr)) is Side.DESTINATION:
+            self._pulls.add(request.source, request.pulls)
+        return finished, tuple(uploaded)
+
+    def _copy_error(self, finished: FinishedProgram, request: CopyRequest) -> ImageError:
+        side = side_of(fatal_message(finished.stderr))
+        reference = request.source if side is Side.SOURCE else request.destination
+        return self._error(finished, reference, side)
+
+    def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
+        self._pulls.check(reference)
+        argv = inspect_argv(options, reference, self._connection)
+        finished = self._run(argv)
+        if not finished.is_whole:
+            raise ImageError(
+                ErrorKind.BAD_MANIFEST,
+                f"{reference.familiar}: the registry sent more than a manifest or a config has",
+                hint="the registry, or a proxy before it, is broken",
+                registry=reference.registry,
+            )
+        if finished.status != 0:
+            raise self._error(finished, reference, side)
+        self._pulls.add(reference)
+        return finished.stdout
+
+    def _error(self, finished: FinishedProgram, reference: Reference, side: Side) -> ImageError:
+        if finished.has_stalled:
+            return ImageError(
+                ErrorKind.TIMEOUT,
+                f"{reference.familiar}: nothing moved for too long, so skopeo was ended",
+                hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
+                registry=reference.registry,
+            )
+        login = self._connection.login_of(reference.registry)
+        said = self._connection.redact(fatal_message(finished.stderr))
+        text = said or f"it ended with status {finished.status}"
+        _log.debug("skopeo said: %s", text)
+        error = image_error(SkopeoFailure(text, reference, side, login))
+        self._pulls.note_refusal(error)
+        return error
+
+
+def _loses_keys(raw: bytes) -> bool:
+    """Whether skopeo, as far as 1.20, would lose keys of an index's descriptors (skopeo#2778)."""
+    document = json.loads(raw)
+    return any({"artifactType", "data"} & child.keys() for child in document.get("manifests", ()))
+
+
+def _check_digest(raw: bytes, reference: Reference) -> None:
+    if digest_of(raw) != reference.digest:
+        raise ImageError(
+            ErrorKind.DIGEST_MISMATCH,
+            f"{reference.familiar}: the registry sent other content than was asked for",
+            hint="the registry, or a proxy before it, is broken",
+        )

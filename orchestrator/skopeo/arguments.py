@@ -1,0 +1,149 @@
+"""skopeo's command lines, and the authfile and certificates that they name.
+
+References are passed as `docker://` and a parsed name, so that nothing that a user wrote can
+become an option.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config.authfile import secrets_in
+from orchestrator.config.settings import Settings
+from orchestrator.config.targets import Target
+from orchestrator.errors import ConfigurationError
+from orchestrator.oci.platform import Platform
+from orchestrator.oci.reference import Reference
+from orchestrator.system.files import write_private
+from orchestrator.text import Redactor
+
+
+def connection_of(
+    settings: Settings, targets: tuple[Target, ...], folder: Path, logins: bytes
+) -> Connection:
+    """Write the run's authfile and the registries' own CAs, and say where they are."""
+    authfile = folder / "auth.json"
+    write_private(authfile, logins)
+    certificates = {
+        target.registry: _certificates(target.ca, folder / f"ca-{target.name}")
+        for target in targets
+        if target.ca
+    }
+    return Connection(
+        authfile=authfile,
+        is_insecure=settings.is_insecure,
+        certificates=certificates.get,
+        login_of=settings.login_of,
+        redact=Redactor((*settings.secrets, *secrets_in(logins))),
+    )
+
+
+def _certificates(ca: Path, folder: Path) -> Path:
+    """A folder as skopeo wants it: whatever ends in .crt there is an authority (certs.d(5))."""
+    folder.mkdir()
+    try:
+        shutil.copyfile(ca, folder / "ca.crt")
+    except OSError as error:
+        raise ConfigurationError(f"{ca} can't be read: {error.strerror}") from None
+    return folder
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How skopeo reaches registries in this run.
+
+    Attributes:
+        authfile: The run's own logins.
+        is_insecure: Whether a registry may be spoken to in plain HTTP or unverified TLS.
+        certificates: The folder that holds a registry's own CA, where it has one.
+        login_of: What holds a registry's credentials, in the user's words.
+        redact: Blots secrets out of skopeo's words: a registry may send back what it was sent.
+    """
+
+    authfile: Path
+    is_insecure: Callable[[str], bool]
+    certificates: Callable[[str], Path | None]
+    login_of: Callable[[str], str]
+    redact: Callable[[str], str] = str
+
+
+@dataclass(frozen=True)
+class CopyRequest:
+    """What goes where, and how.
+
+    Attributes:
+        source: By digest: what was looked at is what is copied.
+        destination: By tag.
+        platform: The one that is wanted; None copies an index with all its children.
+        keeps_digests: Whether a copy that would change a digest is an error.
+        pulls: How many manifests are read at the source.
+        size: Bytes of the blobs; None where nobody knows.
+    """
+
+    source: Reference
+    destination: Reference
+    platform: Platform | None
+    keeps_digests: bool = True
+    pulls: int = 1
+    size: int | None = None
+
+
+def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:
+    """The arguments of one copy, the program's own path left out."""
+    options: list[str] = []
+    if request.platform:
+        options += _override(request.platform)
+    options += ["--debug", "copy"]
+    if request.platform is None:
+        options.append("--all")
+    if request.keeps_digests:
+        options.append("--preserve-digests")
+    options.append(f"--authfile={connection.authfile}")
+    options += _access("src-", request.source.registry, connection)
+    options += _access("dest-", request.destination.registry, connection)
+    return (*options, _transport(request.source), _transport(request.destination))
+
+
+def inspect_argv(
+    options: tuple[str, ...], reference: Reference, connection: Connection
+) -> tuple[str, ...]:
+    """The arguments of one question, the program's own path left out.
+
+    skopeo refuses a tag beside a digest; the digest alone says it all.
+    """
+    asked = reference.at(reference.digest) if reference.digest else reference
+    access = _access("", reference.registry, connection)
+    authfile = f"--authfile={connection.authfile}"
+    return ("inspect", *options, authfile, *access, _transport(asked))
+
+
+def push_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
+    """The arguments of pushing a manifest alone, the program's own path left out."""
+    options = ("--debug", "copy", "--multi-arch=index-only", "--preserve-digests")
+    access = _access("dest-", destination.registry, connection)
+    authfile = f"--authfile={connection.authfile}"
+    return (*options, authfile, *access, f"dir:{folder}", _transport(destination))
+
+
+def _override(platform: Platform) -> list[str]:
+    """Say the platform although the source is named by its digest.
+
+    Without it, skopeo takes the platform of the machine it runs on.
+    """
+    options = [f"--override-os={platform.os}", f"--override-arch={platform.architecture}"]
+    return options + ([f"--override-variant={platform.variant}"] if platform.variant else [])
+
+
+def _access(prefix: str, registry: str, connection: Connection) -> list[str]:
+    certificates = connection.certificates(registry)
+    options = [f"--{prefix}cert-dir={certificates}"] if certificates else []
+    if connection.is_insecure(registry):
+        options.append(f"--{prefix}tls-verify=false")
+    return options
+
+
+def _transport(reference: Reference) -> str:
+    return f"docker://{reference}"

@@ -1,0 +1,1 @@
+"""A run: plan and copies carried out, many at once."""

@@ -1,0 +1,66 @@
+"""Two runs and one tag: what was looked at may be old by the time that it is written.
+
+Registries have no "write if unchanged". So the source is asked again just before a copy and
+just after it, by a HEAD, which nobody counts: an older digest never takes a newer one's place
+without a word.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.decision import PlannedItem
+from orchestrator.registry.reader import digest_or_none
+from orchestrator.registry.responses import Inconclusive, NotFound
+
+
+class Client(Protocol):
+    """What is asked of registries over HTTP."""
+
+    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
+        """The digest of what a reference names."""
+        ...
+
+
+class ConflictCheck:
+    """Notices that another run may have been here meanwhile; safe to be asked by many threads."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def check(self, planned: PlannedItem) -> None:
+        """Before a copy: has another run brought something newer since this one looked?
+
+        Raises:
+            ImageError: The source has moved on, and the destination too.
+        """
+        upstream, destination = planned.upstream, planned.item.destination
+        if upstream is None or not self.new_source_digest(planned):
+            return
+        found = self._head(destination)
+        if found in (None, planned.found, upstream.expected):
+            return
+        raise ImageError(
+            ErrorKind.CONFLICT,
+            f"{destination.familiar}: another run has written it since this one looked, "
+            "and its source has moved on",
+            hint="what is there was left alone; the next run looks again",
+            registry=destination.registry,
+        )
+
+    def destination_has(self, destination: Reference, digest: Digest) -> bool:
+        """Whether a HEAD tells that a destination has this digest now."""
+        return self._head(destination) == digest
+
+    def new_source_digest(self, planned: PlannedItem) -> Digest | None:
+        """What the source is now, where that is known to be something else than was looked at."""
+        source, upstream = planned.item.source, planned.upstream
+        if source.digest or upstream is None:
+            return None
+        now = self._head(source)
+        return now if now != upstream.digest else None
+
+    def _head(self, reference: Reference) -> Digest | None:
+        return digest_or_none(self._client.head(reference), reference)

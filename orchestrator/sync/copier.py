@@ -1,0 +1,291 @@
+"""Getting an image to its destination, in the form that the registry there takes.
+
+"Copied" is never said on skopeo's word alone: afterwards the destination is
+asked again, and has the expected digest, or the copy has failed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from orchestrator.errors import ErrorKind, ImageError, Side
+from orchestrator.oci.docker_types import CONVERTED
+from orchestrator.oci.index import PushIndex
+from orchestrator.oci.manifest import Image, ImageConfig, parse_config, parse_manifest
+from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.plan.decision import PlannedItem, Upstream
+from orchestrator.plan.items import Item
+from orchestrator.skopeo.arguments import CopyRequest
+
+_log = logging.getLogger(__name__)
+
+_BY_SKOPEO = "converted to other manifest types, since the registry refuses its own"
+
+
+class CopyTool(Protocol):
+    """What the executor asks of skopeo."""
+
+    def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
+        """Copy from registry to registry."""
+        ...
+
+    def copy_blobs(self, request: CopyRequest) -> tuple[Digest, ...]:
+        """Copy what an image is made of, whether or not its manifest is taken."""
+        ...
+
+    def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
+        """Push a manifest of what is there already."""
+        ...
+
+    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
+        """The raw manifest; None where there is none."""
+        ...
+
+    def read_config(self, reference: Reference, *, side: Side) -> bytes:
+        """The raw config of a single image."""
+        ...
+
+
+class Forms(Protocol):
+    """Who knows what else would do."""
+
+    def other_forms(self, item: Item) -> Iterator[tuple[str, Upstream]]:
+        """What may be copied where a registry refuses what was planned, and the words for it."""
+        ...
+
+
+@dataclass(frozen=True)
+class CopyOutcome:
+    """What a copy brought: blobs that travelled, and what the destination has now.
+
+    Attributes:
+        note: In which form it is there, if not as its source has it.
+        was_there: Whether it was there in that form before.
+    """
+
+    digest: Digest
+    uploaded: tuple[Digest, ...] = ()
+    sizes: Mapping[Digest, int] = field(default_factory=dict)
+    note: str = ""
+    was_there: bool = False
+
+    @property
+    def moved(self) -> int:
+        """Bytes that travelled."""
+        return sum(self.sizes.get(digest, 0) for digest in self.uploaded)
+
+
+class Copier:
+    """Delivers images; safe to be asked by many threads.
+
+    Args:
+        copier: Copies, and asks destinations.
+        forms: Knows what else would do.
+        has: Whether a HEAD tells that a destination has a digest.
+    """
+
+    def __init__(
+        self,
+        copier: CopyTool,
+        forms: Forms,
+        has: Callable[[Reference, Digest], bool],
+    ) -> None:
+        self._copier = copier
+        self._forms = forms
+        self._has = has
+
+    def copy(self, planned: PlannedItem, upstream: Upstream, feed: Reference | None) -> CopyOutcome:
+        """Copy as planned; where the registry refuses that, in the next best form.
+
+        Args:
+            planned: The item and what was found of it.
+            upstream: What the destination has to become.
+            feed: Another target that has it already; None reads the source.
+
+        Raises:
+            ImageError: It did not work.
+        """
+        item = planned.item
+        try:
+            note = CONVERTED if upstream.rewritten else ""
+            return replace(self._copy(item, upstream, feed), note=note)
+        except ImageError as error:
+            refusal = _refusal(error, item)
+        for note, other in self._fallbacks(item, upstream):
+            if planned.has_already(other):
+                return CopyOutcome(other.expected, note=note, was_there=True)
+            try:
+                return replace(self._copy_from(item.source, item, other), note=note)
+            except ImageError as error:
+                refusal = _refusal(error, item)
+        return self._as_skopeo_converts(item, upstream, refusal)
+
+    def _fallbacks(self, item: Item, upstream: Upstream) -> Iterator[tuple[str, Upstream]]:
+        """What to try, in this order, where a registry refuses what was planned.
+
+        A whole index goes in pieces first: some versions of skopeo would add annotations of
+        their own to it, or can't write all of its keys (skopeo#2627, skopeo#2778).
+        """
+        if upstream.index and upstream.index.is_whole:
+            yield "", replace(upstream, index=replace(upstream.index, is_whole=False))
+        tried = {upstream.expected}
+        for note, other in self._forms.other_forms(item):
+            if other.expected not in tried:
+                tried.add(other.expected)
+                yield note, other
+
+    def _copy(self, item: Item, upstream: Upstream, feed: Reference | None) -> CopyOutcome:
+        """Copy from the target before this one in the chain, or else from the source."""
+        if feed is not None:
+            try:
+                return self._copy_from(feed, item, replace(upstream, rewritten=()))
+            except ImageError as error:
+                if error.registry != feed.registry:
+                    raise
+                _log.info("%s; it is read from the source instead", error.message)
+        return self._copy_from(item.source, item, upstream)
+
+    def _copy_from(self, origin: Reference, item: Item, upstream: Upstream) -> CopyOutcome:
+        """Copy from one place, and ask the destination what it has."""
+        request = _request(origin, item, upstream)
+        subset = upstream.index
+        if subset is None or subset.is_whole:
+            uploaded = self._bring(request, upstream)
+        else:
+            uploaded = self._assemble(request, upstream, subset)
+        if subset is None and upstream.blobs and self._has(item.destination, upstream.expected):
+            sizes = {blob.digest: blob.size for blob in upstream.blobs}
+            return CopyOutcome(upstream.expected, uploaded, sizes)
+        raw = self._asked_again(request)
+        if digest_of(raw) != upstream.expected:
+            raise _mismatch(request, upstream.expected, raw)
+        return CopyOutcome(upstream.expected, uploaded, self._sizes(request, raw))
+
+    def _assemble(
+        self, request: CopyRequest, upstream: Upstream, subset: PushIndex
+    ) -> tuple[Digest, ...]:
+        """Copy the children by digest, and then push the index that names them.
+
+        The tag stays where it is until everything that it will name is there.
+        """
+        uploaded: list[Digest] = []
+        for child in subset.children:
+            part = replace(
+                request,
+                source=request.source.at(child.digest),
+                destination=request.destination.at(child.digest),
+                pulls=1,
+            )
+            uploaded += self._bring(part, upstream)
+        self._copier.push_manifest(subset.raw, request.destination)
+        return tuple(uploaded)
+
+    def _bring(self, request: CopyRequest, upstream: Upstream) -> tuple[Digest, ...]:
+        """Copy one part as it is, or under the manifest that it is rewritten to."""
+        digest = request.source.digest
+        became = next((one for one in upstream.rewritten if one.digest == digest), None)
+        if became is None:
+            return self._copier.copy(request)
+        source = request.source.at(became.origin)
+        blobs = replace(request, source=source, destination=request.destination.at(became.origin))
+        uploaded = self._copier.copy_blobs(blobs)
+        self._copier.push_manifest(became.raw, request.destination, config=became.config)
+        return uploaded
+
+    def _as_skopeo_converts(
+        self, item: Item, upstream: Upstream, refusal: ImageError
+    ) -> CopyOutcome:
+        """Let skopeo find a form of one image; the content must come out the same."""
+        if item.choice.single is None:
+            raise refusal
+        request = replace(
+            _request(item.source, item, upstream),
+            source=item.source.at(upstream.origin),
+            keeps_digests=False,
+        )
+        uploaded = self._copier.copy(request)
+        raw = self._asked_again(request)
+        if not self._is_same_content(request, upstream, raw):
+            raise _mismatch(request, upstream.expected, raw)
+        return CopyOutcome(digest_of(raw), uploaded, self._sizes(request, raw), _BY_SKOPEO)
+
+    def _asked_again(self, request: CopyRequest) -> bytes:
+        raw = self._copier.read_manifest(request.destination, side=Side.DESTINATION)
+        if raw is None:
+            raise ImageError(
+                ErrorKind.DIGEST_MISMATCH,
+                f"{request.destination.familiar}: it is not there after the copy",
+                hint="the registry says it took it; ask its operator",
+            )
+        return raw
+
+    def _is_same_content(self, request: CopyRequest, upstream: Upstream, raw: bytes) -> bool:
+        if digest_of(raw) == upstream.expected:
+            return True
+        manifest = parse_manifest(raw, of=request.destination.familiar)
+        if not isinstance(manifest, Image):
+            return False
+        if manifest.config.digest == upstream.config_digest:
+            return True
+        ours = self._config(request.source, Side.SOURCE)
+        return ours.is_same_image_as(self._config(request.destination, Side.DESTINATION))
+
+    def _config(self, reference: Reference, side: Side) -> ImageConfig:
+        raw = self._copier.read_config(reference, side=side)
+        return parse_config(raw, of=reference.familiar)
+
+    def _sizes(self, request: CopyRequest, raw: bytes) -> dict[Digest, int]:
+        """The sizes of the blobs that a destination has, the children of an index included.
+
+        They are asked there and not at the source, where each question may be a counted pull.
+        """
+        manifest = parse_manifest(raw, of=request.destination.familiar)
+        if isinstance(manifest, Image):
+            return {blob.digest: blob.size for blob in manifest.blobs}
+        sizes: dict[Digest, int] = {}
+        for child in manifest.manifests:
+            reference = request.destination.at(child.digest)
+            found = self._copier.read_manifest(reference, side=Side.DESTINATION)
+            if found is None:
+                raise _lost_child(request, child.digest)
+            sizes |= self._sizes(replace(request, destination=reference), found)
+        return sizes
+
+
+def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
+    return CopyRequest(
+        source=origin.at(upstream.expected),
+        destination=item.destination,
+        platform=item.choice.single,
+        pulls=upstream.manifests,
+        size=sum(blob.size for blob in upstream.blobs) or None,
+    )
+
+
+def _refusal(error: ImageError, item: Item) -> ImageError:
+    """The error, where it says that the destination does not take the form; else it is raised.
+
+    What was read of the source is good, so a bad manifest is one that is refused.
+    """
+    if error.kind is not ErrorKind.BAD_MANIFEST or error.registry != item.destination.registry:
+        raise error
+    return error
+
+
+def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:
+    return ImageError(
+        ErrorKind.DIGEST_MISMATCH,
+        f"{request.destination.familiar}: after the copy it has {digest_of(raw)}, not {expected}",
+        hint="another program may write to the same tag; the next run tries again",
+    )
+
+
+def _lost_child(request: CopyRequest, digest: Digest) -> ImageError:
+    return ImageError(
+        ErrorKind.DIGEST_MISMATCH,
+        f"{request.destination.familiar}: its index is there, but {digest} is not",
+        hint="the registry lost a part of it; use --force to copy it again",
+    )

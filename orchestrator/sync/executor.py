@@ -1,0 +1,178 @@
+"""The executor: a verdict becomes a result. It delivers, tries again, and says how it went."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, replace
+
+from orchestrator.errors import DeferredError, ImageError
+from orchestrator.oci.reference import Reference
+from orchestrator.plan.decision import Action, PlannedItem, Reason, Upstream, delivery_notes
+from orchestrator.report.result import Outcome, Result
+from orchestrator.sync.conflict import ConflictCheck
+from orchestrator.sync.copier import Copier, CopyOutcome, CopyTool, Forms
+from orchestrator.sync.schedule import CopyTask
+from orchestrator.system.parallel import RetryPolicy
+
+_log = logging.getLogger(__name__)
+
+INTERRUPTED = "interrupted"
+FAIL_FAST = "fail-fast"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How the run goes about its work.
+
+    Attributes:
+        is_dry_run: Whether nothing is written.
+        fails_fast: Whether the first failure defers all that has not begun.
+    """
+
+    is_dry_run: bool = False
+    fails_fast: bool = False
+
+
+class Executor:
+    """Carries verdicts out; safe to be asked by many threads.
+
+    Args:
+        copier: Copies, and asks destinations.
+        forms: Knows what else would do.
+        retry: How a passing fault is tried again.
+        conditions: How the run goes about its work.
+        is_stopping: Set once the run is to end.
+        overlap: Notices other runs, where there may be some.
+    """
+
+    def __init__(
+        self,
+        copier: CopyTool,
+        forms: Forms,
+        retry: RetryPolicy,
+        conditions: Conditions,
+        is_stopping: threading.Event,
+        *,
+        conflicts: ConflictCheck | None = None,
+    ) -> None:
+        self._copier = Copier(
+            copier,
+            forms,
+            conflicts.destination_has if conflicts else lambda _destination, _digest: False,
+        )
+        self._retry = retry
+        self._conditions = conditions
+        self._is_stopping = is_stopping
+        self._conflicts = conflicts
+        self._has_failed = threading.Event()
+        self._held: dict[int, Reference] = {}
+
+    def execute(self, task: CopyTask) -> Result:
+        """Make a result of a verdict; what goes wrong is part of it."""
+        started = time.monotonic()
+        planned = task.planned
+        result = self._execute(task)
+        if result.outcome is Outcome.FAILED:
+            self._has_failed.set()
+        if result.digest is not None and result.digest == result.expected_digest:
+            self._held[task.place] = planned.item.destination.at(result.digest)
+        return replace(result, seconds=planned.seconds + time.monotonic() - started)
+
+    def _execute(self, task: CopyTask) -> Result:
+        planned = task.planned
+        if planned.error:
+            return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
+        upstream, decision = planned.upstream, planned.decision
+        if upstream is None or decision is None:
+            return Result(planned.item, Outcome.DEFERRED, planned.deferred)
+        result = _begun(planned, upstream, decision.reason)
+        if decision.action is Action.SKIP:
+            return replace(result, outcome=self._skips_as, digest=planned.found)
+        if self._conditions.is_dry_run:
+            return replace(result, outcome=Outcome.WOULD_COPY, bytes=task.moves, pulls=task.pulls)
+        deferred = self._deferral()
+        if deferred:
+            return replace(result, outcome=Outcome.DEFERRED, reason=deferred)
+        return self._copied(result, task, upstream)
+
+    @property
+    def _skips_as(self) -> Outcome:
+        return Outcome.WOULD_SKIP if self._conditions.is_dry_run else Outcome.SKIPPED
+
+    def _deferral(self) -> str:
+        """Why nothing new is begun any more; empty while it is."""
+        if self._is_stopping.is_set():
+            return INTERRUPTED
+        return FAIL_FAST if self._conditions.fails_fast and self._has_failed.is_set() else ""
+
+    def _copied(self, result: Result, task: CopyTask, upstream: Upstream) -> Result:
+        attempts = 0
+        feed = self._held.get(task.after) if task.after is not None else None
+        if feed is not None and feed.digest != upstream.expected:
+            feed = None  # its target wanted the index in another form
+
+        def attempt() -> CopyOutcome:
+            nonlocal attempts
+            attempts += 1
+            if self._conflicts:
+                self._conflicts.check(task.planned)
+            return self._copier.copy(task.planned, upstream, feed)
+
+        try:
+            outcome = self._retry.run(attempt)
+        except ImageError as error:
+            return _failed(replace(result, attempts=attempts), error)
+        except DeferredError as error:
+            deferred = replace(result, attempts=attempts, reason=error.message)
+            return replace(deferred, outcome=Outcome.DEFERRED)
+        return replace(
+            result,
+            outcome=Outcome.SKIPPED if outcome.was_there else Outcome.COPIED,
+            reason=Reason.SAME_CONTENT.value if outcome.was_there else result.reason,
+            digest=outcome.digest,
+            bytes=outcome.moved,
+            attempts=attempts,
+            note="; ".join(
+                filter(None, (result.note, outcome.note, self._overtaken(task.planned)))
+            ),
+        )
+
+    def _overtaken(self, planned: PlannedItem) -> str:
+        """Say that the source has moved on while its copy was made, or just before."""
+        now = self._conflicts.new_source_digest(planned) if self._conflicts else None
+        if now is None:
+            return ""
+        _log.warning(
+            "%s: its source has become %s meanwhile; the next run copies that",
+            planned.item.destination.familiar,
+            now,
+        )
+        return f"its source has become {now} meanwhile"
+
+
+def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
+    return Result(
+        item=planned.item,
+        outcome=Outcome.DEFERRED,
+        reason=reason.value,
+        delivered=upstream.delivered,
+        source_digest=upstream.digest,
+        expected_digest=upstream.expected,
+        digest_before=planned.found,
+        created=upstream.created,
+        note=_note(planned, upstream, reason),
+    )
+
+
+def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
+    notes = [planned.note] if planned.note else []
+    notes += delivery_notes(planned.item.choice, upstream.delivered)
+    if reason is Reason.CREATED_ONLY:
+        notes.append("same date, other content")
+    return "; ".join(notes)
+
+
+def _failed(result: Result, error: ImageError) -> Result:
+    return replace(result, outcome=Outcome.FAILED, reason=error.kind.value, error=error)

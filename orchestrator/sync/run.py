@@ -1,0 +1,263 @@
+"""The run, as the list of its stages: name, plan, carry out, report.
+
+Each stage takes the last one's value. What a run needs (skopeo, logins, the
+lock) is set up around the stages, and gone after them.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from queue import SimpleQueue
+from typing import TextIO
+
+from orchestrator import __version__
+from orchestrator.config.image_list import ImageList
+from orchestrator.config.settings import FanOut, Settings
+from orchestrator.errors import ImageError
+from orchestrator.oci.reference import Digest
+from orchestrator.plan.decision import PlannedItem, Reason
+from orchestrator.plan.fast_path import FastPath
+from orchestrator.plan.items import Item, name_items
+from orchestrator.plan.planner import Planner, PlanOptions
+from orchestrator.registry.reader import HttpFirstReader, HttpReader
+from orchestrator.report.result import Outcome, Report, Result, of_outcome
+from orchestrator.report.summary import result_line
+from orchestrator.sync.conflict import ConflictCheck
+from orchestrator.sync.executor import Conditions, Executor
+from orchestrator.sync.pull_budget import PullBudget
+from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
+from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
+from orchestrator.sync.signatures import Signatures
+from orchestrator.sync.steps import HeadCheck, Inspect, Step, StepLimits, StepQueue
+from orchestrator.system.parallel import FifoQueue, RetryPolicy, WorkQueue, map_bounded
+from orchestrator.system.terminal import progress
+from orchestrator.text import first_lines
+
+_log = logging.getLogger(__name__)
+
+_SAME_DATE = Reason.CREATED_ONLY.value
+"""Believing a date (CREATED_CHECK=trust) is no knowledge of the content."""
+
+_PROOFS_AT_ONCE = 2 * HEADS_AT_ONCE
+"""An item asks two registries, one after the other; so both are kept busy."""
+
+_FIRST_LOOKS = 4
+"""Looks at once to begin with: enough to keep ahead of the copies that they lead to."""
+
+_RETRY_BASE = 1.0
+"""Seconds before the second try."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line says of one run.
+
+    Attributes:
+        targets: Names of the run's targets, in their order.
+        is_strict: Whether a bad line stops everything.
+        retry_base: Seconds before the second try; no user's business, but the soak test's,
+            which has thousands of faults to get over.
+    """
+
+    targets: tuple[str, ...]
+    is_forced: bool = False
+    is_dry_run: bool = False
+    fails_fast: bool = False
+    is_strict: bool = False
+    retry_base: float = _RETRY_BASE
+
+
+def run_sync(
+    images: ImageList, settings: Settings, options: RunOptions, *, stderr: TextIO
+) -> Report:
+    """Do a whole run, from a parsed list to a report.
+
+    Raises:
+        SyncerError: Nothing can be done at all: no skopeo, a held lock, no such target.
+    """
+    started = _now()
+    named = name_items(
+        images,
+        targets={name: settings.target(name) for name in options.targets},
+        others=settings.usable_targets,
+        default_platform=settings.default_platform,
+    )
+    report = Report(
+        run_id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        version=__version__,
+        mode=",".join(options.targets),
+        started=started,
+        finished=started,
+        problems=named.problems,
+        warnings=(*settings.warnings, *named.warnings),
+        is_dry_run=options.is_dry_run,
+        is_strict=options.is_strict,
+    )
+    for warning in first_lines(report.warnings, of="warnings"):
+        _log.warning("%s", warning)
+    if not named.items or (options.is_strict and named.problems):
+        return replace(report, finished=_now())
+    return _carried_out(report, named.items, settings, options, stderr)
+
+
+def _carried_out(
+    report: Report,
+    items: tuple[Item, ...],
+    settings: Settings,
+    options: RunOptions,
+    stderr: TextIO,
+) -> Report:
+    """Plan and do the work, and add what became of it to the report."""
+    stop = StopSignal()
+    writes = not options.is_dry_run
+    with session(settings, items, run_id=report.run_id, is_writing=writes, stop=stop) as tools:
+        stages = _Stages(settings, options, tools, stop, stderr)
+        results = stages.carry_out(items)
+        stages.remember(results)
+        if settings.takes_signatures and writes:
+            results = stages.bring_signatures(results)
+        needed = sum(result.pulls for result in results)
+        report = replace(
+            report,
+            skopeo_version=tools.skopeo.used_version,
+            finished=_now(),
+            results=results,
+            pulls=tools.pulls.count if writes else needed,
+            is_interrupted=stop.event.is_set(),
+            warnings=(*report.warnings, *tools.state.warnings),
+        )
+        if writes:
+            tools.state.record(report)
+    return report
+
+
+@dataclass(frozen=True)
+class _Stages:
+    """The two stages that talk to registries."""
+
+    settings: Settings
+    options: RunOptions
+    tools: Session
+    stop: StopSignal
+    stderr: TextIO
+
+    def _planner(self) -> Planner:
+        """Reaches verdicts, and knows what else would do where a registry refuses a form."""
+        options = PlanOptions(
+            created_check=self.settings.created_check,
+            attestations=self.settings.attestations,
+            is_forced=self.options.is_forced,
+        )
+        http_reader = HttpReader(self.tools.client, self.tools.pulls)
+        fast_path = FastPath(self.tools.client, http_reader, self.tools.state)
+        reader = HttpFirstReader(http_reader, self.tools.skopeo)
+        return Planner(reader, self._retry, options, fast_path)
+
+    def carry_out(self, items: tuple[Item, ...]) -> tuple[Result, ...]:
+        """Make every item a result."""
+        _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
+        self.tools.client.expect(one for item in items for one in (item.source, item.destination))
+        jobs = self.settings.jobs
+        links = (
+            chain_links(items) if self.settings.fan_out is FanOut.CHAIN else (None,) * len(items)
+        )
+        looks = jobs if self.options.is_dry_run else min(jobs, _FIRST_LOOKS)
+        steps_left = StepQueue(
+            items,
+            # In a dry run the bytes of a blob count for the first in the list that needs it.
+            (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
+            StepLimits(_PROOFS_AT_ONCE, looks=looks, most_looks=jobs),
+            Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
+            CopyTaskFactory(links),
+            PullBudget(self.tools.client.pull_limit, self.tools.pulls),
+        )
+        queue: WorkQueue[Step, PlannedItem | Result] = steps_left
+        ended: SimpleQueue[Future[PlannedItem | Result] | None] = SimpleQueue()
+
+        def on_upload(registry: str, digest: Digest) -> None:
+            steps_left.arrived(registry, digest)
+            ended.put(None)
+
+        self.tools.skopeo.listen(on_upload)
+        steps = self._steps()
+        done = {}
+        with progress(self.stderr, total=len(items), title="syncing") as shown:
+            at_once = _PROOFS_AT_ONCE + 2 * jobs
+            for step, found in map_bounded(steps, queue, jobs=at_once, ended=ended):
+                if isinstance(found, Result):
+                    done[step.place] = found
+                    shown.step(result_line(found))
+        return tuple(done[place] for place, _ in enumerate(items))
+
+    def _steps(self) -> Callable[[Step], PlannedItem | Result]:
+        """What takes a step of an item."""
+        planner = self._planner()
+        conditions = Conditions(
+            is_dry_run=self.options.is_dry_run,
+            fails_fast=self.options.fails_fast,
+        )
+        executor = Executor(
+            self.tools.skopeo,
+            planner,
+            self._retry,
+            conditions,
+            self.stop.event,
+            conflicts=ConflictCheck(self.tools.client),
+        )
+
+        def take(step: Step) -> PlannedItem | Result:
+            match step:
+                case HeadCheck():
+                    return planner.check(step.item)
+                case Inspect():
+                    return planner.plan(step.item)
+                case CopyTask():
+                    return executor.execute(step)
+
+        return take
+
+    def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
+        """Bring after each image what is signed about it."""
+        signatures = Signatures(
+            self.tools.client,
+            self.tools.skopeo,
+            self._retry,
+            jobs=self.settings.jobs,
+        )
+        done: dict[Result, Result] = {}
+        with progress(self.stderr, total=len(results), title="signatures") as shown:
+            for result, followed in map_bounded(
+                signatures.follow, FifoQueue(results), jobs=HEADS_AT_ONCE
+            ):
+                done[result] = followed
+                shown.step("" if followed == result else result_line(followed))
+        return tuple(done[result] for result in results)
+
+    def remember(self, results: tuple[Result, ...]) -> None:
+        """Keep which digests stand for the same content, so that HEADs can tell next time."""
+        same = (Outcome.COPIED, Outcome.SKIPPED)
+        for result in of_outcome(results, *same):
+            expected, digest = result.expected_digest, result.digest
+            if expected and digest and digest != expected and result.reason != _SAME_DATE:
+                destination = str(result.item.destination)
+                self.tools.state.remember_converted(destination, expected, digest)
+
+    @property
+    def _retry(self) -> RetryPolicy:
+        """How a passing fault is tried again, anywhere in the run."""
+        return RetryPolicy(
+            self.settings.retries, self.options.retry_base, self.stop.sleep, _tell_retry
+        )
+
+
+def _tell_retry(error: ImageError, delay: float) -> None:
+    _log.warning("%s; trying again in %.0f s", error.message, delay)
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)

@@ -1,0 +1,191 @@
+"""The order of copies: as many at once as may be, and no blob twice to one registry.
+
+skopeo mounts a blob that it has seen finished at a registry, instead of
+uploading it again. Two copies that start together have seen nothing: each
+uploads what they share. So a copy waits while another one brings a blob that
+it needs, no longer, and copies that share nothing fill the gap.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.items import Item
+from orchestrator.report.result import Outcome, Result
+
+SMALLEST_SHARED = 32 * 1024
+"""Bytes; waiting for a smaller blob would cost more than to send it twice."""
+
+Blob = tuple[str, Digest]
+"""A blob at a registry."""
+
+
+@dataclass(frozen=True)
+class CopyTask:
+    """A verdict, and what stands between it and being carried out.
+
+    Attributes:
+        place: Where it stands in the run's order.
+        brings: The blobs that it brings to its registry.
+        after: The place of the task that has to end first; it feeds this one.
+        moves: Bytes that it has to move, as far as is known: what an earlier task brings
+            to the registry does not count.
+        pulls: Counted pulls that its copy takes.
+    """
+
+    place: int
+    planned: PlannedItem
+    brings: frozenset[Blob] = frozenset()
+    after: int | None = None
+    moves: int = 0
+    pulls: int = 0
+
+    @property
+    def target(self) -> str:
+        """The name of its target, whose own limit counts."""
+        return self.planned.item.target.name
+
+
+def chain_links(items: Iterable[Item]) -> tuple[int | None, ...]:
+    """For each item the place of the one before it in its chain, which feeds it."""
+    last: dict[tuple[Reference, PlatformChoice], int] = {}
+    links = []
+    for place, item in enumerate(items):
+        key = (item.source, item.choice)
+        links.append(last.get(key))
+        last[key] = place
+    return tuple(links)
+
+
+class CopyTaskFactory:
+    """Makes tasks of verdicts; that of a chain's link after that of the one before it.
+
+    Args:
+        links: For each item the place of the one that feeds it, if any.
+    """
+
+    def __init__(self, links: Sequence[int | None]) -> None:
+        self._links = links
+        self._feeding = set(links)
+        self._made: dict[int, CopyTask] = {}
+        self._on_the_way: set[Blob] = set()
+
+    def make(self, place: int, planned: PlannedItem) -> CopyTask:
+        """The task of a verdict, which stands there in the run's order."""
+        link = self._links[place]
+        before = self._made[link] if link is not None else None
+        task = _task(place, planned, before, self._on_the_way)
+        if place in self._feeding:
+            self._made[place] = task
+        self._on_the_way |= _blobs(planned).keys()
+        return task
+
+
+def _task(
+    place: int, planned: PlannedItem, before: CopyTask | None, on_the_way: Collection[Blob]
+) -> CopyTask:
+    after = before.place if before else None
+    sizes = _blobs(planned)
+    if planned.upstream is None or not planned.is_copy:
+        return CopyTask(place, planned, after=after)
+    is_fed = before is not None and _will_have(before.planned, planned.upstream.expected)
+    return CopyTask(
+        place,
+        planned,
+        brings=frozenset(blob for blob, size in sizes.items() if size >= SMALLEST_SHARED),
+        after=after,
+        moves=sum(size for blob, size in sizes.items() if blob not in on_the_way),
+        pulls=0 if is_fed else pulls_of(planned),
+    )
+
+
+def pulls_of(planned: PlannedItem) -> int:
+    """What Docker Hub counts where a copy reads the source."""
+    is_counted = planned.is_copy and planned.item.source.is_docker_hub
+    return planned.upstream.manifests if planned.upstream and is_counted else 0
+
+
+def _will_have(planned: PlannedItem, expected: Digest) -> bool:
+    """Whether the target before this one in the chain has what this one wants."""
+    if planned.is_copy:
+        return planned.upstream is not None and planned.upstream.expected == expected
+    return planned.found == expected
+
+
+def _blobs(planned: PlannedItem) -> dict[Blob, int]:
+    """What a copy needs at its registry, and how large it is."""
+    if planned.upstream is None or not planned.is_copy:
+        return {}
+    registry = planned.item.destination.registry
+    return {(registry, blob.digest): blob.size for blob in planned.upstream.blobs}
+
+
+class Schedule:
+    """Hands tasks out, each as soon as nothing stands in its way.
+
+    What is no copy is done at once and counts nowhere. It is asked and told by one thread.
+
+    Args:
+        jobs: How many copies may run at once.
+        limits: How many of one target, for the targets that say so.
+    """
+
+    def __init__(self, jobs: int, limits: Mapping[str, int] | None = None) -> None:
+        self._jobs = jobs
+        self._limits = limits or {}
+        self._settled: deque[CopyTask] = deque()
+        self._waiting: dict[int, CopyTask] = {}
+        self._unfinished: set[int] = set()
+        self._running: Counter[str] = Counter()
+        self._on_the_way: set[Blob] = set()
+        self._arrived: set[Blob] = set()
+
+    def add(self, task: CopyTask) -> None:
+        """Another task; whoever it comes after was added before."""
+        self._unfinished.add(task.place)
+        if task.planned.is_copy:
+            self._waiting[task.place] = task
+        else:
+            self._settled.append(task)
+
+    def take(self) -> CopyTask | None:
+        """The next task that may run now; None where all that wait have to wait on."""
+        if self._settled:
+            return self._settled.popleft()
+        if self._running.total() >= self._jobs:
+            return None
+        ready = next((task for task in self._waiting.values() if self._is_ready(task)), None)
+        if ready is None:
+            return None
+        del self._waiting[ready.place]
+        self._running[ready.target] += 1
+        self._on_the_way |= ready.brings
+        return ready
+
+    def arrive(self, blob: Blob) -> None:
+        """A blob has arrived, though the copy that brings it goes on: who needs it may begin."""
+        self._on_the_way.discard(blob)
+        self._arrived.add(blob)
+
+    def finish(self, task: CopyTask, result: Result) -> None:
+        """A task has ended; what a copy brought has arrived."""
+        self._unfinished.discard(task.place)
+        if not task.planned.is_copy:
+            return
+        self._running[task.target] -= 1
+        self._on_the_way -= task.brings
+        if result.outcome is Outcome.COPIED:
+            self._arrived |= task.brings
+
+    def _is_ready(self, task: CopyTask) -> bool:
+        if task.after is not None and task.after in self._unfinished:
+            return False
+        limit = self._limits.get(task.target)
+        if limit is not None and self._running[task.target] >= limit:
+            return False
+        return not ((task.brings - self._arrived) & self._on_the_way)

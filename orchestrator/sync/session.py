@@ -1,0 +1,137 @@
+"""What a run needs while it runs, set up around it and gone after it.
+
+The lock, the private folder with the logins, skopeo, the fast path and the state
+database: they come in this order and go in the other.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from orchestrator.config.authfile import run_logins
+from orchestrator.config.registries_conf import read_registries_conf, usual_paths
+from orchestrator.config.settings import Settings
+from orchestrator.plan.items import Item
+from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.pull_limit import PullCounter
+from orchestrator.skopeo.adapter import Skopeo
+from orchestrator.skopeo.arguments import connection_of
+from orchestrator.state.directory import locked, private_folder
+from orchestrator.state.store import State
+from orchestrator.system.http import HttpClient
+from orchestrator.system.program import ProgramRunner
+
+HEADS_AT_ONCE = 32
+"""Questions to one registry at once; they are small, and none is counted."""
+
+_CONNECT_TIMEOUT = 5.0
+_READ_TIMEOUT = 10.0
+"""Seconds; what the fast path can't have soon, skopeo asks for with more patience."""
+
+
+class StopSignal:
+    """Set once by Ctrl-C or SIGTERM: nothing new begins, and what runs is ended."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        self._is_asked = False
+
+    def sleep(self, seconds: float) -> bool:
+        """Wait; True where the run is to end meanwhile."""
+        return self.event.wait(seconds)
+
+    @contextmanager
+    def on_signals(self, *end_all: Callable[[], None]) -> Iterator[None]:
+        """End the run in good order when a signal asks for it, by calling these."""
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            # A second signal may come while the first is handled, and Event.set() would then
+            # wait for itself.
+            if self._is_asked:
+                return
+            self._is_asked = True
+            self.event.set()
+            for one in end_all:
+                one()
+
+        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Session:
+    """The run's tools.
+
+    Attributes:
+        skopeo: Looks closely, and copies.
+        client: Asks for digests over HTTP.
+        state: What is remembered between runs.
+        pulls: What Docker Hub has counted of this run.
+    """
+
+    skopeo: Skopeo
+    client: RegistryClient
+    state: State
+    pulls: PullCounter
+
+
+@contextmanager
+def session(
+    settings: Settings,
+    items: tuple[Item, ...],
+    *,
+    run_id: str,
+    is_writing: bool,
+    stop: StopSignal,
+) -> Iterator[Session]:
+    """The tools for these items; a run that writes holds the lock all the while.
+
+    Raises:
+        LockedError: Another run holds the state directory.
+        ToolMissingError: There is no skopeo.
+        ConfigurationError: A file that is needed can't be read or written.
+    """
+    programs = ProgramRunner(settings.tool_environ)
+    targets = tuple({item.target.name: item.target for item in items}.values())
+    pulls = PullCounter()
+    with ExitStack() as stack:
+        if is_writing:
+            stack.enter_context(locked(settings.state_dir, run_id=run_id))
+        folder = stack.enter_context(private_folder(settings.state_dir))
+        http = stack.enter_context(
+            closing(
+                HttpClient(
+                    HEADS_AT_ONCE,
+                    connect_timeout=_CONNECT_TIMEOUT,
+                    read_timeout=min(_READ_TIMEOUT, settings.stall_timeout),
+                )
+            )
+        )
+        stack.enter_context(stop.on_signals(programs.end_all, http.end_all))
+        logins = run_logins(settings, targets)
+        state = stack.enter_context(closing(State(settings.state_dir)))
+        client = RegistryClient(
+            http,
+            logins,
+            is_insecure=settings.is_insecure,
+            ca_of=settings.ca_of,
+            conf=read_registries_conf(usual_paths(settings.tool_environ)),
+        )
+        connection = connection_of(settings, targets, folder, logins)
+        skopeo = Skopeo(
+            programs,
+            connection,
+            pulls,
+            patience=settings.stall_timeout,
+            put_index=client.put_index,
+        )
+        yield Session(skopeo, client, state, pulls)

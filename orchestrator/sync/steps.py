@@ -1,0 +1,182 @@
+"""The flow of a run: items are checked, looked at and copied side by side.
+
+Each item goes through three steps: two HEADs may prove it in sync; else it is looked at closely;
+then its task is carried out. Each step has its own bound, and none waits for another item's, with
+two exceptions: a link of a chain waits for the one before it; and what Docker Hub counts waits
+until it is certain that its pull limit will do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TypeAlias
+
+from orchestrator.oci.reference import Digest
+from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.items import Item
+from orchestrator.report.result import Result
+from orchestrator.sync.pull_budget import PullBudget
+from orchestrator.sync.schedule import Blob, CopyTask, CopyTaskFactory, Schedule
+
+MOST_PULLS = 4
+"""What one platform of one source takes at most: its index twice, where HTTP did not get
+through with it, its manifest, and that again for the copy."""
+
+
+@dataclass(frozen=True)
+class HeadCheck:
+    """An item that HEADs may prove to be in sync."""
+
+    place: int
+    item: Item
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """An item that has to be looked at closely."""
+
+    place: int
+    item: Item
+
+
+Step: TypeAlias = "HeadCheck | Inspect | CopyTask"
+
+
+@dataclass(frozen=True)
+class StepLimits:
+    """How many of each step there may be at once; the schedule bounds the copies.
+
+    Attributes:
+        checks: Items that HEADs are asked for.
+        looks: Items that are looked at, to begin with. Most looks lead to a copy, and then a few
+            keep ahead of the copies; begun all together, they would keep the first copy waiting,
+            and the copies would all be at the same stage at any time, now all talking, now all
+            loading. Each look that leads to none makes room for one more.
+        most_looks: As many as there ever are.
+    """
+
+    checks: int
+    looks: int
+    most_looks: int
+
+
+class StepQueue:
+    """Hands out what can be done next; asked and told by one thread, but for arrivals.
+
+    Args:
+        items: In the list's order.
+        before: For each item the place of the one whose task has to be made first, if any.
+        bounds: How many of each step at once.
+        schedule: Orders the copies.
+        maker: Makes tasks of verdicts.
+        budget: What Docker Hub leaves.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        before: Sequence[int | None],
+        bounds: StepLimits,
+        schedule: Schedule,
+        maker: CopyTaskFactory,
+        budget: PullBudget,
+    ) -> None:
+        self._items = items
+        self._before = before
+        self._behind = {first: place for place, first in enumerate(before) if first is not None}
+        self._unchecked = iter(range(len(items)))
+        self._is_open: dict[int, bool] = {}
+        self._next = 0
+        self._unseen: deque[int] = deque()
+        self._schedule = schedule
+        self._maker = maker
+        self._budget = budget
+        self._room = {HeadCheck: bounds.checks, Inspect: bounds.looks}
+        self._more_looks = bounds.most_looks - bounds.looks
+        self._verdicts: dict[int, PlannedItem] = {}
+        self._unmade = set(range(len(items)))
+        self._held: list[CopyTask] = []
+        self._arrivals: SimpleQueue[Blob] = SimpleQueue()
+        hub = [item for item in items if item.source.is_docker_hub]
+        self._counted = Counter(bool(item.choice.single) for item in hub)
+
+    def take(self) -> Step | None:
+        """The next piece; None where there is none before something has ended."""
+        while not self._arrivals.empty():
+            self._schedule.arrive(self._arrivals.get())
+        if (task := self._schedule.take()) is not None:
+            return task
+        if self._unseen and self._room[Inspect]:
+            self._room[Inspect] -= 1
+            place = self._unseen.popleft()
+            return Inspect(place, self._items[place])
+        if self._room[HeadCheck] and (unchecked := next(self._unchecked, None)) is not None:
+            self._room[HeadCheck] -= 1
+            return HeadCheck(unchecked, self._items[unchecked])
+        return None
+
+    def arrived(self, registry: str, digest: Digest) -> None:
+        """A registry has got a blob; may be called by any thread."""
+        self._arrivals.put((registry, digest))
+
+    def finish(self, step: Step, result: PlannedItem | Result) -> None:
+        """A piece has ended."""
+        if isinstance(step, CopyTask):
+            if isinstance(result, Result):
+                self._schedule.finish(step, result)
+            return
+        self._room[type(step)] += 1
+        if isinstance(result, PlannedItem):
+            self._learn(step, result)
+
+    def _learn(self, step: HeadCheck | Inspect, planned: PlannedItem) -> None:
+        """A verdict, or none yet: all tasks are made that can be."""
+        if isinstance(step, HeadCheck):
+            self._open(step.place, is_open=planned.decision is None)
+            if planned.decision is None:
+                return
+        if isinstance(step, Inspect) and not planned.is_copy and self._more_looks > 0:
+            self._more_looks -= 1
+            self._room[Inspect] += 1
+        if step.item.source.is_docker_hub and not planned.is_copy:
+            self._counted[bool(step.item.choice.single)] -= 1
+        self._verdicts[step.place] = planned
+        place: int | None = step.place
+        while place in self._verdicts and self._before[place] not in self._unmade:
+            self._make(place)
+            place = self._behind.get(place)
+        self._let_go()
+
+    def _open(self, place: int, *, is_open: bool) -> None:
+        """Line up for a look, in the list's order, what has passed its check without a verdict."""
+        self._is_open[place] = is_open
+        while (is_next_open := self._is_open.pop(self._next, None)) is not None:
+            if is_next_open:
+                self._unseen.append(self._next)
+            self._next += 1
+
+    def _make(self, place: int) -> None:
+        planned = self._verdicts.pop(place)
+        self._unmade.discard(place)
+        task = self._maker.make(place, planned)
+        if planned.is_copy and planned.item.source.is_docker_hub:
+            self._held.append(task)
+        else:
+            self._schedule.add(task)
+
+    def _let_go(self) -> None:
+        """Let what Docker Hub counts go on, once that is safe."""
+        if self._unmade and not (self._held and self._is_safe()):
+            return
+        held, self._held = sorted(self._held, key=lambda task: task.place), []
+        for task in held if self._unmade else self._budget.within(held):
+            self._schedule.add(task)
+
+    def _is_safe(self) -> bool:
+        """Whether the limit will do, however the items without a verdict turn out."""
+        left = self._budget.left()
+        several, single = self._counted[False], self._counted[True]
+        return left is None or (not several and left >= MOST_PULLS * single)

@@ -1,0 +1,301 @@
+"""The one door to HTTP: pooled connections, time-outs always, no redirects, no secrets in errors.
+
+requests' own conveniences are left out on purpose: no ~/.netrc, no cookies, no redirects.
+Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from orchestrator import __version__
+from orchestrator.errors import ErrorKind, SyncerError
+
+
+def is_loopback(registry: str) -> bool:
+    """Whether a host is this machine itself: 127.0.0.0/8, ::1 or localhost."""
+    try:
+        host = urlsplit(f"//{registry}").hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+if TYPE_CHECKING:
+    from requests import Response as RawResponse
+    from requests import Session
+
+    from orchestrator.system.tls import SharedTrust
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 30.0
+"""Seconds; the second one is for each wait for bytes, not for the whole answer."""
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes read of an answer: registries must take manifests of 4 MiB (distribution spec)."""
+
+_CHUNK = 64 * 1024
+_REDIRECTS = frozenset({301, 302, 307, 308})
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a server said.
+
+    Attributes:
+        headers: By their names in lower case.
+        is_whole: Whether the body ended before the limit did.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    is_whole: bool = True
+
+
+class HttpError(SyncerError):
+    """There was no answer; the message names the host and nothing more of the URL.
+
+    Attributes:
+        kind: `unreachable`, `timeout` or `tls`.
+    """
+
+    def __init__(self, kind: ErrorKind, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class _Route:
+    """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say."""
+
+    adapter: SharedTrust
+    verify: bool
+    proxies: dict[str, str]
+
+
+class HttpClient:
+    """Connections to any number of hosts; any number of threads may use it at once."""
+
+    def __init__(
+        self,
+        connections: int = 8,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            connections: At most so many to one host; a thread beyond them waits.
+            connect_timeout: Seconds until a connection stands.
+            read_timeout: Seconds until the next bytes come.
+        """
+        # Imported here, as it takes a tenth of a second and many commands need no HTTP.
+        import requests  # noqa: PLC0415
+        from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
+
+        # Both speak of things the user decided or must not see: URLs stand in urllib3's log.
+        logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+        warnings.simplefilter("ignore", InsecureRequestWarning)
+        self._timeouts = (connect_timeout, read_timeout)
+        self._connections = connections
+        self._ways: dict[tuple[str, str, bool | str], _Route] = {}
+        self._adapters: dict[bool | str, SharedTrust] = {}
+        self._lock = threading.Lock()
+        self._is_ended = threading.Event()
+        self._session: Session = requests.Session()
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Send a body.
+
+        Raises:
+            HttpError: There was no answer.
+        """
+        return self.request("POST", url, headers=headers, body=body)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        limit: int = BODY_LIMIT,
+        verify: bool | Path = True,
+    ) -> Response:
+        """Ask once. Redirects are answers like any other: see `redirect_of`.
+
+        Args:
+            method: `GET`, `HEAD`, `POST`, …
+            url: http or https.
+            headers: Ours come first; requests adds what HTTP needs.
+            body: What is sent; None for none.
+            limit: Bytes of the answer's body that are read.
+            verify: Whether certificates are checked, or a PEM file to check them by.
+
+        Raises:
+            HttpError: There was no answer.
+        """
+        if self._is_ended.is_set():
+            raise HttpError(
+                ErrorKind.UNREACHABLE, f"{host_of(url)} was not asked: the run is to end"
+            )
+        from requests import RequestException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        try:
+            with self._sent(method, url, headers, body, verify) as response:
+                return _read(response, limit)
+        except (RequestException, HTTPError, OSError, ValueError) as error:
+            fault = _fault(error, url)
+        # Not inside the except: even a suppressed context would carry the URL along.
+        raise fault
+
+    def _sent(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        verify: bool | Path,  # noqa: FBT001 - requests' own word
+    ) -> RawResponse:
+        """Send by the adapter itself, past the session's netrc, cookies and redirects."""
+        from requests import Request  # noqa: PLC0415
+
+        named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
+        prepared = Request(method, url, headers=named, data=body).prepare()
+        way = self._way_to(url, _for_requests(verify))
+        return way.adapter.send(
+            prepared, stream=True, timeout=self._timeouts, verify=way.verify, proxies=way.proxies
+        )
+
+    def _way_to(self, url: str, verify: bool | str) -> _Route:  # noqa: FBT001 - requests' own word
+        """Proxy and authorities for a host, read once: looking through environ takes a while."""
+        scheme, host = urlsplit(url).scheme, host_of(url)
+        key = (scheme, host, verify)
+        with self._lock:
+            if key not in self._ways:
+                found = self._session.merge_environment_settings(
+                    url, {}, stream=True, verify=verify, cert=None
+                )
+                # As Go does, so that skopeo and we take the same way.
+                proxies = {} if is_loopback(host) else dict(found["proxies"])
+                trusted = found["verify"] if scheme == "https" else False
+                self._ways[key] = _Route(self._adapter(trusted or False), bool(trusted), proxies)
+            return self._ways[key]
+
+    def _adapter(self, verify: bool | str) -> SharedTrust:  # noqa: FBT001 - requests' own word
+        from orchestrator.system.tls import SharedTrust  # noqa: PLC0415
+
+        if verify not in self._adapters:
+            self._adapters[verify] = SharedTrust(verify, self._connections)
+        return self._adapters[verify]
+
+    def end_all(self) -> None:
+        """Wait for no answer any more, and ask nothing; safe in a signal handler."""
+        from orchestrator.system.tls import end_connections  # noqa: PLC0415
+
+        self._is_ended.set()
+        end_connections()
+
+    def close(self) -> None:
+        """Close every connection; `contextlib.closing` does it at a block's end."""
+        for adapter in self._adapters.values():
+            adapter.close()
+        self._session.close()
+
+
+def redirect_of(url: str, answer: Response) -> str:
+    """Where an answer sends the same request to, as long as it is the same host; else "".
+
+    http may become https, https never http.
+    """
+    if answer.status not in _REDIRECTS or not answer.headers.get("location"):
+        return ""
+    try:
+        there = urljoin(url, answer.headers["location"])
+        old, new = urlsplit(url), urlsplit(there)
+        is_same = old.netloc == new.netloc and old.scheme == new.scheme
+        is_upgrade = (old.scheme, new.scheme) == ("http", "https") and (
+            (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
+        )
+    except ValueError:
+        return ""
+    return there if is_same or is_upgrade else ""
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, with its port if it has one: all of it that may be shown."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return "a host that can't be read"
+
+
+def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests' own word
+    return str(verify) if isinstance(verify, Path) else verify
+
+
+def _read(response: RawResponse, limit: int) -> Response:
+    # urllib3 1.26 takes a body that ends early for a whole one, unless it is told.
+    response.raw.enforce_content_length = True
+    body = bytearray()
+    for chunk in response.iter_content(_CHUNK):
+        body += chunk
+        if len(body) > limit:
+            break
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Response(response.status_code, headers, bytes(body[:limit]), len(body) <= limit)
+
+
+def _fault(error: Exception, url: str) -> HttpError:
+    """Say what went wrong without the words of the library, which hold the URL."""
+    from requests import exceptions as theirs  # noqa: PLC0415
+    from urllib3 import exceptions as below  # noqa: PLC0415
+
+    host = host_of(url)
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, theirs.Timeout | below.ReadTimeoutError) for cause in causes):
+        return HttpError(ErrorKind.TIMEOUT, f"{host} did not answer in time")
+    if any(isinstance(cause, theirs.SSLError | below.SSLError) for cause in causes):
+        return HttpError(
+            ErrorKind.TLS,
+            f"{host} can't be spoken to by TLS{_said(causes)}",
+            hint="see that its certificate is valid and its authority is known here",
+        )
+    if isinstance(error, OSError) and not isinstance(error, theirs.RequestException):
+        return HttpError(ErrorKind.TLS, f"the file of authorities for {host} can't be read")
+    return HttpError(ErrorKind.UNREACHABLE, f"{host} can't be reached{_said(causes)}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that led to it: requests and urllib3 keep them in several places."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        reason = getattr(current, "reason", None)
+        found = (*current.args, reason, current.__cause__, current.__context__)
+        waiting += [cause for cause in found if isinstance(cause, BaseException)]
+
+
+def _said(causes: tuple[BaseException, ...]) -> str:
+    """The system's own short words, which know nothing of the URL."""
+    for name in ("verify_message", "strerror"):
+        for cause in causes:
+            words = getattr(cause, name, None)
+            if isinstance(words, str):
+                return f": {words}"
+    return ""

@@ -1,0 +1,161 @@
+"""Working on many things at once, trying again, and doing a thing only once.
+
+Nothing here knows what the work is.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Generic, Protocol, TypeVar
+
+from orchestrator.errors import ImageError
+
+T = TypeVar("T")
+R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
+K = TypeVar("K")
+
+_LONGEST_WAIT = 60.0
+_MOST_DOUBLINGS = 32
+"""Past these, the longest wait is reached from any base; 2**1024 is no float any more."""
+
+
+class WorkQueue(Protocol[T, R_contra]):
+    """Hands out work, and is told how it ended; both by one thread."""
+
+    def take(self) -> T | None:
+        """The next piece; None where there is none, or none before something has ended."""
+        ...
+
+    def finish(self, piece: T, result: R_contra) -> None:
+        """A piece has ended."""
+        ...
+
+
+class FifoQueue(Generic[T, R]):
+    """The plain queue: one after the other, as they stand."""
+
+    def __init__(self, pieces: Iterable[T]) -> None:
+        self._pieces = iter(pieces)
+
+    def take(self) -> T | None:
+        """The next piece, until there is none."""
+        return next(self._pieces, None)
+
+    def finish(self, piece: T, result: R) -> None:
+        """Nothing depends on it."""
+
+
+def map_bounded(
+    work: Callable[[T], R],
+    queue: WorkQueue[T, R],
+    *,
+    jobs: int,
+    ended: SimpleQueue[Future[R] | None] | None = None,
+) -> Iterator[tuple[T, R]]:
+    """Do `work` on every piece, `jobs` at once, and yield piece and result as they come.
+
+    No more than `jobs` pieces are taken ahead, so a long list costs no memory. What `work`
+    raises is raised here; `work` should return failures as values.
+
+    Args:
+        work: What is done with a piece.
+        queue: Hands pieces out.
+        jobs: How many at once.
+        ended: Where what has ended is put; who puts a None there, from any thread, has the queue
+            asked again at once.
+    """
+    ended = SimpleQueue() if ended is None else ended  # `futures.wait` would look at all of them
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        running: dict[Future[R], T] = {}
+        while True:
+            while len(running) < jobs and (piece := queue.take()) is not None:
+                future = pool.submit(work, piece)
+                running[future] = piece
+                future.add_done_callback(ended.put)
+            if not running:
+                return
+            if (next_ended := ended.get()) is None:
+                continue
+            piece, result = running.pop(next_ended), next_ended.result()
+            queue.finish(piece, result)
+            yield piece, result
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How a passing fault is tried again.
+
+    Attributes:
+        tries: How often in all, the first one included.
+        base: Seconds before the second try; each further wait is twice as long.
+        sleep: Waits so many seconds; True where it was called off.
+        on_retry: Is told of the fault, and of the seconds until the next try.
+    """
+
+    tries: int
+    base: float
+    sleep: Callable[[float], bool]
+    on_retry: Callable[[ImageError, float], None]
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do `work`, again while a passing fault stands in the way.
+
+        Raises:
+            ImageError: The last fault, or the first that won't pass.
+        """
+        for attempt in range(1, self.tries + 1):
+            try:
+                return work()
+            except ImageError as error:
+                delay = self.delay(attempt, error)
+                if delay is None or attempt == self.tries:
+                    raise
+                self.on_retry(error, delay)
+                if self.sleep(delay):
+                    raise
+        raise AssertionError("a rule has at least one try")
+
+    def delay(self, attempt: int, error: ImageError) -> float | None:
+        """Seconds to wait after this attempt; None where trying again makes no sense.
+
+        A registry's own Retry-After is honoured up to a minute; one that asks for more
+        will not heal within this run. Otherwise exponential, with jitter, so that several
+        items do not come back at one instant.
+        """
+        if not error.is_transient:
+            return None
+        if error.retry_after is not None:
+            return error.retry_after if error.retry_after <= _LONGEST_WAIT else None
+        jitter = random.uniform(0.5, 1.0)  # noqa: S311  (no secret depends on it)
+        doublings = min(attempt - 1, _MOST_DOUBLINGS)
+        return float(min(_LONGEST_WAIT, self.base * 2**doublings * jitter))
+
+
+class OncePerKey(Generic[K, R]):
+    """Remembers what `work` gave for a key; of many threads asking, one does it."""
+
+    def __init__(self, work: Callable[[K], R]) -> None:
+        self._work = work
+        self._futures: dict[K, Future[R]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, key: K) -> R:
+        """The value for `key`; what `work` raised for it is raised again."""
+        with self._lock:
+            future = self._futures.get(key)
+            is_ours = future is None
+            if future is None:
+                future = self._futures[key] = Future()
+        if is_ours:
+            try:
+                future.set_result(self._work(key))
+            except BaseException as error:
+                future.set_exception(error)
+                raise
+        return future.result()

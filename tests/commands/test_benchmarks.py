@@ -1,0 +1,147 @@
+"""The benchmarks at a size that takes seconds: our program runs, and is counted right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks import document, ours, scenarios
+from benchmarks.__main__ import main
+from benchmarks.judge import judge
+from benchmarks.measure import Run, time_alone
+from benchmarks.samples import ALL, PLATFORM
+from benchmarks.scenarios import Bench
+from benchmarks.tools import Tool
+from benchmarks.traffic import ErrorKind, Traffic, kind_of
+from demo.proxy import Exchange
+
+DIGEST = f"sha256:{'a' * 64}"
+UPLOADS = "/v2/mirror/app/blobs/uploads/"
+
+
+def small(*wanted: Tool) -> Bench:
+    return Bench(
+        runs=1,
+        delay=0.0,
+        images=3,
+        copies=3,
+        size=300_000,
+        entries=20,
+        wants=lambda tool: tool in wanted,
+    )
+
+
+def only(runs: Sequence[Run]) -> Run:
+    (run,) = runs
+    assert run.complaint == ""
+    return run
+
+
+@pytest.mark.parametrize("platform", [PLATFORM, ALL])
+def test_a_run_that_finds_all_in_sync_is_counted(platform: str) -> None:
+    run = only(scenarios.noop(small(ours.WARM), platform))
+    assert run.traffic.count() == run.traffic.count(ErrorKind.MANIFEST_HEAD) == 6
+    assert run.programs == 0
+    assert run.seconds > 0
+    assert 10_000_000 < run.peak < 200_000_000
+
+
+def test_a_run_without_state_reads_each_source_once() -> None:
+    run = only(scenarios.noop(small(ours.COLD), PLATFORM))
+    assert run.source.count(ErrorKind.MANIFEST_GET) == 3
+    assert run.targets.count(ErrorKind.MANIFEST_GET) == 0
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_a_cold_copy_is_counted(targets: int) -> None:
+    run = only(scenarios.copy(small(ours.COPYING), targets=targets))
+    assert run.targets.count(ErrorKind.MANIFEST_PUT) == 3 * targets
+    assert run.targets.up >= 300_000 * targets
+    layers = [digest for digest, size in run.source.sizes.items() if size > 50_000]
+    assert len(layers) == 7, "a base that all share, and two layers of each"
+    assert {run.source.downloads[digest] for digest in layers} == {1}
+    assert {run.targets.uploads[digest] for digest in layers} == {targets}
+
+
+def test_the_bare_copies_copy_the_same() -> None:
+    run = only(scenarios.copy(small(ours.BARE)))
+    assert run.targets.count(ErrorKind.MANIFEST_PUT) == 3
+    assert run.source.count(ErrorKind.MANIFEST_GET) == 3
+
+
+def test_a_long_list_is_timed() -> None:
+    runs = scenarios.scale(small())
+    assert [(run.tool, run.complaint) for run in runs] == [
+        (scenarios.NAMING, ""),
+        (scenarios.PLANNING, ""),
+    ]
+
+
+def test_the_command_line_shows_a_table_and_goals(capsys: pytest.CaptureFixture[str]) -> None:
+    small_sizes = ["--images=3", "--delay=0", "--runs=1"]
+    assert main(["--only=noop-single", "--tools=syncer", *small_sizes]) == 0
+    words = capsys.readouterr().out.split()
+    assert " ".join(words).count("3 in sync, one platform: manifest HEADs: 6 at most 6 met") == 1
+    assert "skopeo" in words
+
+
+def test_what_does_not_run_is_told(tmp_path: Path) -> None:
+    run = time_alone("a tool", ("sh", "-c", "echo no such thing; exit 3"), tmp_path)
+    assert run.complaint == "exit status 3: no such thing"
+    assert document.rows([run])[0][:2] == ("a tool", "failed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("GET", "/v2/", ErrorKind.PING),
+        ("HEAD", "/v2/a/b/manifests/1", ErrorKind.MANIFEST_HEAD),
+        ("GET", f"/v2/a/manifests/{DIGEST}", ErrorKind.MANIFEST_GET),
+        ("PUT", "/v2/a/manifests/1", ErrorKind.MANIFEST_PUT),
+        ("HEAD", f"/v2/a/blobs/{DIGEST}", ErrorKind.BLOB_HEAD),
+        ("GET", f"/v2/a/blobs/{DIGEST}", ErrorKind.BLOB_GET),
+        ("POST", f"/v2/a/blobs/uploads/?from=b&mount={DIGEST}", ErrorKind.UPLOAD),
+        ("GET", "/v2/a/tags/list?n=1", ErrorKind.TAGS),
+        ("GET", "/v2/_catalog", ErrorKind.OTHER),
+    ],
+)
+def test_requests_are_told_apart(method: str, path: str, kind: ErrorKind) -> None:
+    assert kind_of(method, path) is kind
+
+
+def test_a_blob_has_travelled_when_it_is_there() -> None:
+    quoted = DIGEST.replace(":", "%3A")
+    traffic = Traffic.of(
+        [
+            Exchange("POST", f"{UPLOADS}?from=other&mount={DIGEST}", 201, 0, 0),
+            Exchange("PATCH", f"{UPLOADS}1", 202, 700, 0),
+            Exchange("PUT", f"{UPLOADS}1?digest={quoted}", 201, 0, 0),
+            Exchange("PUT", f"{UPLOADS}2?digest={quoted}", 400, 0, 20),
+            Exchange("GET", f"/v2/app/blobs/{DIGEST}", 200, 0, 500),
+        ]
+    )
+    assert traffic.uploads == {DIGEST: 1}
+    assert traffic.downloads == {DIGEST: 1}
+    assert (traffic.up, traffic.down) == (700, 520)
+
+
+def test_goals_are_judged_by_what_was_measured() -> None:
+    head = Exchange("HEAD", "/v2/a/manifests/1", 200, 0, 0)
+    busy = Traffic.of([head] * 401)
+    runs = {scenarios.NOOP_ONE: [Run(ours.WARM.name, 1.0, source=busy, programs=0)]}
+    verdicts = {verdict.goal: verdict.is_met for verdict in judge(runs, Bench())}
+    assert not verdicts["200 in sync, one platform: manifest HEADs: 400 at most"]
+    assert verdicts["200 in sync, one platform: skopeo processes: 0 at most"]
+    assert not any("regsync" in goal for goal in verdicts), "it was not there"
+
+
+def test_the_page_keeps_what_stands_around_the_figures() -> None:
+    runs = {scenarios.NOOP_ONE: [Run(ours.WARM.name, 1.0)]}
+    before = f"# Title\n\n{document.BEGIN}\nold\n{document.END}\n\nThe end.\n"
+    page = document.page(before, runs, judge(runs, Bench()), {scenarios.NOOP_ONE: "In sync"})
+    assert page.startswith(f"# Title\n\n{document.BEGIN}\n\n")
+    assert page.endswith(f"{document.END}\n\nThe end.\n")
+    assert "### In sync" in page
+    assert "old" not in page

@@ -1,0 +1,138 @@
+"""Registries whose tokens live a few seconds, and accounts that may do less than all."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from demo.faults import Call, Drip, Rule
+from demo.images import build_image, build_index, push
+from demo.proxy import FaultProxy
+from demo.registry import Login, Registry, RegistryOptions
+from orchestrator.config.authfile import merged
+from orchestrator.config.registries_conf import read_registries_conf
+from orchestrator.config.settings import Login as OurLogin
+from orchestrator.oci.reference import Reference
+from orchestrator.registry.client import RegistryClient
+from orchestrator.system.http import HttpClient, is_loopback
+from tests.support.tokens import Account, TokenOptions, TokenServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.runs import Site
+
+ALICE, PULLER = Login("alice", "wonderland"), Login("puller", "only")
+ACCOUNTS = (Account(ALICE), Account(PULLER, push=""), Account(pull="public/*", push=""))
+SHORT = 2
+INDEX = build_index([build_image(), build_image("linux/arm64")])
+
+
+@contextmanager
+def stopped_commands(folder: Path, lifetime: int = SHORT) -> Iterator[tuple[Registry, TokenServer]]:
+    """A registry whose tokens are good for so many seconds."""
+    options = TokenOptions(ACCOUNTS, lifetime=lifetime)
+    with ExitStack() as stack:
+        tokens = stack.enter_context(TokenServer(folder, options))
+        registry = Registry(RegistryOptions(login=ALICE, token=tokens.auth))
+        yield stack.enter_context(registry), tokens
+
+
+@contextmanager
+def client_of(registry: Registry, login: Login) -> Iterator[RegistryClient]:
+    document = merged((), [OurLogin(registry.host, login.user, login.password)])
+    with closing(HttpClient(8)) as http:
+        yield RegistryClient(
+            http,
+            document,
+            is_insecure=is_loopback,
+            ca_of=lambda _: None,
+            conf=read_registries_conf(()),
+        )
+
+
+def configure(site: Site, registry: Registry, login: Login, **settings: object) -> Site:
+    site = replace(site, mirror=registry, environ={"ALIYUN_PASSWORD": login.password})
+    site.configure(ALIYUN_REGISTRY=registry.host, ALIYUN_USERNAME=login.user, **settings)
+    return site
+
+
+def test_the_fast_path_renews_a_token_that_has_run_out(tmp_path: Path) -> None:
+    with stopped_commands(tmp_path) as (registry, tokens), client_of(registry, PULLER) as client:
+        push(registry.url, "private/app", "1", INDEX, auth=ALICE)
+        before = len(tokens.grants())
+        reference = Reference.parse(f"{registry.host}/private/app:1")
+        for pause in (0.0, 0.0, SHORT + 0.5):
+            time.sleep(pause)
+            assert client.head(reference) == INDEX.digest
+        users = [grant.user for grant in tokens.grants()[before:]]
+    assert len(users) >= 2
+    assert set(users) == {PULLER.user}
+
+
+def test_a_run_outlives_its_tokens(site: Site, tmp_path: Path) -> None:
+    """Each program begins with a token of its own; the wait is between two of them."""
+    with stopped_commands(tmp_path) as (registry, tokens), FaultProxy(site.upstream.url) as near:
+        site = configure(site, registry, ALICE)
+        images = {f"app{number}:1": build_image(layers=[site.noise()]) for number in range(3)}
+        for name, image in images.items():
+            site.publish(image, name)
+        near.add(Rule(Call(lambda: time.sleep(SHORT + 1)), method="GET", path="/app1/manifests/1$"))
+        outcome = site.sync(*(site.source(name, host=near.host) for name in images))
+        assert [action for action, _ in outcome.verdicts()] == ["copied"] * 3
+        for name, image in images.items():
+            assert site.mirrored(name, host=near.host) == image.digest
+        assert len(tokens.grants()) > len(images)
+
+
+def test_a_token_that_runs_out_in_the_middle_of_a_copy_is_replaced(
+    site: Site, tmp_path: Path
+) -> None:
+    """The first try outlives its token while a layer drips in; the second finds the layer there."""
+    with stopped_commands(tmp_path) as (registry, _), FaultProxy(site.upstream.url) as near:
+        site = configure(site, registry, ALICE, RETRIES=3)
+        image = build_image(layers=[site.noise(6000)])
+        site.publish(image)
+        near.add(Rule(Drip(1500), path=f"/blobs/{image.layers[0].digest}", times=1))
+        item = site.sync(site.source(host=near.host)).item
+        assert (item["action"], item["attempts"]) == ("copied", 2)
+        assert site.mirrored(host=near.host) == image.digest
+
+
+def test_who_may_only_pull_reads_a_private_source(site: Site, tmp_path: Path) -> None:
+    with stopped_commands(tmp_path) as (registry, tokens):
+        push(registry.url, "private/app", "1", INDEX, auth=ALICE)
+        targets = (
+            f"[targets.source]\nregistry = '{registry.host}'\nnamespace = 'private'\n"
+            f"username = '{PULLER.user}'\npassword = '${{PULLING}}'\n"
+        )
+        (site.folder / "targets.toml").write_text(targets, encoding="utf-8")
+        site.list_images(
+            f"--platform=all {registry.host}/private/app:1 --to=aliyun --name=app:1",
+            f"{registry.host}/private/app:1 --to=source --name=other:1",
+        )
+        environ = {"PULLING": PULLER.password}
+        outcome = site.run("batch", environ=environ)
+        assert outcome.verdicts() == (("copied", "missing"), ("failed", "denied"))
+        assert site.mirror.digest(f"{site.namespace}/app", "1") == INDEX.digest
+        granted = {scope for grant in tokens.grants() for scope in grant.granted if grant.user}
+        assert "repository:private/app:pull" in granted
+
+
+def test_one_token_for_several_repositories_runs_out_for_all(tmp_path: Path) -> None:
+    with stopped_commands(tmp_path) as (registry, tokens), client_of(registry, PULLER) as client:
+        names = [f"private/app{number}" for number in range(4)]
+        for name in names:
+            push(registry.url, name, "1", INDEX.images[0], auth=ALICE)
+        before = len(tokens.grants())
+        wanted = [Reference.parse(f"{registry.host}/{name}:1") for name in names]
+        client.expect(wanted)
+        for pause in (0.0, SHORT + 0.5):
+            time.sleep(pause)
+            assert {client.head(one) for one in wanted} == {INDEX.images[0].digest}
+        asked = [len(grant.asked) for grant in tokens.grants()[before:]]
+    assert max(asked) == len(names)
+    assert len(asked) >= 2

@@ -1,0 +1,135 @@
+"""The report for eyes: every cell as it was written, failures last, nothing a terminal obeys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.report.result import Outcome, Report, Result
+from orchestrator.report.summary import markdown_summary, result_line, text_summary, totals_line
+from tests.support.reports import a_report, an_item, bad_line, copied, deferred, failed, skipped
+
+
+@pytest.mark.parametrize(
+    "source", ["redis:1.10", "redis:1e5", "redis:007", "redis:1_000", "redis:0x10", "redis:nan"]
+)
+def test_a_tag_that_looks_like_a_number_is_shown_as_it_is(source: str) -> None:
+    assert text_summary(a_report(copied(source))).splitlines()[2].split()[0] == source
+    assert f"| {source.replace('_', chr(92) + '_')} " in markdown_summary(a_report(copied(source)))
+
+
+def test_failures_come_last_each_with_its_hint() -> None:
+    report = a_report(failed("nginx:nope", "nginx:nope: it is not there", "see the tags"), copied())
+    lines = text_summary(report).splitlines()
+    assert [line.split()[3] for line in lines[2:4]] == ["copied", "FAILED"]
+    assert lines[5:7] == ["line 1, aliyun: nginx:nope: it is not there", "  -> see the tags"]
+    assert lines[-1].startswith("1 copied, 0 in sync, 1 failed; ")
+
+
+def test_one_failure_that_kept_an_image_from_two_targets_is_told_once() -> None:
+    ours = failed("nginx:nope", "it is not there")
+    target = replace(ours.item.target, name="ghcr")
+    theirs = replace(ours, item=replace(ours.item, target=target))
+    text = text_summary(a_report(ours, theirs))
+    assert text.count("it is not there") == 1
+    assert "line 1, aliyun, ghcr: it is not there" in text
+
+
+def test_a_bad_line_is_told_with_its_place_and_hint() -> None:
+    told = "images.txt:14:1: unknown option '--platfrom'; did you mean '--platform'?"
+    assert told in text_summary(a_report(problems=(bad_line(),))).splitlines()
+
+
+def test_without_items_there_is_no_table() -> None:
+    assert text_summary(a_report()) == ("0 copied, 0 in sync, 0 failed; 0 B moved in 3 min 12 s\n")
+    assert "|" not in markdown_summary(a_report())
+
+
+ESCAPES = "\x1b[31mred\x1b]0;title\x07 \u202eevil\u200b"
+
+
+def test_what_a_terminal_would_obey_is_shown_escaped() -> None:
+    report = a_report(
+        failed(message=f"no {ESCAPES}", hint=ESCAPES),
+        replace(copied(), note=ESCAPES),
+        problems=(bad_line(ESCAPES),),
+    )
+    for text in (text_summary(report), markdown_summary(report)):
+        assert not set(text) & {"\x1b", "\x07", "\u202e", "\u200b"}
+        assert "u001b" in text
+        assert "u202e" in text
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r", "\u2028", "\x85"])
+def test_a_message_can_not_begin_a_line_of_its_own(line_break: str) -> None:
+    forged = f"no{line_break}::error::forged"
+    report = a_report(failed(message=forged, hint=forged), problems=(bad_line(forged),))
+    for text in (text_summary(report), markdown_summary(report)):
+        assert not [line for line in text.splitlines() if line.lstrip("- ").startswith("::")]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("`rm`", r"\`rm\`"),
+        ("*bold*", r"\*bold\*"),
+        ("snake_case", r"snake\_case"),
+        ("[link](x)", r"\[link\](x)"),
+        ("<img src=x>", "&lt;img src=x&gt;"),
+        ("@everyone", r"\@everyone"),
+        ("#12", r"\#12"),
+        (r"back\slash", r"back\\slash"),
+    ],
+)
+def test_markdown_of_others_is_escaped_in_cells_and_in_lines(text: str, shown: str) -> None:
+    report = a_report(replace(copied(), note=text), failed(message=text))
+    page = markdown_summary(report)
+    assert f"missing; {shown} " in page
+    assert f"- line 1, aliyun: {shown}\n" in page
+
+
+def test_a_row_of_markdown_has_as_many_cells_as_the_head() -> None:
+    page = markdown_summary(a_report(replace(copied(), note="a|b\n|c|")))
+    head, _, row = [line for line in page.splitlines() if line.startswith("|")]
+    assert head.count("|") == row.count("|") - row.count(r"\|")
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        pytest.param(
+            a_report(copied(size=2048), skipped(), failed(), deferred()),
+            "1 copied, 1 in sync, 1 failed, 1 deferred; 2.0 KiB moved in 3 min 12 s",
+            id="one of each",
+        ),
+        pytest.param(
+            a_report(Result(an_item(), Outcome.WOULD_COPY, "missing", bytes=5), is_dry_run=True),
+            "1 would be copied, 0 in sync, 0 failed; 5 B to move in 3 min 12 s",
+            id="dry run",
+        ),
+        pytest.param(
+            a_report(copied(size=0), is_interrupted=True),
+            "interrupted: 1 copied, 0 in sync, 0 failed; 0 B moved in 3 min 12 s",
+            id="interrupted",
+        ),
+    ],
+)
+def test_the_totals_are_one_sentence(report: Report, line: str) -> None:
+    assert totals_line(report) == line
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 bad line;"), (2, "2 bad lines;")])
+def test_bad_lines_are_counted(count: int, words: str) -> None:
+    assert words in totals_line(a_report(problems=(bad_line(),) * count))
+
+
+def test_the_log_has_a_result_on_one_line() -> None:
+    assert result_line(replace(copied(size=1024), seconds=2.0)) == (
+        "nginx:alpine (linux/amd64) -> aliyun: copied (missing), 1.0 KiB in 2.0 s"
+    )
+    error = ImageError(ErrorKind.DENIED, "no")
+    denied = Result(an_item(), Outcome.FAILED, "denied", error=error)
+    assert result_line(denied) == "nginx:alpine (linux/amd64) -> aliyun: FAILED (denied)"
