@@ -398,7 +398,7 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-_FOLDERS = "docs|bin|demo|deploy|benchmarks|[.]github"
+_FOLDERS = "orchestrator|tests|docs|bin|demo|deploy|benchmarks|[.]github"
 _PATH = re.compile(rf"(?<![\w./-])((?:{_FOLDERS})/[\w./*-]*[\w*])(?:::(\w+))?", re.ASCII)
 
 
