@@ -1,7 +1,7 @@
 """Settings: everything a run depends on, in frozen values.
 
 Past this module nobody looks at a variable or a file of settings again;
-load_settings.py makes it from flags, environment and files.
+orchestrator/config/load.py makes it from flags, environment and files.
 """
 
 from __future__ import annotations

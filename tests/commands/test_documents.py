@@ -6,6 +6,7 @@ a README is tried as `COMMANDS` says.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -37,6 +38,7 @@ PAGES = (
 IN_BOTH = pytest.mark.parametrize("name", READMES)
 ON_EVERY_PAGE = pytest.mark.parametrize("name", PAGES)
 DIGEST = "ab" * 32
+CODE = ("orchestrator", "demo", "benchmarks", "tests")
 
 
 @cache
@@ -409,3 +411,25 @@ def test_every_path_that_is_named_exists(name: str) -> None:
         assert found, path
         if definition:
             assert f"def {definition}(" in found[0].read_text(encoding="utf-8"), definition
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+
+
+_MODULE = re.compile(r"(?<![\w./:-])[\w./-]*\w[.]py\b", re.ASCII)
+_CODE = [path for folder in CODE for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("folder", CODE)
+def test_every_module_that_a_docstring_names_exists(folder: str) -> None:
+    known = [str(path) for path in _CODE]
+    named = {
+        word
+        for path in (ROOT / folder).rglob("*.py")
+        for text in docstrings(path)
+        for word in _MODULE.findall(text)
+    }
+    assert [word for word in named if not any(path.endswith(f"/{word}") for path in known)] == []
