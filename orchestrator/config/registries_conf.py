@@ -101,9 +101,19 @@ def _tables(value: object) -> Iterator[Mapping[str, object]]:
 
 
 def _touches(prefix: str, reference: Reference) -> bool:
-    """Whether a prefix is a reference's, or may be: a tag or a digest at its end is cut."""
-    if prefix.startswith("*."):
-        return reference.registry.partition(":")[0].endswith(prefix.partition("/")[0][1:])
-    host, _, path = prefix.rstrip("/").partition("/")
-    name = f"{host}/{path.partition('@')[0].partition(':')[0]}".rstrip("/").lower()
-    return f"{reference.name}/".startswith(f"{name}/")
+    """Whether a prefix is a reference's, or may be: a tag or a digest at its end is cut.
+
+    As containers/image has it (pkg/sysregistriesv2, `refMatchingPrefix`): what follows a prefix
+    begins with a slash, a colon or an at sign, so that a host covers itself at any port.
+    """
+    host, _, path = prefix.lower().rstrip("/").partition("/")
+    covered = f"{host}/{path.partition('@')[0].partition(':')[0]}".rstrip("/")
+    whole = f"{reference.name}/"
+    if not covered.startswith("*."):
+        return _goes_on(whole, covered, 0)
+    dots = (at for at, character in enumerate(reference.registry) if character == ".")
+    return any(_goes_on(whole, covered[1:], at) for at in dots)
+
+
+def _goes_on(name: str, prefix: str, at: int) -> bool:
+    return name.startswith(prefix, at) and name[at + len(prefix)] in ":/"

@@ -182,6 +182,11 @@ class PlatformChoice:
         """The one platform, where it is one; its copy is a plain image, not an index."""
         return self.platforms[0] if len(self.platforms) == 1 else None
 
+    @property
+    def in_any_order(self) -> tuple[frozenset[Platform], frozenset[Platform]]:
+        """What is asked for, whatever order it stands in: an index keeps its source's order."""
+        return frozenset(self.platforms), self.optional
+
     def left_out_of(self, delivered: str) -> tuple[Platform, ...]:
         """The platforms that a copy lacks since its source does.
 

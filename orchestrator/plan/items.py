@@ -6,9 +6,10 @@ anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeAlias
 
 from orchestrator.config.image_list import Entry, ImageList
 from orchestrator.config.targets import Target
@@ -32,6 +33,9 @@ class Item:
     target: Target
     destination: Reference
 
+
+Tag: TypeAlias = tuple[str, str, str | None]
+"""Host, repository and tag: the place that a copy writes to."""
 
 _MOST_OTHERS = 3
 
@@ -69,7 +73,8 @@ def name_items(
     """Name every entry in each of its targets.
 
     An item that stands twice runs once, with a warning. Entries that would land on one
-    destination are errors naming each other's lines, and none of them runs.
+    destination are errors naming each other's lines, and none of them runs; so is an entry
+    that would write over what it, or another entry, is copied from.
 
     Args:
         images: The list as it was parsed; its problems are part of what is returned.
@@ -90,11 +95,14 @@ def name_items(
         except FormatError as error:
             problems.append(_problem(images.file, entry, error.message, error.hint))
     clashes = tuple(_clashes(named))
-    clashing = {id(claim.entry) for clash in clashes for claim in clash}
+    refused = {id(claim.entry) for clash in clashes for claim in clash}
     problems += _clash_problems(images.file, clashes)
+    for entry, problem in _overwriting(images.file, named):
+        refused.add(id(entry))
+        problems.append(problem)
     if problems and not images.file:
         raise UsageError("\n".join(map(str, problems)))
-    unclashed = [one for one in named if id(one.entry) not in clashing]
+    unclashed = [one for one in named if id(one.entry) not in refused]
     items, warnings = _without_duplicates(images.file, unclashed)
     return NamedItems(items, tuple(sorted(problems, key=_place)), warnings)
 
@@ -118,12 +126,12 @@ def _item(entry: Entry, target: Target, default_platform: PlatformChoice) -> Ite
 
 def _clashes(named: Iterable[_NamedEntry]) -> Iterator[tuple[_Claim, ...]]:
     """Find the claims of entries that would land where an entry of other work lands."""
-    claims: dict[Reference, list[_Claim]] = {}
+    claims: dict[Tag, list[_Claim]] = {}
     for one in named:
         for item in one.items:
-            claims.setdefault(item.destination, []).append(_Claim(one.entry, item))
+            claims.setdefault(_tag_at(item.destination), []).append(_Claim(one.entry, item))
     for of_one in claims.values():
-        if len({(claim.item.source, claim.item.choice) for claim in of_one}) > 1:
+        if len({(claim.item.source, claim.item.choice.in_any_order) for claim in of_one}) > 1:
             yield tuple(of_one)
 
 
@@ -145,23 +153,47 @@ def _others_of(claim: _Claim, clash: tuple[_Claim, ...]) -> str:
     others = islice((other for other in clash if other is not claim), _MOST_OTHERS)
     left = len(clash) - 1 - _MOST_OTHERS
     more = (f"and {left} more",) if left > 0 else ()
-    return ", ".join((*map(_named_at, others), *more))
+    return ", ".join((*(_named_at(other.entry) for other in others), *more))
 
 
-def _named_at(claim: _Claim) -> str:
-    line = f"line {claim.entry.line}, " if claim.entry.line else ""
-    return f"{line}'{claim.entry.source.familiar}'"
+def _named_at(entry: Entry) -> str:
+    line = f"line {entry.line}, " if entry.line else ""
+    return f"{line}'{entry.source.familiar}'"
+
+
+def _overwriting(file: str, named: Sequence[_NamedEntry]) -> Iterator[tuple[Entry, Problem]]:
+    """Find the entries that would write over a source; say it of each once."""
+    sources = {_tag_at(one.entry.source): one.entry for one in reversed(named)}
+    for one in named:
+        own = _tag_at(one.entry.source)
+        for item in one.items:
+            written = _tag_at(item.destination)
+            if written == own:
+                message = f"it would be copied onto itself, '{item.destination}'"
+            elif written in sources:
+                other = _named_at(sources[written])
+                message = f"it would be '{item.destination}', the source of {other}"
+            else:
+                continue
+            hint = "give it another --name" + (", or another target with --to" if file else "")
+            yield one.entry, _problem(file, one.entry, message, hint)
+            break
+
+
+def _tag_at(reference: Reference) -> Tag:
+    """What is written where a reference is: a host and the same one at HTTPS's port are one."""
+    return reference.registry.removesuffix(":443"), reference.repository, reference.tag
 
 
 def _without_duplicates(
     file: str, named: Iterable[_NamedEntry]
 ) -> tuple[tuple[Item, ...], tuple[str, ...]]:
-    first: dict[Reference, _Claim] = {}
+    first: dict[Tag, _Claim] = {}
     warnings: dict[str, None] = {}
     for one in named:
         for item in one.items:
             claim = _Claim(one.entry, item)
-            earlier = first.setdefault(item.destination, claim)
+            earlier = first.setdefault(_tag_at(item.destination), claim)
             if earlier is not claim:
                 warnings[str(_problem(file, one.entry, _again(earlier, claim)))] = None
     return tuple(claim.item for claim in first.values()), tuple(warnings)

@@ -100,6 +100,29 @@ def test_an_entry_that_stands_twice_runs_once_with_a_warning(second: str) -> Non
     assert not found.problems
 
 
+def test_the_order_of_platforms_makes_no_other_entry() -> None:
+    found = named(
+        "redis:7 --platform=linux/amd64,linux/arm64?\nredis:7 --platform=linux/arm64?,linux/amd64\n"
+    )
+    assert destinations(found) == ["registry.example/mirrors/redis:7"]
+    assert found.warnings == ("images.txt:2:1: this is line 1 again, and runs once",)
+    assert not found.problems
+
+
+def test_what_may_be_left_out_makes_another_entry() -> None:
+    found = named(
+        "redis:7 --platform=linux/amd64,linux/arm64\nredis:7 --platform=linux/arm64?,linux/amd64\n"
+    )
+    assert found.items == ()
+
+
+def test_a_host_and_the_same_at_the_port_of_https_are_one_place() -> None:
+    at_port = Target("twin", "registry.example:443", "mirrors")
+    found = named("redis:7\n", ALIYUN, at_port)
+    assert destinations(found) == ["registry.example/mirrors/redis:7"]
+    assert len(found.warnings) == 1
+
+
 def test_a_duplicate_in_several_targets_is_one_warning() -> None:
     found = named("redis:7\nredis:7\nredis:7\n", ALIYUN, GITHUB)
     assert len(found.items) == 2
@@ -162,6 +185,72 @@ def test_two_targets_of_one_place_are_told_by_name() -> None:
     assert destinations(found) == ["registry.example/mirrors/redis:7"]
     assert found.warnings == (
         "images.txt:1:1: targets aliyun and twin are one place, and it runs once",
+    )
+
+
+# Sources that would be written over
+
+BY_NAME = Target("ghcr", "ghcr.io", "octocat", naming="{name}", profile=GHCR)
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [
+        pytest.param("ghcr.io/octocat/app:1 --name=app:1", GITHUB, id="named"),
+        pytest.param("ghcr.io/octocat/app:1 --name=app", GITHUB, id="named without a tag"),
+        pytest.param("ghcr.io/octocat/app:1", BY_NAME, id="by a naming rule"),
+        pytest.param("ghcr.io:443/octocat/app:1", BY_NAME, id="with the port of HTTPS"),
+        pytest.param("GHCR.io/octocat/app:1", BY_NAME, id="in capitals"),
+        pytest.param(f"ghcr.io/octocat/app:1@{DIGEST}", BY_NAME, id="pinned"),
+        pytest.param("ghcr.io/octocat/app:1 --platform=all", BY_NAME, id="all of it"),
+    ],
+)
+def test_an_image_is_never_copied_onto_itself(line: str, target: Target) -> None:
+    found = named(f"{line}\nnginx:1\n", target)
+    assert destinations(found) == ["ghcr.io/octocat/nginx:1"]
+    (problem,) = found.problems
+    assert problem.message == "it would be copied onto itself, 'ghcr.io/octocat/app:1'"
+    assert problem.hint == "give it another --name, or another target with --to"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("ghcr.io/octocat/app:1 --name=app:2", id="another tag"),
+        pytest.param(f"ghcr.io/octocat/app@{DIGEST} --name=app", id="pinned, without a tag"),
+        pytest.param("ghcr.io/octocat/app:1 --to=aliyun", id="another target"),
+    ],
+)
+def test_a_source_in_the_targets_own_registry_may_be_copied_elsewhere(line: str) -> None:
+    found = named(f"{line}\n", BY_NAME, others=(ALIYUN,))
+    assert len(found.items) == 1
+    assert not found.problems
+
+
+def test_a_source_of_another_line_is_not_written_over() -> None:
+    found = named("app:1\nghcr.io/octocat/app:1 --to=aliyun\n", GITHUB, others=(ALIYUN,))
+    assert destinations(found) == ["registry.example/mirrors/ghcr-io_octocat_app:1"]
+    assert told(found) == [
+        "images.txt:1:1: it would be 'ghcr.io/octocat/app:1', the source of line 2, "
+        "'ghcr.io/octocat/app:1'; give it another --name, or another target "
+        "with --to"
+    ]
+
+
+def test_what_writes_over_sources_in_two_targets_is_told_once() -> None:
+    found = named("registry.example/mirrors/a:1 --name=a\n", ALIYUN, SAME_PLACE)
+    assert found.items == ()
+    assert len(found.problems) == 1
+
+
+def test_an_image_of_the_command_line_is_never_copied_onto_itself() -> None:
+    images = ImageList("", (parse_entry("ghcr.io/octocat/app:1", name="app:1"),))
+    with pytest.raises(UsageError) as caught:
+        named(images, GITHUB)
+    assert caught.value.message == (
+        "'ghcr.io/octocat/app:1': it would be copied onto itself, 'ghcr.io/octocat/app:1'; "
+        "give it another --name"
     )
 
 
