@@ -1,7 +1,18 @@
 """The one family of errors: what failed, for whom, and what to do next.
 
-An error that ends one item is an `ImageError` and becomes part of the report;
-one that ends the program carries the exit status that it ends with.
+    SyncerError                  a sentence for the user, and a hint
+    ├── UsageError               the command line; exit status 2
+    ├── FormatError              a text that can't be read, wherever it stands; 2
+    ├── ConfigurationError       config.env, targets.toml, the environment, the list; 2
+    ├── ToolMissingError         skopeo is missing or too old; 3
+    ├── LockedError              another run holds the state directory; 4
+    ├── ImageError               one item failed: part of the report, the others go on
+    ├── HttpError                no answer by HTTP (`system/http.py`); whoever asked handles it
+    └── DeferredError            an item is left to the next run: part of the report
+        └── InterruptedRunError  by Ctrl-C or SIGTERM; 130
+
+What ends the program carries the exit status that it ends with. Whether another try makes sense
+is said in one place: `ImageError.is_transient`.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias, TypeGuard
 
 from orchestrator.config.settings import CreatedCheck
 from orchestrator.errors import ImageError
@@ -57,7 +58,7 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict: the action and its reason."""
+    """An action and its reason."""
 
     action: Action
     reason: Reason
@@ -102,35 +103,64 @@ class Upstream:
 
 
 @dataclass(frozen=True)
-class PlannedItem:
-    """An item and its verdict, or what stood in the way of one.
+class Verdict:
+    """What is to be done with an item, and why.
 
     Attributes:
-        put_off: Why there is neither a verdict nor an error; empty where there is one.
         found: What the destination holds now; None where it holds nothing.
         note: What the reader should know of it.
         seconds: How long it took to reach the verdict.
     """
 
     item: Item
-    upstream: Upstream | None = None
+    upstream: Upstream
+    decision: Decision
     found: Digest | None = None
-    decision: Decision | None = None
-    error: ImageError | None = None
-    deferred: str = ""
     note: str = ""
     seconds: float = 0.0
 
-    @property
-    def is_copy(self) -> bool:
-        """Whether the verdict is to copy."""
-        return self.decision is not None and self.decision.action is Action.COPY
-
     def has_already(self, other: Upstream) -> bool:
         """Whether the destination holds another form of what was planned, and that will do."""
-        is_forced = self.decision is not None and self.decision.reason is Reason.FORCED
-        is_planned = self.upstream is not None and self.upstream.expected == other.expected
+        is_forced = self.decision.reason is Reason.FORCED
+        is_planned = self.upstream.expected == other.expected
         return self.found == other.expected and not is_forced and not is_planned
+
+
+@dataclass(frozen=True)
+class FailedItem:
+    """An item for which no verdict could be reached.
+
+    Attributes:
+        error: What stood in the way.
+        seconds: How long it took to fail.
+    """
+
+    item: Item
+    error: ImageError
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class DeferredItem:
+    """An item that this run leaves to the next, though nothing is wrong with it.
+
+    Attributes:
+        reason: Why, as the report has it.
+        seconds: How long it took to find that out.
+    """
+
+    item: Item
+    reason: str
+    seconds: float = 0.0
+
+
+PlannedItem: TypeAlias = "Verdict | FailedItem | DeferredItem"
+"""What planning an item comes to."""
+
+
+def is_copy(planned: PlannedItem) -> TypeGuard[Verdict]:
+    """Whether an item is to be copied."""
+    return isinstance(planned, Verdict) and planned.decision.action is Action.COPY
 
 
 def decide_by_digest(

@@ -13,7 +13,7 @@ from typing import Protocol
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.index import ManifestForm
 from orchestrator.oci.reference import Digest, Reference
-from orchestrator.plan.decision import Action, Decision, KnownImage, PlannedItem, Reason, Upstream
+from orchestrator.plan.decision import Action, Decision, KnownImage, Reason, Upstream, Verdict
 from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
 from orchestrator.registry.reader import Client, HttpReader, digest_or_none
@@ -57,7 +57,7 @@ class FastPath:
         self._sources = Sources(HttpOnlyReader(http_reader), _ONE_TRY)
         self._learned = OncePerKey(self._learn)
 
-    def check(self, item: Item, form: ManifestForm) -> PlannedItem | None:
+    def check(self, item: Item, form: ManifestForm) -> Verdict | None:
         """The verdict that an item is in sync; None where that can't be proved."""
         upstream = self._learned((item, form))
         found = (
@@ -73,7 +73,7 @@ class FastPath:
             reason = Reason.SAME_CONTENT
         else:
             return None
-        return PlannedItem(item, upstream, found, Decision(Action.SKIP, reason))
+        return Verdict(item, upstream, Decision(Action.SKIP, reason), found)
 
     def stands_for(self, item: Item, upstream: Upstream, found: Digest) -> bool:
         """Whether a digest is known to be what the source became at this destination."""

@@ -26,9 +26,12 @@ from orchestrator.oci.reference import Reference, digest_of
 from orchestrator.plan.decision import (
     Action,
     Decision,
+    DeferredItem,
+    FailedItem,
     PlannedItem,
     Reason,
     Upstream,
+    Verdict,
     decide_by_content,
     decide_by_digest,
 )
@@ -81,26 +84,23 @@ class Planner:
         self._options = options
         self._sources = Sources(reader, retry)
 
-    def check(self, item: Item) -> PlannedItem:
-        """Reach the verdict that an item is in sync, if two HEADs can prove it.
-
-        What has no verdict then is for `plan`.
-        """
+    def check(self, item: Item) -> Verdict | None:
+        """The verdict that an item is in sync, if two HEADs can prove it; else it is for `plan`."""
         if self._options.is_forced:
-            return PlannedItem(item)
+            return None
         started = time.monotonic()
-        planned = self._fast_path.check(item, self._options.form(item)) or PlannedItem(item)
-        return replace(planned, seconds=time.monotonic() - started)
+        verdict = self._fast_path.check(item, self._options.form(item))
+        return replace(verdict, seconds=time.monotonic() - started) if verdict else None
 
     def plan(self, item: Item) -> PlannedItem:
         """Reach one item's verdict; what stands in its way is part of the value."""
         started = time.monotonic()
         try:
-            planned = self._plan(item)
+            planned: PlannedItem = self._plan(item)
         except ImageError as error:
-            planned = PlannedItem(item, error=error)
+            planned = FailedItem(item, error)
         except DeferredError as error:
-            planned = PlannedItem(item, deferred=error.message)
+            planned = DeferredItem(item, error.message)
         return replace(planned, seconds=time.monotonic() - started)
 
     def other_forms(self, item: Item) -> Iterator[tuple[str, Upstream]]:
@@ -112,7 +112,7 @@ class Planner:
         for form in self._options.form(item).fallbacks:
             yield _WORDS[form], self._sources.whole(item, form)
 
-    def _plan(self, item: Item) -> PlannedItem:
+    def _plan(self, item: Item) -> Verdict:
         form = self._options.form(item)
         upstream = self._sources.upstream(item, form)
         self._fast_path.remember(item, upstream, form)
@@ -125,7 +125,7 @@ class Planner:
         note = _changes(upstream, theirs)
         if decision.action is Action.COPY:
             upstream = self._sources.whole(item, form)
-        return PlannedItem(item, upstream, found, decision, note=note)
+        return Verdict(item, upstream, decision, found, note)
 
     def _read_destination(self, destination: Reference) -> bytes | None:
         """What the destination has; None where it has nothing.

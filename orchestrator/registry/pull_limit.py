@@ -67,7 +67,7 @@ class PullCounter:
         """Before something is read: may it be?
 
         Raises:
-            PutOffError: Docker Hub has refused a pull already.
+            DeferredError: Docker Hub has refused a pull already.
         """
         if reference.is_docker_hub and self._has_reached_limit.is_set():
             raise DeferredError(LIMIT_REACHED)

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.reference import Digest, Reference
-from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.decision import Verdict
 from orchestrator.registry.reader import digest_or_none
 from orchestrator.registry.responses import Inconclusive, NotFound
 
@@ -30,17 +30,17 @@ class ConflictCheck:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def check(self, planned: PlannedItem) -> None:
+    def check(self, verdict: Verdict) -> None:
         """Before a copy: has another run brought something newer since this one looked?
 
         Raises:
             ImageError: The source has moved on, and the destination too.
         """
-        upstream, destination = planned.upstream, planned.item.destination
-        if upstream is None or not self.new_source_digest(planned):
+        if not self.new_source_digest(verdict):
             return
+        destination = verdict.item.destination
         found = self._head(destination)
-        if found in (None, planned.found, upstream.expected):
+        if found in (None, verdict.found, verdict.upstream.expected):
             return
         raise ImageError(
             ErrorKind.CONFLICT,
@@ -54,13 +54,13 @@ class ConflictCheck:
         """Whether a HEAD tells that a destination has this digest now."""
         return self._head(destination) == digest
 
-    def new_source_digest(self, planned: PlannedItem) -> Digest | None:
+    def new_source_digest(self, verdict: Verdict) -> Digest | None:
         """What the source is now, where that is known to be something else than was looked at."""
-        source, upstream = planned.item.source, planned.upstream
-        if source.digest or upstream is None:
+        source = verdict.item.source
+        if source.digest:
             return None
         now = self._head(source)
-        return now if now != upstream.digest else None
+        return now if now != verdict.upstream.digest else None
 
     def _head(self, reference: Reference) -> Digest | None:
         return digest_or_none(self._client.head(reference), reference)

@@ -16,7 +16,7 @@ from orchestrator.oci.docker_types import CONVERTED
 from orchestrator.oci.index import PushIndex
 from orchestrator.oci.manifest import Image, ImageConfig, parse_config, parse_manifest
 from orchestrator.oci.reference import Digest, Reference, digest_of
-from orchestrator.plan.decision import PlannedItem, Upstream
+from orchestrator.plan.decision import Upstream, Verdict
 from orchestrator.plan.items import Item
 from orchestrator.skopeo.arguments import CopyRequest
 
@@ -97,25 +97,24 @@ class Copier:
         self._forms = forms
         self._has = has
 
-    def copy(self, planned: PlannedItem, upstream: Upstream, feed: Reference | None) -> CopyOutcome:
+    def copy(self, verdict: Verdict, feed: Reference | None) -> CopyOutcome:
         """Copy as planned; where the registry refuses that, in the next best form.
 
         Args:
-            planned: The item and what was found of it.
-            upstream: What the destination has to become.
+            verdict: The item, what its destination has to become, and what was found there.
             feed: Another target that has it already; None reads the source.
 
         Raises:
             ImageError: It did not work.
         """
-        item = planned.item
+        item, upstream = verdict.item, verdict.upstream
         try:
             note = CONVERTED if upstream.rewritten else ""
             return replace(self._copy(item, upstream, feed), note=note)
         except ImageError as error:
             refusal = _refusal(error, item)
         for note, other in self._fallbacks(item, upstream):
-            if planned.has_already(other):
+            if verdict.has_already(other):
                 return CopyOutcome(other.expected, note=note, was_there=True)
             try:
                 return replace(self._copy_from(item.source, item, other), note=note)

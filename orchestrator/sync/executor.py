@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 
 from orchestrator.errors import DeferredError, ImageError
 from orchestrator.oci.reference import Reference
-from orchestrator.plan.decision import Action, PlannedItem, Reason, Upstream, delivery_notes
+from orchestrator.plan.decision import (
+    Action,
+    DeferredItem,
+    FailedItem,
+    Reason,
+    Verdict,
+    delivery_notes,
+)
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.conflict import ConflictCheck
 from orchestrator.sync.copier import Copier, CopyOutcome, CopyTool, Forms
@@ -81,21 +88,24 @@ class Executor:
         return replace(result, seconds=planned.seconds + time.monotonic() - started)
 
     def _execute(self, task: CopyTask) -> Result:
-        planned = task.planned
-        if planned.error:
-            return _failed(Result(planned.item, Outcome.FAILED, ""), planned.error)
-        upstream, decision = planned.upstream, planned.decision
-        if upstream is None or decision is None:
-            return Result(planned.item, Outcome.DEFERRED, planned.deferred)
-        result = _begun(planned, upstream, decision.reason)
-        if decision.action is Action.SKIP:
-            return replace(result, outcome=self._skips_as, digest=planned.found)
+        match task.planned:
+            case FailedItem(item, error):
+                return _failed(Result(item, Outcome.FAILED, ""), error)
+            case DeferredItem(item, reason):
+                return Result(item, Outcome.DEFERRED, reason)
+            case Verdict() as verdict:
+                return self._carried_out(task, verdict)
+
+    def _carried_out(self, task: CopyTask, verdict: Verdict) -> Result:
+        result = _begun(verdict)
+        if verdict.decision.action is Action.SKIP:
+            return replace(result, outcome=self._skips_as, digest=verdict.found)
         if self._conditions.is_dry_run:
             return replace(result, outcome=Outcome.WOULD_COPY, bytes=task.moves, pulls=task.pulls)
         deferred = self._deferral()
         if deferred:
             return replace(result, outcome=Outcome.DEFERRED, reason=deferred)
-        return self._copied(result, task, upstream)
+        return self._copied(result, task, verdict)
 
     @property
     def _skips_as(self) -> Outcome:
@@ -107,18 +117,18 @@ class Executor:
             return INTERRUPTED
         return FAIL_FAST if self._conditions.fails_fast and self._has_failed.is_set() else ""
 
-    def _copied(self, result: Result, task: CopyTask, upstream: Upstream) -> Result:
+    def _copied(self, result: Result, task: CopyTask, verdict: Verdict) -> Result:
         attempts = 0
         feed = self._held.get(task.after) if task.after is not None else None
-        if feed is not None and feed.digest != upstream.expected:
+        if feed is not None and feed.digest != verdict.upstream.expected:
             feed = None  # its target wanted the index in another form
 
         def attempt() -> CopyOutcome:
             nonlocal attempts
             attempts += 1
             if self._conflicts:
-                self._conflicts.check(task.planned)
-            return self._copier.copy(task.planned, upstream, feed)
+                self._conflicts.check(verdict)
+            return self._copier.copy(verdict, feed)
 
         try:
             outcome = self._retry.run(attempt)
@@ -134,42 +144,41 @@ class Executor:
             digest=outcome.digest,
             bytes=outcome.moved,
             attempts=attempts,
-            note="; ".join(
-                filter(None, (result.note, outcome.note, self._overtaken(task.planned)))
-            ),
+            note="; ".join(filter(None, (result.note, outcome.note, self._overtaken(verdict)))),
         )
 
-    def _overtaken(self, planned: PlannedItem) -> str:
+    def _overtaken(self, verdict: Verdict) -> str:
         """Say that the source has moved on while its copy was made, or just before."""
-        now = self._conflicts.new_source_digest(planned) if self._conflicts else None
+        now = self._conflicts.new_source_digest(verdict) if self._conflicts else None
         if now is None:
             return ""
         _log.warning(
             "%s: its source has become %s meanwhile; the next run copies that",
-            planned.item.destination.familiar,
+            verdict.item.destination.familiar,
             now,
         )
         return f"its source has become {now} meanwhile"
 
 
-def _begun(planned: PlannedItem, upstream: Upstream, reason: Reason) -> Result:
+def _begun(verdict: Verdict) -> Result:
+    upstream = verdict.upstream
     return Result(
-        item=planned.item,
+        item=verdict.item,
         outcome=Outcome.DEFERRED,
-        reason=reason.value,
+        reason=verdict.decision.reason.value,
         delivered=upstream.delivered,
         source_digest=upstream.digest,
         expected_digest=upstream.expected,
-        digest_before=planned.found,
+        digest_before=verdict.found,
         created=upstream.created,
-        note=_note(planned, upstream, reason),
+        note=_note(verdict),
     )
 
 
-def _note(planned: PlannedItem, upstream: Upstream, reason: Reason) -> str:
-    notes = [planned.note] if planned.note else []
-    notes += delivery_notes(planned.item.choice, upstream.delivered)
-    if reason is Reason.CREATED_ONLY:
+def _note(verdict: Verdict) -> str:
+    notes = [verdict.note] if verdict.note else []
+    notes += delivery_notes(verdict.item.choice, verdict.upstream.delivered)
+    if verdict.decision.reason is Reason.CREATED_ONLY:
         notes.append("same date, other content")
     return "; ".join(notes)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from orchestrator.plan.decision import DeferredItem
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.sync.schedule import CopyTask, pulls_of
 
@@ -48,7 +49,7 @@ class PullBudget:
 
 
 def within_budget(tasks: Iterable[CopyTask], budget: int) -> tuple[CopyTask, ...]:
-    """Put off, in their order, the copies that would take more pulls than are left.
+    """Defer, in their order, the copies that would take more pulls than are left.
 
     A smaller one behind them still runs; so do all that take none.
     """
@@ -62,6 +63,6 @@ def within_budget(tasks: Iterable[CopyTask], budget: int) -> tuple[CopyTask, ...
             kept.append(task)
             continue
         without.add(task.place)
-        deferred = replace(task.planned, decision=None, deferred=OVER_BUDGET)
+        deferred = DeferredItem(task.planned.item, OVER_BUDGET, task.planned.seconds)
         kept.append(CopyTask(task.place, deferred, after=task.after))
     return tuple(kept)

@@ -20,7 +20,7 @@ from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import FanOut, Settings
 from orchestrator.errors import ImageError
 from orchestrator.oci.reference import Digest
-from orchestrator.plan.decision import PlannedItem, Reason
+from orchestrator.plan.decision import Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
@@ -33,7 +33,7 @@ from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
 from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
 from orchestrator.sync.signatures import Signatures
-from orchestrator.sync.steps import HeadCheck, Inspect, Step, StepLimits, StepQueue
+from orchestrator.sync.steps import HeadCheck, Inspect, Step, StepLimits, StepQueue, StepResult
 from orchestrator.system.parallel import FifoQueue, RetryPolicy, WorkQueue, map_bounded
 from orchestrator.system.terminal import progress
 from orchestrator.text import first_lines
@@ -176,8 +176,8 @@ class _Stages:
             CopyTaskFactory(links),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls),
         )
-        queue: WorkQueue[Step, PlannedItem | Result] = steps_left
-        ended: SimpleQueue[Future[PlannedItem | Result] | None] = SimpleQueue()
+        queue: WorkQueue[Step, StepResult] = steps_left
+        ended: SimpleQueue[Future[StepResult] | None] = SimpleQueue()
 
         def on_upload(registry: str, digest: Digest) -> None:
             steps_left.arrived(registry, digest)
@@ -194,7 +194,7 @@ class _Stages:
                     shown.step(result_line(found))
         return tuple(done[place] for place, _ in enumerate(items))
 
-    def _steps(self) -> Callable[[Step], PlannedItem | Result]:
+    def _steps(self) -> Callable[[Step], StepResult]:
         """What takes a step of an item."""
         planner = self._planner()
         conditions = Conditions(
@@ -210,7 +210,7 @@ class _Stages:
             conflicts=ConflictCheck(self.tools.client),
         )
 
-        def take(step: Step) -> PlannedItem | Result:
+        def take(step: Step) -> StepResult:
             match step:
                 case HeadCheck():
                     return planner.check(step.item)

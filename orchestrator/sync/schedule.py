@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Digest, Reference
-from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.decision import PlannedItem, Verdict, is_copy
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
 
@@ -90,9 +90,9 @@ def _task(
     place: int, planned: PlannedItem, before: CopyTask | None, on_the_way: Collection[Blob]
 ) -> CopyTask:
     after = before.place if before else None
-    sizes = _blobs(planned)
-    if planned.upstream is None or not planned.is_copy:
+    if not is_copy(planned):
         return CopyTask(place, planned, after=after)
+    sizes = _blobs(planned)
     is_fed = before is not None and _will_have(before.planned, planned.upstream.expected)
     return CopyTask(
         place,
@@ -106,20 +106,21 @@ def _task(
 
 def pulls_of(planned: PlannedItem) -> int:
     """What Docker Hub counts where a copy reads the source."""
-    is_counted = planned.is_copy and planned.item.source.is_docker_hub
-    return planned.upstream.manifests if planned.upstream and is_counted else 0
+    if is_copy(planned) and planned.item.source.is_docker_hub:
+        return planned.upstream.manifests
+    return 0
 
 
 def _will_have(planned: PlannedItem, expected: Digest) -> bool:
     """Whether the target before this one in the chain has what this one wants."""
-    if planned.is_copy:
-        return planned.upstream is not None and planned.upstream.expected == expected
-    return planned.found == expected
+    if is_copy(planned):
+        return planned.upstream.expected == expected
+    return isinstance(planned, Verdict) and planned.found == expected
 
 
 def _blobs(planned: PlannedItem) -> dict[Blob, int]:
     """What a copy needs at its registry, and how large it is."""
-    if planned.upstream is None or not planned.is_copy:
+    if not is_copy(planned):
         return {}
     registry = planned.item.destination.registry
     return {(registry, blob.digest): blob.size for blob in planned.upstream.blobs}
@@ -148,7 +149,7 @@ class Schedule:
     def add(self, task: CopyTask) -> None:
         """Another task; whoever it comes after was added before."""
         self._unfinished.add(task.place)
-        if task.planned.is_copy:
+        if is_copy(task.planned):
             self._waiting[task.place] = task
         else:
             self._settled.append(task)
@@ -175,7 +176,7 @@ class Schedule:
     def finish(self, task: CopyTask, result: Result) -> None:
         """A task has ended; what a copy brought has arrived."""
         self._unfinished.discard(task.place)
-        if not task.planned.is_copy:
+        if not is_copy(task.planned):
             return
         self._running[task.target] -= 1
         self._on_the_way -= task.brings

@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from orchestrator.oci.reference import Digest
-from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem, Verdict, is_copy
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Result
 from orchestrator.sync.pull_budget import PullBudget
@@ -43,6 +43,9 @@ class Inspect:
 
 
 Step: TypeAlias = "HeadCheck | Inspect | CopyTask"
+
+StepResult: TypeAlias = "PlannedItem | Result | None"
+"""What a step comes to; None where two HEADs proved nothing."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class StepQueue:
         self._counted = Counter(bool(item.choice.single) for item in hub)
 
     def take(self) -> Step | None:
-        """The next piece; None where there is none before something has ended."""
+        """The next step; None where there is none before something has ended."""
         while not self._arrivals.empty():
             self._schedule.arrive(self._arrivals.get())
         if (task := self._schedule.take()) is not None:
@@ -122,26 +125,24 @@ class StepQueue:
         """A registry has got a blob; may be called by any thread."""
         self._arrivals.put((registry, digest))
 
-    def finish(self, step: Step, result: PlannedItem | Result) -> None:
-        """A piece has ended."""
+    def finish(self, step: Step, result: StepResult) -> None:
+        """A step has ended."""
         if isinstance(step, CopyTask):
             if isinstance(result, Result):
                 self._schedule.finish(step, result)
             return
         self._room[type(step)] += 1
-        if isinstance(result, PlannedItem):
+        if isinstance(step, HeadCheck):
+            self._open(step.place, is_open=result is None)
+        if isinstance(result, Verdict | FailedItem | DeferredItem):
             self._learn(step, result)
 
     def _learn(self, step: HeadCheck | Inspect, planned: PlannedItem) -> None:
-        """A verdict, or none yet: all tasks are made that can be."""
-        if isinstance(step, HeadCheck):
-            self._open(step.place, is_open=planned.decision is None)
-            if planned.decision is None:
-                return
-        if isinstance(step, Inspect) and not planned.is_copy and self._more_looks > 0:
+        """An item is planned: all tasks are made that can be."""
+        if isinstance(step, Inspect) and not is_copy(planned) and self._more_looks > 0:
             self._more_looks -= 1
             self._room[Inspect] += 1
-        if step.item.source.is_docker_hub and not planned.is_copy:
+        if step.item.source.is_docker_hub and not is_copy(planned):
             self._counted[bool(step.item.choice.single)] -= 1
         self._verdicts[step.place] = planned
         place: int | None = step.place
@@ -162,7 +163,7 @@ class StepQueue:
         planned = self._verdicts.pop(place)
         self._unmade.discard(place)
         task = self._maker.make(place, planned)
-        if planned.is_copy and planned.item.source.is_docker_hub:
+        if is_copy(planned) and planned.item.source.is_docker_hub:
             self._held.append(task)
         else:
             self._schedule.add(task)

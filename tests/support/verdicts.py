@@ -10,7 +10,7 @@ from orchestrator.config.targets import GENERIC, Profile, Target
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
-from orchestrator.plan.decision import PlannedItem
+from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item
 from orchestrator.plan.planner import Planner, PlanOptions
@@ -130,12 +130,17 @@ def tasks_of(planned: Iterable[PlannedItem], *, chains: bool = True) -> tuple[Co
     return tuple(maker.make(place, one) for place, one in enumerate(known))
 
 
+def reason_of(task: CopyTask) -> str:
+    """Why a task is deferred; empty where it is not."""
+    return task.planned.reason if isinstance(task.planned, DeferredItem) else ""
+
+
 def verdict(planned: PlannedItem) -> str:
     """A verdict in one word, as the report has it."""
-    if planned.error:
+    if isinstance(planned, FailedItem):
         return planned.error.kind.value
-    if planned.decision is None:
-        return planned.deferred
+    if isinstance(planned, DeferredItem):
+        return planned.reason
     return f"{planned.decision.action.value}: {planned.decision.reason.value}"
 
 

@@ -377,7 +377,7 @@ def test_a_dry_run_is_told_to_nobody(world: World) -> None:
     ("report", "told"),
     [
         pytest.param(a_report(skipped()), {"always"}, id="nothing new"),
-        pytest.param(a_report(deferred()), {"always"}, id="put off"),
+        pytest.param(a_report(deferred()), {"always"}, id="deferred"),
         pytest.param(a_report(copied()), {"always", "change"}, id="copied"),
         pytest.param(a_report(failed()), {"always", "change", "failure"}, id="failed"),
         pytest.param(

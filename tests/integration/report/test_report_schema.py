@@ -60,7 +60,7 @@ def run_strict(site: Site) -> RunOutcome:
     return site.run("batch", "--strict")
 
 
-def run_with_something_put_off(site: Site) -> RunOutcome:
+def run_with_something_deferred(site: Site) -> RunOutcome:
     with FaultProxy(site.mirror.url) as proxy:
         proxy.add(Rule(Response.error(403, "DENIED", "no"), method="POST"))
         site.configure(ALIYUN_REGISTRY=proxy.host)
@@ -95,7 +95,7 @@ def run_with_nothing(site: Site) -> RunOutcome:
         pytest.param(run_dry, ["would-copy"], id="dry run"),
         pytest.param(run_with_all_that_is_wrong, ["failed", "failed", "copied"], id="all wrong"),
         pytest.param(run_strict, [], id="strict"),
-        pytest.param(run_with_something_put_off, ["failed", "deferred"], id="put off"),
+        pytest.param(run_with_something_deferred, ["failed", "deferred"], id="deferred"),
         pytest.param(run_with_a_conversion, ["copied"], id="conversion"),
         pytest.param(run_for_one_image, ["copied"], id="one image"),
         pytest.param(run_with_nothing, [], id="nothing"),

@@ -11,7 +11,8 @@ from demo.images import Index as BuiltIndex
 from demo.images import build_image, build_index
 from orchestrator.config.settings import Attestations, CreatedCheck
 from orchestrator.config.targets import ALIYUN_PERSONAL
-from orchestrator.errors import DeferredError, ErrorKind, ImageError
+from orchestrator.errors import DeferredError, ErrorKind
+from orchestrator.plan.decision import DeferredItem, FailedItem, Verdict
 from orchestrator.plan.planner import PlanOptions
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import (
@@ -72,8 +73,8 @@ def test_the_destination_decides(
         registries.put(f"{HERE}:1", there)
     planned = planner(registries).plan(item())
     assert verdict(planned) == expected
+    assert isinstance(planned, Verdict)
     assert planned.found == (there.digest if there else None)
-    assert planned.upstream is not None
     assert planned.upstream.expected == AMD.digest
     assert planned.upstream.digest == upstream.digest
     assert registries.copies == []
@@ -106,6 +107,7 @@ def test_force_copies_what_is_in_sync(registries: FakeRegistries) -> None:
     registries.put(f"{HERE}:1", AMD)
     planned = planner(registries, PlanOptions(is_forced=True)).plan(item())
     assert verdict(planned) == "copy: forced"
+    assert isinstance(planned, Verdict)
     assert planned.found == AMD.digest
 
 
@@ -162,19 +164,18 @@ def test_a_source_that_will_not_do_says_why(
     if upstream:
         registries.put(f"{SOURCE}:1", upstream)
     planned = planner(registries).plan(item(platform))
-    assert planned.error is not None
+    assert isinstance(planned, FailedItem)
     assert planned.error.kind is kind
     assert planned.error.message.startswith(f"{SOURCE}:1: ")
     assert words in planned.error.message
     assert planned.error.hint
-    assert planned.decision is None
 
 
 def test_a_child_that_names_no_platform_is_what_its_index_says(registries: FakeRegistries) -> None:
     registries.put(f"{SOURCE}:1", build_index([("linux/amd64", UNNAMED)]))
     planned = planner(registries).plan(item())
     assert verdict(planned) == "copy: missing"
-    assert planned.upstream is not None
+    assert isinstance(planned, Verdict)
     assert planned.upstream.delivered == "linux/amd64"
 
 
@@ -183,7 +184,7 @@ def test_what_travels_is_known_before_a_copy_and_not_asked_for_otherwise(
 ) -> None:
     registries.put(f"{SOURCE}:1", INDEX)
     planned = planner(registries).plan(item())
-    assert planned.upstream is not None
+    assert isinstance(planned, Verdict)
     assert {blob.digest for blob in planned.upstream.blobs} == {one.digest for one in AMD.blobs}
     assert planned.upstream.created == "2024-01-01T00:00:00Z"
     registries.put(f"{HERE}:1", AMD)
@@ -236,7 +237,7 @@ def test_attestations_go_where_they_may(
     to = target("near", ALIYUN_PERSONAL) if refuses else target()
     planned = planner(registries, PlanOptions(attestations=attestations)).plan(item("all", to=to))
     assert verdict(planned) == "copy: missing"
-    assert planned.upstream is not None
+    assert isinstance(planned, Verdict)
     assert planned.upstream.digest == ATTESTED.digest
     assert (planned.upstream.expected == ATTESTED.digest) is expected
     assert planned.upstream.index is not None
@@ -250,20 +251,23 @@ def test_an_index_with_other_bytes_is_copied(registries: FakeRegistries) -> None
     registries.put(f"{HERE}:1", build_index([AMD]))
     planned = planner(registries).plan(item("all"))
     assert verdict(planned) == "copy: content-differs"
+    assert isinstance(planned, Verdict)
     assert planned.note == "linux/arm64 is new"
 
 
 def test_a_platform_that_is_gone_upstream_is_told(registries: FakeRegistries) -> None:
     registries.put(f"{SOURCE}:1", build_index([ARM]))
     registries.put(f"{HERE}:1", INDEX)
-    assert planner(registries).plan(item("all")).note == "linux/amd64 is gone"
+    planned = planner(registries).plan(item("all"))
+    assert isinstance(planned, Verdict)
+    assert planned.note == "linux/amd64 is gone"
 
 
 def test_several_platforms_are_an_index_of_just_those(registries: FakeRegistries) -> None:
     three = build_index([AMD, ARM, build_image("linux/s390x")])
     registries.put(f"{SOURCE}:1", three)
     planned = planner(registries).plan(item("linux/amd64,linux/arm64"))
-    assert planned.upstream is not None
+    assert isinstance(planned, Verdict)
     assert planned.upstream.index is not None
     assert [child.digest for child in planned.upstream.index.children] == [AMD.digest, ARM.digest]
     assert planned.upstream.delivered == "linux/amd64,linux/arm64"
@@ -331,10 +335,10 @@ class Closing(FakeRegistries):
         raise DeferredError("pull-limit")
 
 
-def test_what_is_put_off_is_no_failure() -> None:
+def test_what_is_deferred_is_no_failure() -> None:
     planned = planner(Closing()).plan(item())
-    assert verdict(planned) == "pull-limit"
-    assert planned.error is None
+    assert isinstance(planned, DeferredItem)
+    assert planned.reason == "pull-limit"
 
 
 def test_a_bug_is_not_hidden_in_a_result() -> None:
@@ -348,6 +352,6 @@ def test_a_bug_is_not_hidden_in_a_result() -> None:
 
 def test_an_error_tells_its_item_and_how_long_it_took(registries: FakeRegistries) -> None:
     planned = planner(registries).plan(item())
+    assert isinstance(planned, FailedItem)
     assert planned.item == item()
-    assert isinstance(planned.error, ImageError)
     assert 0 <= planned.seconds < 10

@@ -136,7 +136,7 @@ def test_docker_hub_is_not_read_once_it_has_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "kind", "is_put_off"),
+    ("source", "kind", "is_deferred"),
     [
         pytest.param("redis:7", ErrorKind.RATE_LIMITED, True, id="its pull limit"),
         pytest.param("redis:7", None, False, id="another 429"),
@@ -144,12 +144,12 @@ def test_docker_hub_is_not_read_once_it_has_refused() -> None:
     ],
 )
 def test_docker_hubs_limit_puts_all_that_it_counts_off(
-    source: str, kind: ErrorKind | None, is_put_off: bool
+    source: str, kind: ErrorKind | None, is_deferred: bool
 ) -> None:
     pulls, tag = PullCounter(), Reference.parse(source)
     limited = Inconclusive("it answered 429", ends_host=True, kind=kind)
     http_reader = HttpReader(Registry({tag: Digest(IMAGE.digest)}, {tag: limited}), pulls)
-    if not is_put_off:
+    if not is_deferred:
         assert http_reader.manifest(tag) is None
         pulls.check(TAG)
         return

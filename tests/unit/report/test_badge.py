@@ -26,7 +26,7 @@ MOMENT = "2024-01-01 00:03 UTC"
             id="a bad line",
         ),
         pytest.param(
-            a_report(deferred(), copied()), "1 deferred, 1 in sync", "yellow", id="put off"
+            a_report(deferred(), copied()), "1 deferred, 1 in sync", "yellow", id="deferred"
         ),
         pytest.param(
             a_report(copied(), is_interrupted=True), "1 in sync", "yellow", id="interrupted"

@@ -419,7 +419,7 @@ def test_a_run_that_ends_begins_nothing_and_says_what_was_in_sync(run: Run) -> N
         pytest.param(DeferredError("pull-limit"), "pull-limit", id="over a limit"),
     ],
 )
-def test_a_copy_that_is_put_off_is_no_failure(error: DeferredError, reason: str) -> None:
+def test_a_copy_that_is_deferred_is_no_failure(error: DeferredError, reason: str) -> None:
     class StopSignal(FakeRegistries):
         def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
             assert request.platform

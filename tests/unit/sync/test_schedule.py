@@ -13,12 +13,22 @@ from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.manifest import Descriptor
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Digest, Reference, digest_of
-from orchestrator.plan.decision import Action, Decision, PlannedItem, Reason, Upstream
+from orchestrator.plan.decision import (
+    Action,
+    Decision,
+    DeferredItem,
+    FailedItem,
+    PlannedItem,
+    Reason,
+    Upstream,
+    Verdict,
+    is_copy,
+)
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.pull_budget import OVER_BUDGET, within_budget
 from orchestrator.sync.schedule import SMALLEST_SHARED, CopyTask, Schedule
-from tests.support.verdicts import tasks_of
+from tests.support.verdicts import reason_of, tasks_of
 
 BIG = SMALLEST_SHARED
 MANY = 100
@@ -47,12 +57,14 @@ def planned(
     decision: Decision | None = COPY,
     found: Digest | None = None,
 ) -> PlannedItem:
-    """A verdict on an image whose own last layer nobody else has."""
+    """A verdict on an image whose own last layer nobody else has; without one, it is deferred."""
+    if decision is None:
+        return DeferredItem(item(image, target), "why")
     stack = (*layers, f"{image}'s own")
     blobs = tuple(one if isinstance(one, Descriptor) else blob(one) for one in stack)
     digest = digest_of(image.encode())
     upstream = Upstream(digest, digest, "linux/amd64", blobs=blobs)
-    return PlannedItem(item(image, target), upstream, found, decision)
+    return Verdict(item(image, target), upstream, decision, found)
 
 
 def schedule(
@@ -109,9 +121,7 @@ def test_who_shares_a_blob_waits_for_the_leader_and_fillers_run() -> None:
         pytest.param(planned("b", "base", target=FAR), True, id="another registry"),
         pytest.param(planned("b", "base", decision=SKIP), True, id="nothing to copy"),
         pytest.param(planned("b", "base", decision=None), True, id="no verdict"),
-        pytest.param(
-            PlannedItem(item("b"), error=ImageError(ErrorKind.DENIED, "x")), True, id="failed"
-        ),
+        pytest.param(FailedItem(item("b"), ImageError(ErrorKind.DENIED, "x")), True, id="failed"),
         pytest.param(planned("b", blob("base", SMALL)), True, id="a small one"),
     ],
 )
@@ -324,14 +334,14 @@ def test_any_work_comes_to_its_end_and_no_blob_is_on_the_way_twice(
         while (task := waiting.take()) is not None:
             for other in running:
                 assert not (task.brings & other.brings) - arrived
-            if task.planned.is_copy:
+            if is_copy(task.planned):
                 assert task.after is None or task.after in handed_out
                 assert task.after not in [other.place for other in running]
             running.append(task)
-            assert sum(one.planned.is_copy for one in running) <= jobs
+            assert sum(is_copy(one.planned) for one in running) <= jobs
             handed_out.append(task.place)
             for name, most in limits.items():
-                copies = [one for one in running if one.planned.is_copy]
+                copies = [one for one in running if is_copy(one.planned)]
                 assert sum(one.target == name for one in copies) <= most
         if not running:
             break
@@ -353,7 +363,7 @@ def test_any_work_comes_to_its_end_and_no_blob_is_on_the_way_twice(
         pytest.param((), 0, (), id="nothing"),
     ],
 )
-def test_what_the_pull_budget_leaves_no_room_for_is_put_off(
+def test_what_the_pull_budget_leaves_no_room_for_is_deferred(
     needs: tuple[int, ...], budget: int, runs: tuple[bool, ...]
 ) -> None:
     tasks = tuple(
@@ -361,12 +371,13 @@ def test_what_the_pull_budget_leaves_no_room_for_is_put_off(
         for place, need in enumerate(needs)
     )
     kept = within_budget(tasks, budget)
-    assert tuple(task.planned.decision is not None for task in kept) == runs
-    assert {task.planned.deferred for task in kept if not task.planned.decision} <= {OVER_BUDGET}
-    assert not any(task.brings for task in kept if not task.planned.decision)
+    assert tuple(isinstance(task.planned, Verdict) for task in kept) == runs
+    deferred = [task for task in kept if isinstance(task.planned, DeferredItem)]
+    assert {reason_of(task) for task in deferred} <= {OVER_BUDGET}
+    assert not any(task.brings for task in deferred)
 
 
-def test_who_would_have_been_fed_by_a_put_off_task_is_put_off_too() -> None:
+def test_who_would_have_been_fed_by_a_deferred_task_is_deferred_too() -> None:
     source = Reference.parse("redis:7")
     chain = [
         replace(one, item=replace(one.item, source=source))
@@ -374,4 +385,4 @@ def test_who_would_have_been_fed_by_a_put_off_task_is_put_off_too() -> None:
     ]
     tasks = tasks_of(chain, chains=True)
     assert [task.pulls for task in tasks] == [1, 0]
-    assert [one.planned.deferred for one in within_budget(tasks, 0)] == [OVER_BUDGET] * 2
+    assert [reason_of(one) for one in within_budget(tasks, 0)] == [OVER_BUDGET] * 2

@@ -14,13 +14,24 @@ from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.manifest import Descriptor
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference, digest_of
-from orchestrator.plan.decision import Action, Decision, PlannedItem, Reason, Upstream
+from orchestrator.plan.decision import (
+    Action,
+    Decision,
+    DeferredItem,
+    FailedItem,
+    PlannedItem,
+    Reason,
+    Upstream,
+    Verdict,
+    is_copy,
+)
 from orchestrator.plan.items import Item
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.pull_budget import OVER_BUDGET, PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
 from orchestrator.sync.steps import MOST_PULLS, HeadCheck, Inspect, StepLimits, StepQueue
+from tests.support.verdicts import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,8 +51,10 @@ def item(name: str, *, at: str = QUAY, to: Target = NEAR, choice: str = "linux/a
 
 
 def planned(one: Item, decision: Decision | None = COPY) -> PlannedItem:
+    if decision is None:
+        return DeferredItem(one, "why")
     digest = digest_of(one.source.name.encode())
-    return PlannedItem(one, Upstream(digest, digest, "linux/amd64"), None, decision)
+    return Verdict(one, Upstream(digest, digest, "linux/amd64"), decision)
 
 
 @dataclass
@@ -92,7 +105,7 @@ def names(pieces: Iterable[Step]) -> list[str]:
 def seen(under_test: StepQueue, *items: Item, decisions: Sequence[Decision | None]) -> list[Step]:
     """Every item checked without a proof, and looked at; the tasks that can be carried out."""
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     looks = taken(under_test)
     assert all(isinstance(look, Inspect) for look in looks)
     for look, decision in zip(looks, decisions, strict=True):
@@ -108,7 +121,7 @@ def test_a_copy_begins_while_another_item_is_still_looked_at() -> None:
     items = [item("a"), item("b")]
     under_test = step_queue(*items)
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     first, second = taken(under_test)
     under_test.finish(second, planned(items[1]))
     assert names(taken(under_test)) == ["CopyTask 1"]
@@ -130,7 +143,7 @@ def test_each_step_has_its_own_bound() -> None:
     checks = taken(under_test)
     assert names(checks) == ["HeadCheck 0", "HeadCheck 1", "HeadCheck 2"]
     for check in checks:
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     more = taken(under_test)
     assert names(more) == ["Inspect 0", "Inspect 1", "HeadCheck 3", "HeadCheck 4", "HeadCheck 5"]
     for look in more[:2]:
@@ -142,10 +155,10 @@ def test_looks_are_in_the_lists_order_however_checks_end() -> None:
     items = [item(name) for name in "abcd"]
     under_test = step_queue(*items)
     checks = taken(under_test)
-    under_test.finish(checks[2], PlannedItem(items[2]))
+    under_test.finish(checks[2], None)
     under_test.finish(checks[1], planned(items[1], SKIP))
     assert names(taken(under_test)) == ["CopyTask 1"]
-    under_test.finish(checks[0], PlannedItem(items[0]))
+    under_test.finish(checks[0], None)
     assert names(taken(under_test)) == ["Inspect 0", "Inspect 2"]
 
 
@@ -153,7 +166,7 @@ def test_a_link_waits_for_the_one_before_it() -> None:
     items = [item("a"), item("a", to=FAR), item("b")]
     under_test = step_queue(*items)
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     first, second, other = taken(under_test)
     under_test.finish(second, planned(items[1]))
     under_test.finish(other, planned(items[2]))
@@ -172,7 +185,7 @@ def test_in_a_dry_run_tasks_are_made_in_the_lists_order() -> None:
     items = [item("a"), item("b")]
     under_test = step_queue(*items, before=(None, 0))
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     first, second = taken(under_test)
     under_test.finish(second, planned(items[1]))
     assert taken(under_test) == []
@@ -184,7 +197,7 @@ def test_looks_that_lead_to_no_copy_make_room_for_more() -> None:
     items = [item(name) for name in "abcdefghij"]
     under_test = step_queue(*items, checks=10, looks=1, most_looks=3)
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     running = taken(under_test)
     counts = [len(running)]
     for decision in (COPY, SKIP, None, SKIP):
@@ -201,10 +214,10 @@ def test_a_blob_that_has_arrived_sets_others_going() -> None:
     items = [item("a"), item("b")]
     under_test = step_queue(*items)
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     for look in taken(under_test):
         found = planned(items[look.place])
-        assert found.upstream
+        assert isinstance(found, Verdict)
         upstream = replace(found.upstream, blobs=(base,))
         under_test.finish(look, replace(found, upstream=upstream))
     assert names(taken(under_test)) == ["CopyTask 0"]
@@ -235,7 +248,7 @@ def test_what_is_counted_waits_until_the_limit_is_sure_to_do(
     items = [item("a", at=HUB), item("b", at=HUB, choice=choice), item("c")]
     under_test = step_queue(*items, limit=Limit(limit))
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     first, second, elsewhere = taken(under_test)
     under_test.finish(first, planned(items[0]))
     assert names(taken(under_test)) == ["CopyTask 0"] * goes_on
@@ -249,13 +262,11 @@ def test_what_turns_out_to_take_no_pull_lets_the_others_go_on() -> None:
     items = [item(name, at=HUB) for name in "abc"]
     under_test = step_queue(*items, limit=Limit(2 * MOST_PULLS))
     for check in taken(under_test):
-        under_test.finish(check, PlannedItem(items[check.place]))
+        under_test.finish(check, None)
     first, second, _ = taken(under_test)
     under_test.finish(first, planned(items[0]))
     assert taken(under_test) == []
-    failed = replace(
-        planned(items[1], None), error=ImageError(ErrorKind.NOT_FOUND, "no such image")
-    )
+    failed = FailedItem(items[1], ImageError(ErrorKind.NOT_FOUND, "no such image"))
     under_test.finish(second, failed)
     assert set(names(taken(under_test))) == {"CopyTask 0", "CopyTask 1"}
 
@@ -264,7 +275,7 @@ def test_where_the_limit_will_not_do_the_lists_order_counts() -> None:
     items = [item(name, at=HUB) for name in "abc"]
     under_test = step_queue(*items, limit=Limit(2))
     tasks = seen(under_test, *items, decisions=[COPY] * 3)
-    deferred = {task.place: task.planned.deferred for task in tasks if isinstance(task, CopyTask)}
+    deferred = {task.place: reason_of(task) for task in tasks if isinstance(task, CopyTask)}
     assert deferred == {0: "", 1: "", 2: OVER_BUDGET}
 
 
@@ -273,10 +284,8 @@ def test_what_was_pulled_meanwhile_is_counted() -> None:
     limit.pulls.add(Reference.parse(HUB), 1)
     items = [item(name, at=HUB) for name in "ab"]
     tasks = seen(step_queue(*items, limit=limit), *items, decisions=[COPY] * 2)
-    assert sorted(task.planned.deferred for task in tasks if isinstance(task, CopyTask)) == [
-        "",
-        OVER_BUDGET,
-    ]
+    reasons = sorted(reason_of(task) for task in tasks if isinstance(task, CopyTask))
+    assert reasons == ["", OVER_BUDGET]
 
 
 # Whatever comes
@@ -310,8 +319,8 @@ def test_every_item_comes_to_one_end(
             break
         step = running.pop(data.draw(st.integers(0, len(running) - 1)))
         if isinstance(step, CopyTask):
-            outcome = Outcome.COPIED if step.planned.is_copy else Outcome.SKIPPED
-            if step.planned.is_copy:
+            outcome = Outcome.COPIED if is_copy(step.planned) else Outcome.SKIPPED
+            if is_copy(step.planned):
                 told.pulls.add(step.planned.item.source, step.pulls)
             assert step.place not in results
             results[step.place] = outcome
