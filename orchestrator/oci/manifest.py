@@ -28,18 +28,22 @@ INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
 LARGEST = 4 * 1024 * 1024
 """Bytes; registries should refuse larger manifests (distribution spec, "Pushing Manifests")."""
 
-_RUNTIME_KEYS = (
-    "Env",
-    "Entrypoint",
-    "Cmd",
-    "WorkingDir",
-    "User",
-    "ExposedPorts",
-    "Volumes",
-    "Labels",
-    "StopSignal",
+_OCI_SETTINGS = frozenset(
+    {
+        "ArgsEscaped",
+        "Cmd",
+        "Entrypoint",
+        "Env",
+        "ExposedPorts",
+        "Labels",
+        "StopSignal",
+        "User",
+        "Volumes",
+        "WorkingDir",
+    }
 )
-"""What of a config decides how a container behaves, and survives a conversion."""
+"""What skopeo keeps of a config where it converts Docker's types to OCI's (image-spec, config.md,
+"Properties"; seen with 1.9.3 to 1.22.2). Healthcheck, OnBuild, Shell and others are lost there."""
 
 
 @dataclass(frozen=True)
@@ -125,21 +129,27 @@ class ImageConfig:
         platform: What the image really is for, whatever its index says.
         created: RFC 3339, as short as it can be written; empty where it is not said.
         diff_ids: Digests of the layers' uncompressed content.
-        runtime: The settings that a container starts with, in one fixed order.
+        runtime: The settings that a container starts with, each as JSON with sorted keys; those
+            that say nothing are left out, as a conversion leaves them out.
     """
 
     digest: Digest
     platform: Platform
     created: str
     diff_ids: tuple[str, ...]
-    runtime: str
+    runtime: Mapping[str, str]
     raw: bytes = field(default=b"", repr=False, compare=False)
 
-    def is_same_image_as(self, other: ImageConfig) -> bool:
+    def is_same_image_as(self, other: ImageConfig, *, is_converted: bool = False) -> bool:
         """Whether a container of one can't be told from a container of the other.
 
         A config that names no layers tells nothing of them: artifacts of all kinds share
         the config `{}`, so that every version of one would look the same.
+
+        Args:
+            other: What may have become of this one.
+            is_converted: Whether Docker's types became OCI's on the way: then `other` may lack
+                settings that OCI's have no name for.
         """
         if not self.diff_ids:
             return False
@@ -149,8 +159,21 @@ class ImageConfig:
             self.created == other.created
             and self.diff_ids == other.diff_ids
             and self.platform == other.platform
-            and self.runtime == other.runtime
+            and self._runs_like(other, is_converted=is_converted)
         )
+
+    def _runs_like(self, other: ImageConfig, *, is_converted: bool) -> bool:
+        lost = self.runtime.keys() - other.runtime.keys() - _OCI_SETTINGS if is_converted else ()
+        kept = {key: value for key, value in self.runtime.items() if key not in lost}
+        return kept == other.runtime
+
+
+def is_converted_to_oci(ours: Image, theirs: Image) -> bool:
+    """Whether an image may be another one that skopeo converted, and whose config it rewrote.
+
+    The other way, from OCI's types to Docker's, it keeps every byte of the config.
+    """
+    return ours.media_type == DOCKER_MANIFEST and theirs.media_type == OCI_MANIFEST
 
 
 def parse_manifest(raw: bytes, *, of: str) -> Manifest:
@@ -207,9 +230,9 @@ def parse_config(raw: bytes, *, of: str) -> ImageConfig:
             ),
             created=_shortest_time(_text(document, "created")),
             diff_ids=tuple(map(str, diff_ids)) if isinstance(diff_ids, list) else (),
-            runtime=json.dumps(
-                {key: runtime[key] for key in _RUNTIME_KEYS if runtime.get(key)}, sort_keys=True
-            ),
+            runtime={
+                key: json.dumps(value, sort_keys=True) for key, value in runtime.items() if value
+            },
             raw=raw,
         )
     except FormatError as error:

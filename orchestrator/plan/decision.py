@@ -177,7 +177,11 @@ def decide_by_digest(
 
 
 def decide_by_content(
-    ours: ImageConfig, theirs: ImageConfig, *, check: CreatedCheck = CreatedCheck.VERIFY
+    ours: ImageConfig,
+    theirs: ImageConfig,
+    *,
+    check: CreatedCheck = CreatedCheck.VERIFY,
+    is_converted: bool = False,
 ) -> Decision:
     """Decide between two images of different digests by their configs.
 
@@ -185,10 +189,11 @@ def decide_by_content(
         ours: The source's.
         theirs: The destination's.
         check: How far equal dates are believed.
+        is_converted: Whether Docker's types may have become OCI's on the way.
     """
     if check is CreatedCheck.OFF:
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
-    if ours.is_same_image_as(theirs):
+    if ours.is_same_image_as(theirs, is_converted=is_converted):
         return Decision(Action.SKIP, Reason.SAME_CONTENT)
     if ours.created != theirs.created:
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)

@@ -19,6 +19,7 @@ from orchestrator.oci.manifest import (
     Image,
     Index,
     Manifest,
+    is_converted_to_oci,
     parse_config,
     parse_manifest,
 )
@@ -176,7 +177,12 @@ class Planner:
             lambda: self._reader.read_config(destination, side=Side.DESTINATION)
         )
         found = parse_config(config, of=destination.familiar)
-        return decide_by_content(ours, found, check=self._options.created_check)
+        return decide_by_content(
+            ours,
+            found,
+            check=self._options.created_check,
+            is_converted=is_converted_to_oci(self._sources.image(item.source, source), theirs),
+        )
 
 
 def _manifest_or_none(raw: bytes, reference: Reference) -> Manifest | None:

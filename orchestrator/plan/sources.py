@@ -76,6 +76,21 @@ class Sources:
         )
         return replace(upstream, rewritten=rewritten)
 
+    def image(self, source: Reference, child: Reference) -> Image:
+        """The manifest of one image, named by its digest.
+
+        Args:
+            source: What it is a part of; errors name it.
+            child: The image itself.
+
+        Raises:
+            ImageError: It can't be read, or is an index.
+        """
+        manifest = self._manifest(child)
+        if isinstance(manifest, Index):
+            raise nested_index(manifest.digest, of=source.familiar)
+        return manifest
+
     def _upstream(self, item: Item, form: ManifestForm) -> Upstream:
         """In the source's own types."""
         source, choice = item.source, item.choice
@@ -96,7 +111,7 @@ class Sources:
         subset = upstream.index
         digests = [one.digest for one in subset.children] if subset else [upstream.expected]
         of = item.source.familiar
-        images = [self._image(item.source, item.source.at(digest)) for digest in digests]
+        images = [self.image(item.source, item.source.at(digest)) for digest in digests]
         becomes = [to_docker_manifest(image, of=of) for image in images]
         rewritten = tuple(one for one in becomes if one)
         if subset:
@@ -113,7 +128,7 @@ class Sources:
         if item.choice.single is None:
             return upstream
         child = item.source.at(upstream.expected)
-        image = self._image(item.source, child)
+        image = self.image(item.source, child)
         config = self.config(child)
         _check_config(item.source, image, config)
         _check_child(item.source, config, item.choice.single)
@@ -154,18 +169,12 @@ class Sources:
 
     def _child_blobs(self, item: Item, child: Descriptor) -> Iterator[Descriptor]:
         reference = item.source.at(child.digest)
-        image = self._image(item.source, reference)
+        image = self.image(item.source, reference)
         if child.platform and not item.choice.is_all and not child.is_attestation:
             config = self.config(reference)
             _check_config(item.source, image, config)
             _check_child(item.source, config, child.platform)
         yield from image.blobs
-
-    def _image(self, source: Reference, child: Reference) -> Image:
-        manifest = self._manifest(child)
-        if isinstance(manifest, Index):
-            raise nested_index(manifest.digest, of=source.familiar)
-        return manifest
 
     def _read_manifest(self, reference: Reference) -> Manifest:
         raw = self._retried(lambda: self._reader.read_manifest(reference, side=Side.SOURCE))

@@ -14,7 +14,13 @@ from typing import Protocol
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.docker_types import CONVERTED
 from orchestrator.oci.index import PushIndex
-from orchestrator.oci.manifest import Image, ImageConfig, parse_config, parse_manifest
+from orchestrator.oci.manifest import (
+    Image,
+    ImageConfig,
+    is_converted_to_oci,
+    parse_config,
+    parse_manifest,
+)
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.decision import Upstream, Verdict
 from orchestrator.plan.items import Item
@@ -230,7 +236,11 @@ class Copier:
         if manifest.config.digest == upstream.config_digest:
             return True
         ours = self._config(request.source, Side.SOURCE)
-        return ours.is_same_image_as(self._config(request.destination, Side.DESTINATION))
+        theirs = self._config(request.destination, Side.DESTINATION)
+        source = self._copier.read_manifest(request.source, side=Side.SOURCE)
+        image = parse_manifest(source, of=request.source.familiar) if source else manifest
+        is_converted = isinstance(image, Image) and is_converted_to_oci(image, manifest)
+        return ours.is_same_image_as(theirs, is_converted=is_converted)
 
     def _config(self, reference: Reference, side: Side) -> ImageConfig:
         raw = self._copier.read_config(reference, side=side)

@@ -21,6 +21,7 @@ from orchestrator.oci.manifest import (
     Index,
     Json,
     Manifest,
+    is_converted_to_oci,
     parse_config,
     parse_manifest,
 )
@@ -447,7 +448,7 @@ def test_a_config_tells_one_image_from_another() -> None:
         platform=Platform("linux", "amd64"),
         created="2024-05-01T10:00:00Z",
         diff_ids=(digest("base"), digest("top")),
-        runtime='{"Cmd": ["sh"], "Env": ["PATH=/bin"]}',
+        runtime={"Cmd": '["sh"]', "Env": '["PATH=/bin"]'},
     )
 
 
@@ -502,8 +503,8 @@ def test_a_config_says_what_its_image_is_really_for(fields: dict[str, Json], pla
             {"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"], "Volumes": {}, "User": ""}}, id="empty"
         ),
         pytest.param(
-            {"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"], "Healthcheck": {}, "Shell": ["x"]}},
-            id="what a conversion drops",
+            {"config": {"Cmd": ["sh"], "Env": ["PATH=/bin"], "Healthcheck": {}, "OnBuild": None}},
+            id="what says nothing",
         ),
         pytest.param({"created": "2024-05-01T10:00:00.000+00:00"}, id="another spelling of a date"),
         pytest.param({"architecture": "x86_64"}, id="another spelling of a platform"),
@@ -539,12 +540,61 @@ def test_a_conversion_leaves_an_image_the_same(fields: dict[str, Json]) -> None:
                 "Volumes": {"/data": {}},
                 "Labels": {"a": "b"},
                 "StopSignal": "SIGQUIT",
+                "Healthcheck": {"Test": ["CMD", "true"]},
+                "OnBuild": ["RUN true"],
+                "Shell": ["/bin/bash", "-c"],
+                "ArgsEscaped": True,
+                "StopTimeout": 5,
+                "SomethingNew": 1,
             }.items()
         ),
     ],
 )
 def test_whatever_a_container_would_notice_makes_another_image(fields: dict[str, Json]) -> None:
     assert not config_of(**fields).is_same_image_as(config_of())
+    assert not config_of().is_same_image_as(config_of(**fields))
+
+
+LOST = {"Healthcheck": {"Test": ["CMD", "true"]}, "OnBuild": ["RUN true"], "Shell": ["/bin/bash"]}
+SHELL = {"Cmd": ["sh"], "Env": ["PATH=/bin"]}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_same"),
+    [
+        pytest.param({**SHELL, **LOST}, SHELL, True, id="all of it lost"),
+        pytest.param(
+            {**SHELL, **LOST}, {**SHELL, "Shell": ["/bin/bash"]}, True, id="some of it lost"
+        ),
+        pytest.param({**SHELL, **LOST}, {**SHELL, "Shell": ["/bin/sh"]}, False, id="changed"),
+        pytest.param(SHELL, {**SHELL, **LOST}, False, id="more than there was"),
+        pytest.param({**SHELL, "ArgsEscaped": True}, SHELL, False, id="what OCI's types can hold"),
+        pytest.param({**SHELL, "User": "x"}, SHELL, False, id="a user"),
+    ],
+)
+def test_what_ocis_types_can_not_hold_may_be_lost_on_the_way_to_them(
+    ours: dict[str, Json], theirs: dict[str, Json], is_same: bool
+) -> None:
+    one, other = config_of(config=ours), config_of(config=theirs)
+    assert one.is_same_image_as(other, is_converted=True) is is_same
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_converted"),
+    [
+        pytest.param(DOCKER_MANIFEST, OCI_MANIFEST, True, id="Docker's to OCI's"),
+        pytest.param(OCI_MANIFEST, DOCKER_MANIFEST, False, id="OCI's to Docker's"),
+        pytest.param(DOCKER_MANIFEST, DOCKER_MANIFEST, False, id="Docker's kept"),
+        pytest.param(OCI_MANIFEST, OCI_MANIFEST, False, id="OCI's kept"),
+    ],
+)
+def test_a_config_is_rewritten_on_the_way_from_dockers_types_to_ocis_alone(
+    ours: str, theirs: str, is_converted: bool
+) -> None:
+    one, other = (
+        Image(digest("x"), kind, Descriptor("", digest("c"), 1), ()) for kind in (ours, theirs)
+    )
+    assert is_converted_to_oci(one, other) is is_converted
 
 
 @pytest.mark.parametrize(

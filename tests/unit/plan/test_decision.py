@@ -36,13 +36,13 @@ OURS = ImageConfig(
     platform=Platform("linux", "amd64"),
     created="2024-05-01T10:00:00Z",
     diff_ids=(digest_of(b"base"), digest_of(b"top")),
-    runtime='{"Cmd": ["sh"]}',
+    runtime={"Cmd": '["sh"]'},
 )
 CONVERTED = replace(OURS, digest=OLD)
 RECOMPRESSED = OURS
-RETAGGED = replace(OURS, digest=OLD, runtime='{"Cmd": ["bash"]}')
+RETAGGED = replace(OURS, digest=OLD, runtime={"Cmd": '["bash"]'})
 REBUILT = replace(RETAGGED, created="2024-05-02T10:00:00Z")
-ARTIFACT = ImageConfig(digest_of(b"{}"), Platform("", ""), created="", diff_ids=(), runtime="{}")
+ARTIFACT = ImageConfig(digest_of(b"{}"), Platform("", ""), created="", diff_ids=(), runtime={})
 REDATED = replace(CONVERTED, created="2024-05-02T10:00:00Z")
 
 
@@ -90,6 +90,20 @@ def test_configs_decide_where_digests_can_not(
     assert decide_by_content(OURS, theirs, check=CreatedCheck.VERIFY) == verify
     assert decide_by_content(OURS, theirs, check=CreatedCheck.TRUST) == trust
     assert decide_by_content(OURS, theirs, check=CreatedCheck.OFF) == DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("is_converted", "decision"),
+    [
+        pytest.param(False, DOUBTED, id="kept"),
+        pytest.param(True, SAME_CONTENT, id="lost on the way to OCI's types"),
+    ],
+)
+def test_a_setting_that_a_conversion_loses_counts_where_there_was_none(
+    is_converted: bool, decision: Decision
+) -> None:
+    ours = replace(OURS, digest=OLD, runtime={**OURS.runtime, "OnBuild": '["RUN x"]'})
+    assert decide_by_content(ours, OURS, is_converted=is_converted) == decision
 
 
 @pytest.mark.parametrize("check", [CreatedCheck.VERIFY, CreatedCheck.TRUST])
