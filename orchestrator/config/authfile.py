@@ -37,6 +37,29 @@ def run_logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
     return merged(documents, [*ours, *settings.logins])
 
 
+_JOB_TOKEN = "ghs_"  # noqa: S105  (how GitHub's tokens of one job begin, not one of them)
+
+
+def sealing_logins(settings: Settings, document: bytes) -> tuple[Login, ...]:
+    """The logins that last, those to the targets first: what a run remembers is sealed with them.
+
+    GitHub gives each job a token of its own, with which no later run could open a seal.
+
+    Args:
+        settings: All targets count, so that runs to some of them share what they know.
+        document: The run's authfile.
+    """
+    merged_logins = (parse_authfile(document, origin="the run's authfile"),)
+    found = list(settings.logins)
+    for target in reversed(settings.usable_targets.values()):
+        login: FoundLogin = Credentials(target.username, target.password)
+        if not target.password:
+            login = credentials_for(merged_logins, target.registry, target.namespace)
+        if isinstance(login, Credentials):
+            found.insert(0, Login(target.registry, login.username, login.password))
+    return tuple(one for one in found if not one.password.startswith(_JOB_TOKEN))
+
+
 def _is_readable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.R_OK)
 

@@ -24,6 +24,8 @@ Row: TypeAlias = tuple[Cell, ...]
 Statement: TypeAlias = tuple[str, Iterable[Row]]
 """What is done, once for each row of values."""
 
+_NAMES = "SELECT name FROM sqlite_master WHERE type = 'table'"
+
 _UNFIT = ("locked", "busy", "readonly", "unable to open", "full")
 """What SQLite says of a database that is sound, but not for us, or not now."""
 
@@ -197,8 +199,10 @@ def _prepare(connection: Connection, schema: Schema) -> None:
     with _transaction(connection):
         if _version_of(connection) == schema.version:
             return  # another process was faster
+        there = {name for (name,) in connection.execute(_NAMES)} if version else set()
         for table in schema.tables:
-            connection.execute(table.create)
+            if table.name not in there:
+                connection.execute(table.create)
         connection.execute(f"PRAGMA user_version = {schema.version}")
 
 

@@ -1,75 +1,58 @@
-"""What can never change, as values and as sealed rows of the state database. No I/O.
+"""What is remembered of images, as values and as sealed rows of the state database. No I/O.
 
 An index's digest names its bytes, so what follows from it for a platform choice follows for
-good; so does what a registry made of a source when it was converted on the way there. SQLite
-does not notice every byte that changes beneath it (sqlite.org/howtocorrupt.html), hence seals.
+good, and so does what it names; so does what a registry made of a source when it was converted
+on the way there. Who filled a destination is remembered, so that nobody else does it unnoticed.
 """
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Digest, parse_digest
 from orchestrator.plan.decision import KnownImage
 from orchestrator.state.database import DamagedError, Row, Table
+from orchestrator.state.seals import Seals
 
-EXPECTED = Table(
-    "expected",
-    tuple("index_digest choice expected delivered config_digest created seal".split()),
-    key=("index_digest", "choice"),
-)
-CONVERTED = Table(
-    "converted",
-    tuple("destination source_digest digest seal".split()),
-    key=("destination", "source_digest"),
-)
+T = TypeVar("T")
 
 
-def expected_row(index: Digest, choice: str, found: KnownImage) -> Row:
-    """A row of `EXPECTED`."""
-    config = found.config_digest or ""
-    return _sealed(index, choice, found.expected, found.delivered, config, found.created)
+@dataclass(frozen=True)
+class Fact(Generic[T]):
+    """One kind of fact: where it stands, and how it is written.
 
-
-def converted_row(destination: str, source: Digest, digest: Digest) -> Row:
-    """A row of `CONVERTED`."""
-    return _sealed(destination, source, digest)
-
-
-def remembered_in(row: Row) -> KnownImage:
-    """What a row of `EXPECTED` tells.
-
-    Raises:
-        DamagedError: It was never written so.
+    Attributes:
+        write: The columns behind the key, as texts.
+        read: The same the other way; raises DamagedError where it was never written so.
     """
-    _, _, expected, delivered, config, created = _unsealed(row)
+
+    table: Table
+    write: Callable[[T], tuple[str, ...]]
+    read: Callable[[tuple[str, ...]], T]
+
+    def row(self, seals: Seals, key: tuple[str, ...], value: T) -> Row:
+        """A sealed row."""
+        texts = (*key, *self.write(value))
+        return (*texts, seals.make(self.table.name, *texts))
+
+    def value_in(self, seals: Seals, row: Row) -> T | None:
+        """What a row tells; None where its seal does not hold: then it tells nothing."""
+        *texts, seal = map(str, row)
+        if not seals.holds(seal, self.table.name, *texts):
+            return None
+        return self.read(tuple(texts[len(self.table.key) :]))
+
+
+def _known_texts(found: KnownImage) -> tuple[str, ...]:
+    return found.expected, found.delivered, found.config_digest or "", found.created
+
+
+def _known_in(texts: tuple[str, ...]) -> KnownImage:
+    expected, delivered, config, created = texts
     return KnownImage(_digest(expected), delivered, _digest(config) if config else None, created)
-
-
-def converted_in(row: Row) -> Digest:
-    """What a row of `CONVERTED` tells.
-
-    Raises:
-        DamagedError: It was never written so.
-    """
-    _, _, digest = _unsealed(row)
-    return _digest(digest)
-
-
-def _sealed(*texts: str) -> Row:
-    return (*texts, _seal(texts))
-
-
-def _unsealed(row: Row) -> tuple[str, ...]:
-    texts = tuple(map(str, row[:-1]))
-    if row[-1] != _seal(texts):
-        raise DamagedError
-    return texts
-
-
-def _seal(texts: tuple[str, ...]) -> str:
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def _digest(text: str) -> Digest:
@@ -77,3 +60,34 @@ def _digest(text: str) -> Digest:
         return parse_digest(text)
     except FormatError:
         raise DamagedError from None
+
+
+EXPECTED = Fact(
+    Table(
+        "expected",
+        tuple("index_digest choice expected delivered config_digest created seal".split()),
+        key=("index_digest", "choice"),
+    ),
+    _known_texts,
+    _known_in,
+)
+CONVERTED = Fact(
+    Table(
+        "converted",
+        tuple("destination source_digest digest seal".split()),
+        key=("destination", "source_digest"),
+    ),
+    lambda digest: (digest,),
+    lambda texts: _digest(texts[0]),
+)
+CHILDREN = Fact(
+    Table("children", ("index_digest", "children", "seal"), key=("index_digest",)),
+    lambda children: (" ".join(children),),
+    lambda texts: tuple(map(_digest, texts[0].split())),
+)
+WRITERS = Fact(
+    Table("writers", ("destination", "source", "seal"), key=("destination",)),
+    lambda source: (str(source),),
+    lambda texts: texts[0],
+)
+TABLES = (EXPECTED.table, CONVERTED.table, CHILDREN.table, WRITERS.table)

@@ -7,7 +7,7 @@ truth, and nothing here stands in the way of a run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,20 +15,14 @@ from orchestrator.oci.reference import Digest
 from orchestrator.plan.decision import KnownImage
 from orchestrator.report.history import PastResult, PastRun
 from orchestrator.report.result import Report
-from orchestrator.state.database import Database, Row, Schema, Statement, Table
-from orchestrator.state.facts import (
-    CONVERTED,
-    EXPECTED,
-    converted_in,
-    converted_row,
-    expected_row,
-    remembered_in,
-)
+from orchestrator.state.database import Database, Row, Schema, Statement
+from orchestrator.state.facts import CHILDREN, CONVERTED, EXPECTED, TABLES, WRITERS, Fact
 from orchestrator.state.history import RESULTS, RUNS, past_result, past_run, result_rows, run_row
+from orchestrator.state.seals import Seals
 
 T = TypeVar("T")
 
-_SCHEMA = Schema(1, (EXPECTED, CONVERTED, RUNS, RESULTS))
+_SCHEMA = Schema(2, (*TABLES, RUNS, RESULTS))
 _BUSY_TIMEOUT = 2.0
 _BATCH = 500
 """Facts that are written at once; a run that is killed loses no more than these."""
@@ -46,15 +40,19 @@ _DROP_RESULTS = "DELETE FROM results WHERE run_id NOT IN (SELECT run_id FROM run
 class State:
     """The memory of a state directory; any number of threads may use it at once."""
 
-    def __init__(self, folder: Path, *, busy_timeout: float = _BUSY_TIMEOUT) -> None:
+    def __init__(
+        self, folder: Path, *, seals: Seals | None = None, busy_timeout: float = _BUSY_TIMEOUT
+    ) -> None:
         """Open `state.db`, or make it.
 
         Args:
             folder: The state directory.
+            seals: What tells this user's facts from anybody's.
             busy_timeout: Seconds that another process may hold the database before this run
                 does without it.
         """
         self._database = Database(folder / "state.db", _SCHEMA, busy_timeout=busy_timeout)
+        self._seals = seals or Seals()
         self._lock = threading.Lock()
         self._unwritten: dict[tuple[str, Row], Row] = {}
 
@@ -70,19 +68,35 @@ class State:
             index: The digest of what the source's tag names.
             choice: The platform choice, and whatever else the outcome depends on, as a text.
         """
-        return self._fact(EXPECTED, (index, choice), remembered_in)
+        return self._fact(EXPECTED, index, choice)
 
     def remember_expected(self, index: Digest, choice: str, found: KnownImage) -> None:
         """Keep what follows from an index and a platform choice."""
-        self._keep(EXPECTED, expected_row(index, choice, found))
+        self._keep(EXPECTED, found, index, choice)
 
     def converted(self, destination: str, source: Digest) -> Digest | None:
         """What a source became at a destination that has it in another form."""
-        return self._fact(CONVERTED, (destination, source), converted_in)
+        return self._fact(CONVERTED, destination, source)
 
     def remember_converted(self, destination: str, source: Digest, digest: Digest) -> None:
         """Keep what a source became at a destination."""
-        self._keep(CONVERTED, converted_row(destination, source, digest))
+        self._keep(CONVERTED, digest, destination, source)
+
+    def children(self, manifest: Digest) -> tuple[Digest, ...] | None:
+        """What a manifest names beside itself: an index's children, none of a single image."""
+        return self._fact(CHILDREN, manifest)
+
+    def remember_children(self, manifest: Digest, children: tuple[Digest, ...]) -> None:
+        """Keep what a manifest names."""
+        self._keep(CHILDREN, children, manifest)
+
+    def writer(self, destination: str) -> str | None:
+        """Which source a destination was last filled from, or found in sync with."""
+        return self._fact(WRITERS, destination)
+
+    def remember_writer(self, destination: str, source: str) -> None:
+        """Keep which source a destination was filled from."""
+        self._keep(WRITERS, source, destination)
 
     def record(self, report: Report) -> None:
         """Add a run to the history, and let the oldest go; one of the same id is replaced."""
@@ -119,23 +133,26 @@ class State:
         self.flush()
         self._database.close()
 
-    def _keep(self, table: Table, row: Row) -> None:
+    def _keep(self, fact: Fact[T], value: T, *key: str) -> None:
+        row = fact.row(self._seals, key, value)
         with self._lock:
-            self._unwritten[table.name, row[: len(table.key)]] = row
+            self._unwritten[fact.table.name, key] = row
             is_full = len(self._unwritten) >= _BATCH
         if is_full:
             self.flush()
 
-    def _fact(self, table: Table, key: Row, read: Callable[[Row], T]) -> T | None:
+    def _fact(self, fact: Fact[T], *key: str) -> T | None:
         with self._lock:
-            unwritten = self._unwritten.get((table.name, key))
+            unwritten = self._unwritten.get((fact.table.name, key))
             if unwritten:
-                return read(unwritten)
-            found = self._database.read(table.select_by_key, key, read)
+                return fact.value_in(self._seals, unwritten)
+            found = self._database.read(
+                fact.table.select_by_key, key, lambda row: fact.value_in(self._seals, row)
+            )
             return found[0] if found else None
 
 
 def _statements(unwritten: dict[tuple[str, Row], Row]) -> Iterator[Statement]:
-    for table in (EXPECTED, CONVERTED):
+    for table in TABLES:
         yield table.insert, [row for (name, _), row in unwritten.items() if name == table.name]
         yield _DROP_FACTS.format(table.name), [(_MOST_FACTS,)]

@@ -2,16 +2,20 @@
 
 Registries have no "write if unchanged". So the source is asked again just before a copy and
 just after it, by a HEAD, which nobody counts: an older digest never takes a newer one's place
-without a word.
+without a word. Two lists, or two versions of one, may also give one name to two sources: who
+filled a destination is remembered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
-from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.errors import ErrorKind, ImageError, Problem
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.decision import Verdict
+from orchestrator.plan.items import Item
 from orchestrator.registry.reader import digest_or_none
 from orchestrator.registry.responses import Inconclusive, NotFound
 
@@ -64,3 +68,34 @@ class ConflictCheck:
 
     def _head(self, reference: Reference) -> Digest | None:
         return digest_or_none(self._client.head(reference), reference)
+
+
+def filled_by_others(
+    items: Iterable[Item], writer_of: Callable[[str], str | None], *, file: str
+) -> Iterator[Problem]:
+    """Find the destinations that an earlier run filled from another source.
+
+    Args:
+        items: What is to be done.
+        writer_of: The source that a destination was last filled from, as `source_name` has it.
+        file: The list's; empty where the images are the command line's.
+    """
+    for item in items:
+        before, now = writer_of(str(item.destination)), source_name(item)
+        if before in (None, now):
+            continue
+        who = f"'{now}'" if item.line else "it"
+        yield Problem(
+            file,
+            item.line,
+            0,
+            now,
+            f"{who} goes to '{item.destination}', which an earlier run filled from '{before}'",
+            hint="where both are wanted, give one of them another --name",
+        )
+
+
+def source_name(item: Item) -> str:
+    """A source's name; a new digest behind the same tag makes no other source of it."""
+    source = item.source
+    return (replace(source, digest=None) if source.tag else source).familiar

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -27,7 +27,7 @@ from orchestrator.plan.planner import Planner, PlanOptions
 from orchestrator.registry.reader import HttpFirstReader, HttpReader
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.summary import result_line
-from orchestrator.sync.conflict import ConflictCheck
+from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
 from orchestrator.sync.executor import Conditions, Executor
 from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
@@ -94,18 +94,17 @@ def run_sync(
         started=started,
         finished=started,
         problems=named.problems,
-        warnings=(*settings.warnings, *named.warnings),
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
     )
-    for warning in first_lines(report.warnings, of="warnings"):
-        _log.warning("%s", warning)
+    report = _warned(report, (*settings.warnings, *named.warnings))
     if not named.items or (options.is_strict and named.problems):
         return replace(report, finished=_now())
-    return _carried_out(report, named.items, settings, options, stderr)
+    return _carried_out(images.file, report, named.items, settings, options, stderr)
 
 
 def _carried_out(
+    file: str,
     report: Report,
     items: tuple[Item, ...],
     settings: Settings,
@@ -116,6 +115,10 @@ def _carried_out(
     stop = StopSignal()
     writes = not options.is_dry_run
     with session(settings, items, run_id=report.run_id, is_writing=writes, stop=stop) as tools:
+        others = tuple(filled_by_others(items, tools.state.writer, file=file))
+        if options.is_strict and others:
+            return replace(report, problems=others, finished=_now())
+        report = _warned(report, map(str, others))
         stages = _Stages(settings, options, tools, stop, stderr)
         results = stages.carry_out(items)
         stages.remember(results)
@@ -134,6 +137,14 @@ def _carried_out(
         if writes:
             tools.state.record(report)
     return report
+
+
+def _warned(report: Report, warnings: Iterable[str]) -> Report:
+    """Log what the user should know, and put it into the report."""
+    new = tuple(warnings)
+    for warning in first_lines(new, of="warnings"):
+        _log.warning("%s", warning)
+    return replace(report, warnings=(*report.warnings, *new))
 
 
 @dataclass(frozen=True)
@@ -239,13 +250,16 @@ class _Stages:
         return tuple(done[result] for result in results)
 
     def remember(self, results: tuple[Result, ...]) -> None:
-        """Keep which digests stand for the same content, so that HEADs can tell next time."""
+        """Keep who filled what, and which digests stand for the same content."""
         same = (Outcome.COPIED, Outcome.SKIPPED)
+        state = self.tools.state
         for result in of_outcome(results, *same):
+            place, source = str(result.item.destination), source_name(result.item)
+            if state.writer(place) != source:
+                state.remember_writer(place, source)
             expected, digest = result.expected_digest, result.digest
             if expected and digest and digest != expected and result.reason != _SAME_DATE:
-                destination = str(result.item.destination)
-                self.tools.state.remember_converted(destination, expected, digest)
+                state.remember_converted(place, expected, digest)
 
     @property
     def _retry(self) -> RetryPolicy:

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from orchestrator.config.authfile import run_logins
+from orchestrator.config.authfile import run_logins, sealing_logins
 from orchestrator.config.registries_conf import read_registries_conf, usual_paths
 from orchestrator.config.settings import Settings
 from orchestrator.plan.items import Item
@@ -22,6 +22,7 @@ from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import connection_of
 from orchestrator.state.directory import locked, private_folder
+from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.system.http import HttpClient
 from orchestrator.system.program import ProgramRunner
@@ -118,7 +119,8 @@ def session(
         )
         stack.enter_context(stop.on_signals(programs.end_all, http.end_all))
         logins = run_logins(settings, targets)
-        state = stack.enter_context(closing(State(settings.state_dir)))
+        seals = Seals(sealing_logins(settings, logins))
+        state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))
         client = RegistryClient(
             http,
             logins,

@@ -106,3 +106,40 @@ def test_a_source_that_moves_where_nobody_else_writes_is_copied_as_it_was_seen(s
     assert outcome.verdicts()[1] == ("copied", "missing")
     assert NEW.digest in (outcome.report["items"][1]["note"] or "")
     assert site.mirrored() == OLD.digest
+
+
+# One name for two sources
+
+
+def test_a_destination_that_another_source_filled_is_not_overwritten_unnoticed(site: Site) -> None:
+    site.publish(OLD, "a/b_c:1")
+    site.publish(NEW, "a_b/c:1")
+    first, second = site.source("a/b_c:1"), site.source("a_b/c:1")
+    assert site.run("aliyun", first).verdict == ("copied", "missing")
+
+    strict = site.run("aliyun", second, "--strict")
+    assert strict.status == 1
+    (problem,) = strict.report["invalid"]
+    assert f"which an earlier run filled from '{first}'" in problem["message"]
+    assert problem["text"] == second
+    assert strict.report["items"] == []
+    assert site.mirrored("a_b_c:1") == OLD.digest
+
+    site.list_images(second)
+    warned = site.run("batch")
+    assert (warned.status, warned.item["action"]) == (0, "copied")
+    (warning,) = warned.report["warnings"]
+    assert warning.startswith(f"images.txt:1: '{second}' goes to '")
+    assert f"which an earlier run filled from '{first}'" in warning
+    assert site.mirrored("a_b_c:1") == NEW.digest
+
+    assert site.run("batch", "--strict").report["warnings"] == []
+    assert len(site.run("plan", first).report["warnings"]) == 1
+
+
+def test_a_source_that_is_pinned_anew_is_no_other_source(site: Site) -> None:
+    for image in (OLD, NEW):
+        site.publish(image)
+        outcome = site.sync(f"{site.source()}@{image.digest}")
+        assert outcome.item["action"] == "copied"
+        assert outcome.report["warnings"] == []

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,9 @@ from orchestrator.config.authfile import (
     credentials_for,
     merged,
     parse_authfile,
+    sealing_logins,
 )
+from orchestrator.config.load import load_settings
 from orchestrator.config.settings import Login
 from orchestrator.errors import ConfigurationError
 from tests.support.logins import LOGIN_CASES, LoginCase, document, entry
@@ -238,3 +241,35 @@ def test_no_password_shows() -> None:
 
     assert "hidden" not in repr((parsed, parsed.auths["h.io"].read()))
     assert parsed.auths["h.io"].auth not in repr(parsed)
+
+
+ALIYUN = {"ALIYUN_REGISTRY": "r.example", "ALIYUN_NAMESPACE": "mine"}
+OWN = {**ALIYUN, "ALIYUN_USERNAME": "me", "ALIYUN_PASSWORD": "secret"}
+GHCR = {"GHCR_NAMESPACE": "octocat", "GHCR_USERNAME": "octocat"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        pytest.param({}, [], id="nobody"),
+        pytest.param(OWN, [("r.example", "me", "secret")], id="the target's own"),
+        pytest.param(ALIYUN, [("r.example", "you", "kept")], id="the user's"),
+        pytest.param({**GHCR, "GHCR_TOKEN": "ghs_of_this_job"}, [], id="a job's token"),
+        pytest.param(
+            {**GHCR, "GHCR_TOKEN": "ghp_x", **OWN},
+            [("r.example", "me", "secret"), ("ghcr.io", "octocat", "ghp_x")],
+            id="of two targets",
+        ),
+        pytest.param(
+            {**OWN, "DOCKERHUB_USERNAME": "hub", "DOCKERHUB_TOKEN": "dckr"},
+            [("r.example", "me", "secret"), ("docker.io", "hub", "dckr")],
+            id="a source's comes last",
+        ),
+    ],
+)
+def test_what_is_remembered_is_sealed_with_the_logins_that_last(
+    environ: Mapping[str, str], found: list[tuple[str, str, str]]
+) -> None:
+    settings = load_settings(environ, base=Path("/nowhere"))
+    logins = sealing_logins(settings, document({"r.example/mine": entry("you", "kept")}))
+    assert [(one.registry, one.username, one.password) for one in logins] == found

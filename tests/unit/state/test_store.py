@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.config.settings import Login
 from orchestrator.oci.reference import Digest, digest_of
 from orchestrator.plan.decision import KnownImage
 from orchestrator.report.result import Totals
+from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from tests.support.reports import (
     STARTED,
@@ -127,6 +129,72 @@ def test_many_threads_share_it(tmp_path: Path) -> None:
         found = list(pool.map(work, digests))
     assert found == [KnownImage(digest, "all") for digest in digests]
     assert state.warnings == ()
+
+
+@pytest.mark.parametrize(
+    "children", [pytest.param((), id="none"), pytest.param((CHILD, OTHER), id="two")]
+)
+def test_what_a_manifest_names_is_remembered(children: tuple[Digest, ...], tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.remember_children(INDEX, children)
+    with opened(tmp_path) as state:
+        assert state.children(INDEX) == children
+        assert state.children(CHILD) is None
+
+
+def test_who_filled_a_destination_last_is_remembered(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.remember_writer(DESTINATION, "redis:7")
+        state.flush()
+        state.remember_writer(DESTINATION, "bitnami/redis:7")
+    with opened(tmp_path) as state:
+        assert state.writer(DESTINATION) == "bitnami/redis:7"
+        assert state.writer(f"{DESTINATION}-alpine") is None
+
+
+# Facts of others
+
+
+LOGIN = Login("registry.example", "me", "correct horse")
+
+
+def test_a_fact_that_somebody_else_wrote_is_no_fact(tmp_path: Path) -> None:
+    filled(tmp_path)
+    seals = Seals([LOGIN])
+    with closing(State(tmp_path, seals=seals)) as state:
+        assert state.expected(INDEX, "linux/amd64") is None
+        assert state.converted(DESTINATION, CHILD) is None
+        assert len(state.runs()) == 1
+        state.remember_expected(INDEX, "linux/amd64", AMD64)
+        assert state.warnings == ()
+    with closing(State(tmp_path, seals=seals)) as state:
+        assert state.expected(INDEX, "linux/amd64") == AMD64
+    with opened(tmp_path) as state:
+        assert state.expected(INDEX, "linux/amd64") is None
+        assert state.warnings == ()
+
+
+def test_a_seal_of_one_kind_of_fact_is_none_of_another(tmp_path: Path) -> None:
+    with opened(tmp_path) as state:
+        state.remember_converted(DESTINATION, CHILD, OTHER)
+    with closing(sqlite3.connect(tmp_path / "state.db", isolation_level=None)) as connection:
+        connection.execute("INSERT INTO writers SELECT destination, digest, seal FROM converted")
+    with opened(tmp_path) as state:
+        assert state.writer(DESTINATION) is None
+
+
+def test_the_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(filled(tmp_path), isolation_level=None)) as connection:
+        for table in ("children", "writers"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("PRAGMA user_version = 1")
+    with opened(tmp_path) as state:
+        state.remember_writer(DESTINATION, "redis:7")
+        assert len(state.runs()) == 1
+        assert state.expected(INDEX, "linux/amd64") == AMD64
+    with opened(tmp_path) as state:
+        assert state.writer(DESTINATION) == "redis:7"
+        assert state.warnings == ()
 
 
 # History
@@ -266,7 +334,7 @@ def test_harm_between_runs_costs_time_and_never_truth(
         assert [run.run_id for run in state.runs()] == [a_report().run_id]
         assert state.warnings == ()
 
-    is_silent = harm in (lose, empty)
+    is_silent = harm in (lose, empty, change_digests)  # a seal that is broken is no fact's
     assert len(said) == (0 if is_silent else 1)
     assert bool(aside(tmp_path)) is not is_silent
     assert all("it is set aside as state.db.damaged-" in warning for warning in said)
