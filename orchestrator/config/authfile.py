@@ -18,7 +18,7 @@ from typing import TypeAlias
 from orchestrator.config.settings import Login, Settings
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError
-from orchestrator.oci.manifest import Json
+from orchestrator.oci.json_text import Json
 from orchestrator.oci.reference import DOCKER_HUB
 
 

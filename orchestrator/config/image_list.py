@@ -17,8 +17,10 @@ from orchestrator.oci.reference import Reference
 OPTIONS = ("--platform", "--name", "--to")
 _LONGEST_LINE = 4096
 _SHOWN = 120
-_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
-_WORD = re.compile(r"\S+")
+_SPACES = " \t\u3000"
+"""What parts words: the space, the tab, and the wide space of Chinese keyboards."""
+_COMMENT = re.compile(rf"(?:^|(?<=[{_SPACES}]))#.*")
+_WORD = re.compile(rf"[^{_SPACES}]+")
 
 
 @dataclass(frozen=True)
@@ -147,10 +149,12 @@ def _parse_line(line: str, number: int) -> Entry | None:
 def _refuse_hidden(text: str) -> None:
     """Refuse what nobody sees: an option with a zero-width space in it looks like itself."""
     for column, character in enumerate(text, start=1):
-        if not character.isprintable() and not character.isspace():
-            raise _BadLineError(
-                column, f"an invisible character (U+{ord(character):04X})", "delete it"
-            )
+        if character.isprintable() or character in _SPACES:
+            continue
+        what, hint = "an invisible character", "delete it"
+        if character.isspace():
+            what, hint = "a space that is not the plain one", "write a plain space"
+        raise _BadLineError(column, f"{what} (U+{ord(character):04X})", hint)
 
 
 def _words(text: str) -> Iterator[_Word]:

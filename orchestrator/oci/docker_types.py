@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.index import PushIndex, compact
-from orchestrator.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Image, Json
+from orchestrator.oci.json_text import Json
+from orchestrator.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Image
 from orchestrator.oci.reference import Digest, digest_of
 
 _OCI = "application/vnd.oci.image"

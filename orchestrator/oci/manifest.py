@@ -8,15 +8,14 @@ config.md) and Docker's Image Manifest V2 Schema 2, which share their JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from orchestrator.errors import ErrorKind, FormatError, ImageError
+from orchestrator.oci.json_text import Json, parse_json
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, digest_of, parse_digest
-
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -27,6 +26,15 @@ INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; registries should refuse larger manifests (distribution spec, "Pushing Manifests")."""
+
+MOST_PARTS = 1000
+"""Children of an index, or layers of an image. Container runtimes take 128 layers at most; an
+index of all platforms with their attestations has some fifty children."""
+
+_MOST_BYTES = 2**53 - 1
+"""Of all blobs of an image: the largest number that every reader of JSON reads alike (RFC 8259)."""
+
+_LONGEST_TEXT = 255
 
 _OCI_SETTINGS = frozenset(
     {
@@ -192,11 +200,12 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
     try:
         media_type = _text(document, "mediaType")
         if media_type in INDEX_TYPES or (not media_type and "manifests" in document):
-            children = tuple(_descriptor(child) for child in _objects(document, "manifests"))
+            children = _descriptors(document, "manifests")
             return Index(digest_of(raw), media_type or OCI_INDEX, children, raw)
         if "config" in document and "layers" in document:
             config = _descriptor(_object(document, "config"))
-            layers = tuple(_descriptor(layer) for layer in _objects(document, "layers"))
+            layers = _descriptors(document, "layers")
+            _check_size((config, *layers))
             return Image(digest_of(raw), media_type or OCI_MANIFEST, config, layers, raw)
     except FormatError as error:
         raise _bad(of, str(error)) from None
@@ -243,10 +252,12 @@ def _document(raw: bytes, *, of: str) -> Mapping[str, Json]:
     if len(raw) > LARGEST:
         raise _bad(of, f"it is larger than {LARGEST} bytes")
     try:
-        document: Json = json.loads(raw, object_pairs_hook=_without_duplicates)
+        document = parse_json(raw, make_object=_without_duplicates)
     except FormatError as error:
         raise _bad(of, str(error)) from None
-    except (ValueError, RecursionError):
+    except UnicodeEncodeError:
+        raise _bad(of, "a text in it is no text (a lone surrogate)") from None
+    except ValueError:
         hint = "a proxy or a login page may have answered instead of the registry"
         raise _bad(of, "it is not JSON", hint=hint) from None
     if not isinstance(document, Mapping):
@@ -262,10 +273,24 @@ def _without_duplicates(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     return document
 
 
+def _check_size(blobs: tuple[Descriptor, ...]) -> None:
+    if sum(blob.size for blob in blobs) > _MOST_BYTES:
+        raise FormatError("its layers are larger than any registry holds")
+
+
+def _descriptors(document: Mapping[str, Json], key: str) -> tuple[Descriptor, ...]:
+    objects = _objects(document, key)
+    if len(objects) > MOST_PARTS:
+        raise FormatError(f"it has {len(objects)} {key}, and {MOST_PARTS} is the most we take")
+    return tuple(map(_descriptor, objects))
+
+
 def _descriptor(document: Mapping[str, Json]) -> Descriptor:
     size = document.get("size")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
         raise FormatError("a descriptor has no size")
+    if size > _MOST_BYTES:
+        raise FormatError("a descriptor's size is larger than any registry holds")
     platform = _object(document, "platform") if document.get("platform") else None
     annotations = _object(document, "annotations") if document.get("annotations") else {}
     offered = platform and Platform.normal(
@@ -298,6 +323,8 @@ def _text(document: Mapping[str, Json], key: str) -> str:
         return ""
     if not isinstance(value, str):
         raise FormatError(f"'{key}' is not a text")
+    if len(value) > _LONGEST_TEXT:
+        raise FormatError(f"'{key}' is a text of {len(value)} characters")
     return value
 
 

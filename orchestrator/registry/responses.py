@@ -15,7 +15,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from orchestrator.errors import ErrorKind, FormatError
-from orchestrator.oci.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor, Json
+from orchestrator.oci.json_text import Json
+from orchestrator.oci.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.system.http import Response
 

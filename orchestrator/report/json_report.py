@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 
 from orchestrator.errors import ImageError, Problem
-from orchestrator.oci.manifest import Json
+from orchestrator.oci.json_text import Json
 from orchestrator.report.result import Report, Result
 
 SCHEMA = 1

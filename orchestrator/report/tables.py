@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from orchestrator.text import one_line
@@ -29,12 +30,24 @@ def markdown_table(
     return _table(headers, cells, style="pipe", right=right)
 
 
+_ADDRESS = re.compile(r"(?<=:)(?=//)|(?<=\bwww)(?=\.)", re.IGNORECASE)
+"""Where GitHub's Markdown takes a text for an address (GFM, "Autolinks")."""
+
+_NO_ADDRESS = "<!-- -->"
+"""Shows nothing, and parts what would be a link; who copies the text gets it as it was."""
+
+
 def markdown_text(text: str) -> str:
-    """Escape a text of others, so that Markdown and HTML show it as it is."""
+    """Escape a text of others, so that Markdown and HTML show it as it is.
+
+    No address in it becomes a link, and no name a mention. A dollar sign gets an element of its
+    own, as GitHub asks for: no backslash keeps it from mathematics.
+    """
     escaped = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for character in "\\`*_[]|~#@!":
+    for character in "\\`*_[]|~#!":
         escaped = escaped.replace(character, f"\\{character}")
-    return escaped
+    escaped = escaped.replace("@", f"@{_NO_ADDRESS}").replace("$", "<span>$</span>")
+    return _ADDRESS.sub(_NO_ADDRESS, escaped)
 
 
 def _table(headers: Row, rows: list[list[str]], *, style: str, right: frozenset[int]) -> str:

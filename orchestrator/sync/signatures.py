@@ -17,7 +17,8 @@ from typing import Protocol, TypeAlias
 
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.index import compact
-from orchestrator.oci.manifest import OCI_INDEX, Image, Index, Json, parse_manifest
+from orchestrator.oci.json_text import Json
+from orchestrator.oci.manifest import OCI_INDEX, Image, Index, parse_manifest
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.result import Outcome, Result

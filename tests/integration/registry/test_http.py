@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import logging
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -70,6 +72,18 @@ def test_what_is_beyond_the_limit_is_not_waited_for(http: HttpClient) -> None:
         cut = http.request("GET", server.url, headers={}, limit=100_000)
 
     assert (len(cut.body), cut.is_whole) == (100_000, False)
+
+
+def test_of_a_bomb_no_more_is_unpacked_than_the_limit(http: HttpClient) -> None:
+    bomb = Reply(200, gzip.compress(bytes(100 * 1024 * 1024)), {"Content-Encoding": "gzip"})
+    with serving(answering(bomb)) as server:
+        tracemalloc.start()
+        cut = http.request("GET", server.url, headers={}, limit=100_000)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+
+    assert (len(cut.body), cut.is_whole) == (100_000, False)
+    assert most < 8 * 1024 * 1024
 
 
 def test_a_head_has_the_length_and_no_body(http: HttpClient) -> None:

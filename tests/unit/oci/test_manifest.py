@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.json_text import Json
 from orchestrator.oci.manifest import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
@@ -19,7 +20,6 @@ from orchestrator.oci.manifest import (
     Image,
     ImageConfig,
     Index,
-    Json,
     Manifest,
     is_converted_to_oci,
     parse_config,
@@ -313,6 +313,18 @@ def test_unknown_fields_are_left_alone() -> None:
         pytest.param(b"[" * 100_000, "it is not JSON", id="deep nesting"),
         pytest.param(b'{"a":' * 100_000, "it is not JSON", id="deep nesting of objects"),
         pytest.param(b'{"x":' + b"9" * 5000 + b"}", "it is not JSON", id="an endless number"),
+        pytest.param(b'{"x":NaN}', "it is not JSON", id="not a number"),
+        pytest.param('{"x":1}'.encode("utf-16"), "it is not JSON", id="UTF-16"),
+        pytest.param(
+            b'{"schemaVersion":2,"mediaType":"\\ud800"}',
+            "a text in it is no text (a lone surrogate)",
+            id="a lone surrogate",
+        ),
+        pytest.param(
+            b'{"manifests":[],"x":{"\\udfff":[]}}',
+            "a text in it is no text (a lone surrogate)",
+            id="a lone surrogate in a key",
+        ),
         pytest.param(b"null", "it is not a JSON object", id="null"),
         pytest.param(b"[]", "it is not a JSON object", id="list"),
         pytest.param(b'"x"', "it is not a JSON object", id="text"),
@@ -376,8 +388,8 @@ def test_unknown_fields_are_left_alone() -> None:
         ),
         pytest.param(image(mediaType=7), "'mediaType' is not a text", id="type 7"),
         pytest.param(
-            packed({"mediaType": "x" * 1000}),
-            f"it is of an unknown type '{'x' * 100}'",
+            packed({"schemaVersion": 2, "mediaType": "x" * 1000}),
+            "'mediaType' is a text of 1000 characters",
             id="an endless type",
         ),
         pytest.param(
@@ -612,6 +624,47 @@ def test_a_config_that_names_no_layers_proves_nothing(raw: bytes) -> None:
     assert not found.is_same_image_as(found)
 
 
+MOST = 2**53 - 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        pytest.param(
+            packed({"manifests": [descriptor("a", size=10**400)]}),
+            "a descriptor's size is larger than any registry holds",
+            id="a size that no database takes",
+        ),
+        pytest.param(
+            packed({"config": descriptor("a"), "layers": [descriptor("b", size=2**62)] * 2}),
+            "a descriptor's size is larger than any registry holds",
+            id="two layers of 2**62",
+        ),
+        pytest.param(
+            packed({"config": descriptor("a", size=1), "layers": [descriptor("b", size=MOST)]}),
+            "its layers are larger than any registry holds",
+            id="layers that are too large together",
+        ),
+        pytest.param(
+            packed({"manifests": [descriptor("a")] * 15_000}),
+            "it has 15000 manifests, and 1000 is the most we take",
+            id="15,000 children",
+        ),
+        pytest.param(
+            packed({"config": descriptor("a"), "layers": [descriptor("b")] * 9_000}),
+            "it has 9000 layers, and 1000 is the most we take",
+            id="9,000 layers",
+        ),
+    ],
+)
+def test_what_no_registry_holds_is_refused_before_the_work(raw: bytes, why: str) -> None:
+    assert refusal_of(raw).message == f"quay.io/a/b:1: the manifest can't be used: {why}"
+
+
+def test_a_character_outside_the_first_plane_is_a_text() -> None:
+    assert config_of(created="x", config={"Env": ["A=\U0001f600"]}).runtime
+
+
 def test_the_order_of_keys_does_not_count() -> None:
     one = config_of(config={"Cmd": ["sh"], "Labels": {"a": "1", "b": "2"}})
     other = config_of(config={"Labels": {"b": "2", "a": "1"}, "Cmd": ["sh"]})
@@ -625,6 +678,17 @@ def test_the_order_of_keys_does_not_count() -> None:
         pytest.param(b"<html>", "it is not JSON", id="HTML"),
         pytest.param(b"[]", "it is not a JSON object", id="list"),
         pytest.param(config(os=7), "its config is wrong: 'os' is not a text", id="system 7"),
+        *(
+            pytest.param(
+                config(**{key: "\ud800"}), "a text in it is no text (a lone surrogate)", id=key
+            )
+            for key in ("created", "architecture", "os", "variant")
+        ),
+        pytest.param(
+            config(created="1" * 300),
+            "its config is wrong: 'created' is a text of 300 characters",
+            id="an endless date",
+        ),
         pytest.param(
             config(created=0), "its config is wrong: 'created' is not a text", id="date 0"
         ),
