@@ -17,7 +17,12 @@ from orchestrator.errors import ExitStatus
 from orchestrator.notify.delivery import Sender
 from orchestrator.notify.send import send_all
 from orchestrator.report.badge import badge_document, badge_of
-from orchestrator.report.github import output_of_run, stopped_commands, write_output
+from orchestrator.report.github import (
+    output_of_nothing,
+    output_of_run,
+    stopped_commands,
+    write_output,
+)
 from orchestrator.report.json_report import document
 from orchestrator.report.result import Report
 from orchestrator.report.summary import markdown_summary, text_summary
@@ -36,6 +41,8 @@ def run(invocation: Invocation) -> ExitStatus:
     targets = chosen_targets(arguments, settings)
     if not targets:
         print("SYNC_MODE is none: nothing to do", file=err)
+        if settings.github:
+            write_output(output_of_nothing(), settings.github, err)
         return ExitStatus.OK
     images = read_images(arguments, settings)
     with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):

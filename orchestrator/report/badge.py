@@ -14,6 +14,9 @@ from urllib.parse import quote
 from orchestrator.errors import ExitStatus
 from orchestrator.report.result import Report
 
+NO_BADGE = "none"
+"""What stands for the badge where nothing was to be mirrored, so that the old one stays."""
+
 _LABEL = "mirror"
 _COLOURS = {ExitStatus.OK: "green", ExitStatus.INTERRUPTED: "yellow"}
 

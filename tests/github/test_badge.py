@@ -1,24 +1,29 @@
-"""The badge, from the batch to the branch: pushed when the state or the day has changed."""
+"""The badge, from the batch to the branch, where it stands with the last batch's clock."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.report.github import unmaskable
 from tests.support.github import TOKEN, git
 from tests.support.runner import Event
+from tests.support.workflows import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.github import Repository
     from tests.support.runner import StepRun, WorkflowRun
+    from tests.support.workflows import Node
 
 BATCH = "01-batch-sync.yml"
-CLOCK = re.compile(r" \d{2}:\d{2} UTC")
 
 
 def batch(repository: Repository, *, with_secrets: bool = True) -> WorkflowRun:
@@ -33,6 +38,19 @@ def pushed(run: WorkflowRun) -> StepRun:
 def badge(repository: Repository) -> dict[str, str]:
     document: dict[str, str] = json.loads(repository.git("show", "main:.github/badge.json"))
     return document
+
+
+def push(repository: Repository, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the script by itself."""
+    given = {
+        "PATH": os.environ["PATH"],
+        "GITHUB_SERVER_URL": repository.server,
+        "GITHUB_REPOSITORY": "octocat/mirror",
+        "GITHUB_REF_NAME": "main",
+        **environ,
+    }
+    script = str(ROOT / "bin" / "push-badge")
+    return subprocess.run([script], env=given, capture_output=True, text=True, check=False)
 
 
 def commits(repository: Repository) -> int:
@@ -57,27 +75,89 @@ def test_the_first_batch_pushes_badge_and_picture(repository: Repository) -> Non
     assert "[skip ci]" in repository.git("log", "-1", "--format=%s", "main")
 
 
-def test_the_clock_alone_is_no_news(repository: Repository) -> None:
-    repository.write("images.txt", repository.publish())
-    batch(repository)
-    before = commits(repository)
-    run = batch(repository)
-    assert commits(repository) == before
-    assert "says this already" in pushed(run).log
-
-
-def test_another_day_is_news(repository: Repository, tmp_path: Path) -> None:
+def test_its_clock_is_that_of_the_last_batch(repository: Repository, tmp_path: Path) -> None:
     repository.write("images.txt", repository.publish())
     batch(repository)
     work = tmp_path / "work"
     git(tmp_path, "clone", "--quiet", str(repository.remote), str(work))
     for path in (work / ".github" / "badge.json", work / "README.md"):
-        text = re.sub(r"\d{4}-(-?)\d\d-(-?)\d\d", r"1999-\g<1>01-\g<2>01", path.read_text("utf-8"))
-        path.write_text(text, encoding="utf-8")
-    git(work, "commit", "--quiet", "--all", "--message=Yesterday")
+        old = re.sub(r"\d\d(:|%3A)\d\d(?=( |%20)UTC)", r"99\g<1>99", path.read_text("utf-8"))
+        assert "99" in old
+        path.write_text(old, encoding="utf-8")
+    git(work, "commit", "--quiet", "--all", "--message=Some minutes ago")
     git(work, "push", "--quiet")
+    before = commits(repository)
     batch(repository)
-    assert "1999" not in repository.git("show", "main:.github/badge.json", "main:README.md")
+    assert commits(repository) == before + 1
+    assert not re.search("99(:|%3A)99", repository.git("show", "main:README.md"))
+    assert "99:99" not in badge(repository)["message"]
+
+
+def test_no_secret_keeps_it_from_arriving(repository: Repository) -> None:
+    """GitHub drops a job's output that holds a secret's value, in whatever encoding."""
+    mirror = replace(repository, namespace="mirror")
+    mirror.write("images.txt", mirror.publish(f"{repository.namespace}:1"))
+    words = ("1", "UTC", "green", "in sync", "schemaVersion", "none", " ")
+    others = {f"OTHER_{number}": word for number, word in enumerate(words)}
+    secrets: dict[str, Node] = {**mirror.secrets, **others}
+    run = mirror.run(BATCH, Event("schedule", {}, secrets, token=TOKEN))
+    assert run.jobs["sync"].dropped == ()
+    assert run.result == "success", pushed(run).log
+    assert badge(mirror)["message"].startswith("1 in sync · ")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param("", "did not arrive", id="none"),
+        pytest.param("{}", "can't be read", id="not what a batch writes"),
+    ],
+)
+def test_a_success_without_a_badge_is_an_error(
+    repository: Repository, given: str, words: str
+) -> None:
+    before = commits(repository)
+    done = push(repository, BADGE=given, RESULT="success")
+    assert done.returncode == 1
+    assert "::error title=Docker Image Syncer::" in done.stdout
+    assert words in done.stdout
+    assert commits(repository) == before
+
+
+GREEN = unmaskable('{"schemaVersion": 1, "color": "green"}\n![mirror](green)')
+
+
+@pytest.mark.parametrize(
+    "given", [pytest.param("", id="no badge"), pytest.param(GREEN, id="green")]
+)
+@pytest.mark.parametrize(
+    ("result", "message", "colour"),
+    [
+        pytest.param("failure", "failed · ", "red", id="failure"),
+        pytest.param("cancelled", "cancelled · ", "yellow", id="cancelled"),
+    ],
+)
+def test_a_job_that_did_not_succeed_is_no_green_badge(
+    repository: Repository, result: str, message: str, colour: str, given: str
+) -> None:
+    done = push(repository, BADGE=given, RESULT=result)
+    assert done.returncode == 0, done.stdout
+    assert badge(repository)["color"] == colour
+    assert badge(repository)["message"].startswith(message)
+
+
+def test_a_tag_makes_no_branch(repository: Repository) -> None:
+    repository.git("tag", "v1", "main")
+    repository.write("images.txt", repository.publish())
+    event = Event(
+        "workflow_dispatch", {}, repository.secrets, ref_name="v1", ref_type="tag", token=TOKEN
+    )
+    run = repository.run(BATCH, event)
+    assert run.result == "success", pushed(run).log
+    assert repository.git("for-each-ref", "--format=%(refname)").split() == [
+        "refs/heads/main",
+        "refs/tags/v1",
+    ]
 
 
 def test_a_failed_run_is_red(repository: Repository) -> None:

@@ -13,6 +13,7 @@ from zlib import crc32
 from demo.images import build_image, noise_layer, push
 from demo.registry import Login, Registry, RegistryOptions
 from tests.support.runner import Event, Runner, WorkflowRun
+from tests.support.step_process import Stop
 from tests.support.workflows import ROOT
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Repository:
             **self.environ,
         }
 
-    def run(self, workflow: str, event: Event) -> WorkflowRun:
+    def run(self, workflow: str, event: Event, *, stop: Stop | None = None) -> WorkflowRun:
         """Let GitHub run a workflow."""
         runner = Runner(
             self.checkout,
@@ -126,7 +127,7 @@ class Repository:
             repository=f"{OWNER}/mirror",
             server=self.server,
         )
-        return runner.run(workflow, event)
+        return runner.run(workflow, event, stop=stop)
 
     def dispatch(self, workflow: str, inputs: Mapping[str, Node]) -> WorkflowRun:
         """Run a workflow by hand, its form filled in."""

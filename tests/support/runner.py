@@ -9,25 +9,22 @@ what it would drop or refuse is an error here.
 from __future__ import annotations
 
 import re
-import subprocess
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, final
+from typing import TYPE_CHECKING, final
 
 from tests.support import workflows
 from tests.support.expressions import as_text, fill, is_true
+from tests.support.step_log import Command, masked, obeyed, pairs
+from tests.support.step_process import Stop, run_step
 from tests.support.workflows import Node, Table, sequence, table, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-TIMEOUT = 120
 LARGEST_SUMMARY = 1024 * 1024
 MOST_ANNOTATIONS = 10
-_COMMAND = re.compile(r"::(?P<name>[^\s:]+)(?P<properties>(?:(?!::).)*)::(?P<data>.*)", re.DOTALL)
-_OLD_COMMAND = re.compile(r"##\[(?P<name>[\w-]+)(?P<properties>[^\]]*)\](?P<data>.*)", re.DOTALL)
 _FILES = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_STATE", "GITHUB_ENV", "GITHUB_PATH")
 
 
@@ -40,17 +37,9 @@ class Event:
     secrets: Mapping[str, Node] = field(default_factory=dict)
     variables: Mapping[str, Node] = field(default_factory=dict)
     ref_name: str = "main"
+    ref_type: str = "branch"
     token: str = "the-workflows-own-token"
     run_id: int = 4711
-
-
-@dataclass(frozen=True)
-class Command:
-    """A workflow command that a step has printed, and that the runner obeys."""
-
-    name: str
-    properties: Mapping[str, str]
-    data: str
 
 
 @dataclass(frozen=True)
@@ -65,6 +54,7 @@ class StepRun:
     summary: str = ""
     uses: str = ""
     given: Mapping[str, Node] = field(default_factory=dict)
+    is_stopped: bool = False
 
     @property
     def log(self) -> str:
@@ -79,11 +69,16 @@ class StepRun:
 
 @dataclass(frozen=True)
 class JobRun:
-    """What came of one job."""
+    """What came of one job.
+
+    Attributes:
+        dropped: Names of outputs that held a secret's value, and were not passed on.
+    """
 
     result: str
     steps: tuple[StepRun, ...] = ()
     outputs: Mapping[str, Node] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
 
     def step(self, name: str) -> StepRun:
         """The step of this name."""
@@ -101,7 +96,8 @@ class WorkflowRun:
     def result(self) -> str:
         """How the run is shown: by its worst job."""
         results = {job.result for job in self.jobs.values()}
-        return "failure" if "failure" in results else "success"
+        worst = ("failure", "cancelled")
+        return next((result for result in worst if result in results), "success")
 
 
 @dataclass
@@ -112,6 +108,8 @@ class _Scope:
     environ: Mapping[str, str]
     directory: Path
     has_failed: bool = False
+    stop: Stop | None = None
+    is_cancelled: bool = False
     done: list[StepRun] = field(default_factory=list)
 
     def filled(self, node: Node) -> Node:
@@ -119,20 +117,21 @@ class _Scope:
 
     def holds(self, condition: Node) -> bool:
         """Whether an `if` holds; one that names no state wants all to have gone well."""
+        is_well = not (self.has_failed or self.is_cancelled)
         if condition is None:
-            return not self.has_failed
+            return is_well
         source = text(condition)
         value = self.filled(source if "${{" in source else f"${{{{ {source} }}}}")
         names_state = re.search(r"\b(always|cancelled|failure|success)\(\)", source)
-        return is_true(value) and (bool(names_state) or not self.has_failed)
+        return is_true(value) and (bool(names_state) or is_well)
 
     @property
     def _functions(self) -> Mapping[str, Callable[[], bool]]:
         return {
             "always": lambda: True,
-            "cancelled": lambda: False,
-            "failure": lambda: self.has_failed,
-            "success": lambda: not self.has_failed,
+            "cancelled": lambda: self.is_cancelled,
+            "failure": lambda: self.has_failed and not self.is_cancelled,
+            "success": lambda: not (self.has_failed or self.is_cancelled),
         }
 
 
@@ -164,8 +163,8 @@ class Runner:
         self._environ = dict(environ)
         temporary.mkdir(exist_ok=True)
 
-    def run(self, workflow: str, event: Event) -> WorkflowRun:
-        """Run a workflow of the checkout, by the name of its file."""
+    def run(self, workflow: str, event: Event, *, stop: Stop | None = None) -> WorkflowRun:
+        """Run a workflow of the checkout, by the name of its file, until its end or `stop`."""
         document = workflows.read(self._checkout / ".github" / "workflows" / workflow)
         trigger = table(document["on"])
         assert event.name in trigger, f"{workflow} does not begin on {event.name}"
@@ -177,7 +176,7 @@ class Runner:
         group = as_text(outermost.filled(table(document["concurrency"])["group"]))
         jobs: dict[str, JobRun] = {}
         for name, node in table(document["jobs"]).items():
-            jobs[name] = self._job(table(node), contexts, jobs)
+            jobs[name] = self._job(table(node), contexts, jobs, stop=stop)
         return WorkflowRun(group, jobs)
 
     def run_job(self, job: Table, workflow: str, event: Event) -> JobRun:
@@ -189,8 +188,9 @@ class Runner:
         github: Table = {
             "actor": owner,
             "event_name": event.name,
-            "ref": f"refs/heads/{event.ref_name}",
+            "ref": f"refs/{'heads' if event.ref_type == 'branch' else 'tags'}/{event.ref_name}",
             "ref_name": event.ref_name,
+            "ref_type": event.ref_type,
             "repository": self._repository,
             "repository_owner": owner,
             "run_attempt": "1",
@@ -211,7 +211,14 @@ class Runner:
             "env": {},
         }
 
-    def _job(self, job: Table, contexts: dict[str, Node], before: Mapping[str, JobRun]) -> JobRun:
+    def _job(
+        self,
+        job: Table,
+        contexts: dict[str, Node],
+        before: Mapping[str, JobRun],
+        *,
+        stop: Stop | None = None,
+    ) -> JobRun:
         needed = [before[text(name)] for name in sequence(job.get("needs"))]
         needs: Table = {
             text(name): {
@@ -221,19 +228,30 @@ class Runner:
             for name in sequence(job.get("needs"))
         }
         own = {**contexts, "needs": needs, "steps": {}}
-        scope = _Scope(own, self._job_environ(own), self._checkout)
+        scope = _Scope(own, self._job_environ(own), self._checkout, stop=stop)
+        # A cancelled workflow is cancelled for all its jobs, one whose time was up is not.
+        is_over = any(one.result == "cancelled" for one in before.values())
+        scope.is_cancelled = is_over and not (stop and stop.is_timeout)
         scope.has_failed = any(one.result != "success" for one in needed)
         if not scope.holds(job.get("if")):
             return JobRun("skipped")
-        scope.has_failed = False
+        scope.has_failed = scope.is_cancelled = False
         self._run_steps(job, scope)
         outputs = {name: scope.filled(value) for name, value in table(job.get("outputs")).items()}
-        return JobRun("failure" if scope.has_failed else "success", tuple(scope.done), outputs)
+        hidden = masked(_secrets(contexts, scope.done))
+        dropped = tuple(
+            name for name, value in outputs.items() if any(one in as_text(value) for one in hidden)
+        )
+        kept = {name: value for name, value in outputs.items() if name not in dropped}
+        result = "failure" if scope.has_failed else "success"
+        if scope.is_cancelled:
+            result = "cancelled"
+        return JobRun(result, tuple(scope.done), kept, dropped)
 
     def _job_environ(self, contexts: Mapping[str, Node]) -> dict[str, str]:
         github = table(contexts["github"])
         told = (
-            "actor event_name ref ref_name repository repository_owner run_id run_attempt "
+            "actor event_name ref ref_name ref_type repository repository_owner run_id run_attempt "
             "server_url workflow workspace"
         ).split()
         return {
@@ -255,6 +273,7 @@ class Runner:
             for one in self._step(step, scope):
                 scope.done.append(one)
             last = scope.done[-1]
+            scope.is_cancelled = scope.is_cancelled or last.is_stopped
             scope.has_failed = scope.has_failed or last.status != 0
             if "id" in step:
                 done: Table = {"outputs": dict(last.outputs), "outcome": _outcome(last.status)}
@@ -265,7 +284,7 @@ class Runner:
             name: as_text(scope.filled(value)) for name, value in table(step.get("env")).items()
         }
         if "run" in step:
-            yield self._script(step, {**scope.environ, **environ}, scope.directory)
+            yield self._script(step, {**scope.environ, **environ}, scope)
             return
         uses = text(step["uses"])
         given = {name: scope.filled(value) for name, value in table(step.get("with")).items()}
@@ -292,6 +311,7 @@ class Runner:
             {**contexts, "inputs": inputs, "steps": {}},
             {**scope.environ, **environ},
             scope.directory,
+            stop=scope.stop,
         )
         self._run_steps(table(action["runs"]), inner)
         yield from inner.done
@@ -300,10 +320,14 @@ class Runner:
             for name, node in table(action.get("outputs")).items()
         }
         yield StepRun(
-            text(step.get("name")) or uses, int(inner.has_failed), outputs=outputs, uses=uses
+            text(step.get("name")) or uses,
+            int(inner.has_failed),
+            outputs=outputs,
+            uses=uses,
+            is_stopped=inner.is_cancelled,
         )
 
-    def _script(self, step: Table, environ: Mapping[str, str], directory: Path) -> StepRun:
+    def _script(self, step: Table, environ: Mapping[str, str], scope: _Scope) -> StepRun:
         assert "${{" not in text(step["run"]), "an expression in a script"
         folder = Path(tempfile.mkdtemp(prefix="_step-", dir=self._temporary))
         script = folder / "script.sh"
@@ -313,15 +337,17 @@ class Runner:
             path.touch()
         strict = ["--noprofile", "--norc", "-eo", "pipefail"] if "shell" in step else ["-e"]
         told = {**environ, **{name: str(path) for name, path in files.items()}}
-        status, lines = _run(["bash", *strict, str(script)], told, directory)
-        commands = tuple(_obeyed(lines))
+        stop = None if scope.is_cancelled else scope.stop
+        status, lines = run_step(["bash", *strict, str(script)], told, scope.directory, stop)
+        commands = tuple(obeyed(lines))
         summary = files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8")
         assert len(summary.encode()) <= LARGEST_SUMMARY, "the summary would be refused"
         errors = [command for command in commands if command.name == "error"]
         assert len(errors) <= MOST_ANNOTATIONS, "annotations would be dropped"
-        outputs = dict(_pairs(files["GITHUB_OUTPUT"].read_text(encoding="utf-8")))
+        outputs = dict(pairs(files["GITHUB_OUTPUT"].read_text(encoding="utf-8")))
         name = text(step.get("name")) or text(step["run"])
-        return StepRun(name, status, lines, commands, outputs, summary)
+        is_stopped = stop is not None and any(stop.at in line for line in lines)
+        return StepRun(name, status, lines, commands, outputs, summary, is_stopped=is_stopped)
 
 
 def _inputs(declared: Table, event: Event) -> Table:
@@ -335,84 +361,11 @@ def _inputs(declared: Table, event: Event) -> Table:
     return inputs
 
 
-def _run(
-    command: list[str], environ: Mapping[str, str], directory: Path
-) -> tuple[int, tuple[str, ...]]:
-    """Run it, and read its two streams as the runner does: each by itself, line by line."""
-    process = subprocess.Popen(
-        command,
-        cwd=directory,
-        env=environ,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-    lines: list[str] = []
-
-    def read(stream: IO[str]) -> None:
-        lines.extend(line.rstrip("\n") for line in stream)
-
-    with process:
-        assert process.stdout
-        assert process.stderr
-        readers = [
-            threading.Thread(target=read, args=(s,)) for s in (process.stdout, process.stderr)
-        ]
-        for reader in readers:
-            reader.start()
-        for reader in readers:
-            reader.join(TIMEOUT)
-        status = process.wait(TIMEOUT)
-    return status, tuple(lines)
-
-
-def _obeyed(lines: tuple[str, ...]) -> Iterator[Command]:
-    """The commands in a log, as the runner takes them (ActionCommandManager.cs)."""
-    token = ""
-    for line in lines:
-        match = _COMMAND.match(line.strip()) or _OLD_COMMAND.search(line)
-        if not match:
-            continue
-        if token:
-            token = "" if match["name"] == token else token
-        elif match["name"] == "stop-commands":
-            token = match["data"]
-        else:
-            yield Command(
-                match["name"], dict(_properties(match["properties"])), _read(match["data"])
-            )
-
-
-def _properties(written: str) -> Iterator[tuple[str, str]]:
-    for one in filter(None, written.strip().split(",")):
-        name, _, value = one.partition("=")
-        yield name.strip(), _read(value)
-
-
-def _read(written: str) -> str:
-    marks = {"%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ",", "%25": "%"}
-    return re.sub("|".join(marks), lambda match: marks[match[0]], written)
-
-
-def _pairs(written: str) -> Iterator[tuple[str, str]]:
-    """The outputs of a step: `name=value`, or between two lines of a delimiter."""
-    lines = iter(written.splitlines())
-    for line in lines:
-        name, sign, delimiter = line.partition("<<")
-        if not sign:
-            name, sign, value = line.partition("=")
-            assert sign, f"no output: {line!r}"
-            yield name, value
-            continue
-        value_lines = []
-        for more in lines:
-            if more == delimiter:
-                break
-            value_lines.append(more)
-        yield name, "\n".join(value_lines)
+def _secrets(contexts: Table, done: list[StepRun]) -> Iterator[str]:
+    yield from map(as_text, table(contexts["secrets"]).values())
+    yield as_text(table(contexts["github"])["token"])
+    for step in done:
+        yield from (command.data for command in step.commands if command.name == "add-mask")
 
 
 def _outcome(status: int) -> str:

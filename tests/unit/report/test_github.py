@@ -130,7 +130,14 @@ def test_a_run_has_totals_for_outputs() -> None:
         "failed": "1",
         "report": "/tmp/r.json",
     }
-    assert output_of_run(report, file="", written=None, badge="b").outputs["badge"].startswith("{")
+
+
+def test_a_badge_is_written_so_that_no_secret_is_in_it() -> None:
+    badge = output_of_run(a_report(copied()), file="", written=None, badge="b").outputs["badge"]
+    assert all(0x2800 <= ord(letter) <= 0x28FF for letter in badge)
+    json_line, picture = bytes(ord(letter) - 0x2800 for letter in badge).decode().splitlines()
+    assert json_line.startswith('{"schemaVersion": 1')
+    assert picture.startswith("![mirror: 1 in sync · ")
 
 
 def test_a_dry_run_has_no_badge() -> None:
