@@ -7,6 +7,7 @@ OCI image specification 1.1, image-index.md.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -116,12 +117,16 @@ def index_of_one(image: Image, platform: Platform, choice: PlatformChoice, *, of
     """
     offered = Descriptor(image.media_type, image.digest, image.size, platform)
     _chosen(Index(image.digest, "", (offered,)), choice, of)
-    variant = {"variant": platform.variant} if platform.variant else {}
+    more = {"os.version": platform.os_version, "variant": platform.variant}
     entry = {
         "mediaType": image.media_type,
         "size": image.size,
         "digest": image.digest,
-        "platform": {"architecture": platform.architecture, "os": platform.os, **variant},
+        "platform": {
+            "architecture": platform.architecture,
+            "os": platform.os,
+            **{key: value for key, value in more.items() if value},
+        },
     }
     is_docker = image.media_type == DOCKER_MANIFEST
     document = {
@@ -181,14 +186,17 @@ def nested_index(inner: Digest, *, of: str) -> ImageError:
 
 def no_such_platform(missing: Iterable[Platform], index: Index, *, of: str) -> ImageError:
     """Say which platforms are not there, and which are."""
+    missing = tuple(missing)
     wanted = ", ".join(map(str, missing))
     offered = list(map(str, index.platforms))
+    writable = [str(platform) for platform in index.platforms if platform.is_writable]
+    nearest = difflib.get_close_matches(str(missing[0]), writable, n=1, cutoff=0) or writable[:1]
     if any(not child.platform and not child.is_attestation for child in index.manifests):
         offered.append("an image of no platform")
     return ImageError(
         ErrorKind.NO_SUCH_PLATFORM,
         f"{of}: it has no {wanted}; it has {', '.join(offered) or 'none'}",
-        hint="choose another with --platform",
+        hint=f"write --platform={nearest[0]}" if nearest else "--platform=all takes it as it is",
     )
 
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from orchestrator.errors import ErrorKind, FormatError, ImageError
 from orchestrator.oci.json_text import Json, parse_json
-from orchestrator.oci.platform import Platform
+from orchestrator.oci.platform import UNKNOWN, Platform
 from orchestrator.oci.reference import Digest, digest_of, parse_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -109,14 +109,17 @@ class Index:
         Variants are tried from the wanted one down, then none; of equal ones the first
         stands, and a child of no platform stands in where nothing fits (containers/image,
         internal/pkg/platform). What it really is for, only its config tells. Attestations
-        are never chosen, whatever platform they say.
+        are never chosen, whatever platform they say. A version of the system is heeded where
+        one is wanted, which skopeo can't do.
         """
         images = [child for child in self.manifests if not child.is_attestation]
-        for variant in wanted.served_by:
-            offered = Platform(wanted.os, wanted.architecture, variant)
-            for child in images:
-                if child.platform == offered:
-                    return child
+        serving = [
+            (wanted.rank_of(child.platform), place)
+            for place, child in enumerate(images)
+            if child.platform and wanted.is_served_by(child.platform)
+        ]
+        if serving:
+            return images[min(serving)[1]]
         return next((child for child in images if not child.platform), None)
 
     @property
@@ -166,7 +169,7 @@ class ImageConfig:
         return (
             self.created == other.created
             and self.diff_ids == other.diff_ids
-            and self.platform == other.platform
+            and self.platform.of_any_version == other.platform.of_any_version
             and self._runs_like(other, is_converted=is_converted)
         )
 
@@ -306,15 +309,11 @@ def _descriptor(document: Mapping[str, Json]) -> Descriptor:
         platform=offered or None,
         is_attestation=bool(
             "vnd.docker.reference.type" in annotations
-            or offered == _UNKNOWN
+            or (offered and offered.of_any_version == UNKNOWN)
             or document.get("artifactType")
         ),
         subject=_text(annotations, "vnd.docker.reference.digest"),
     )
-
-
-_UNKNOWN = Platform("unknown", "unknown")
-"""What BuildKit writes where a child of an index is an attestation."""
 
 
 def _text(document: Mapping[str, Json], key: str) -> str:

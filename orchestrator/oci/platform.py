@@ -7,19 +7,27 @@ containers/image for which variants serve which wish.
 
 from __future__ import annotations
 
+import difflib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
-from orchestrator.errors import FormatError, did_you_mean
+from orchestrator.errors import FormatError
 
 _ARCHITECTURES = frozenset(
-    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x sparc64 "
-    "wasm".split()
+    "386 amd64 amd64p32 arm arm64 arm64be armbe loong64 loongarch64 mips mips64 mips64el mips64le "
+    "mips64p32 mips64p32le mipsel mipsle ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 "
+    "sw64 wasm wasm32 wasm64".split()
 )
 _SYSTEMS = frozenset(
-    "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 "
-    "windows zos".split()
+    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 "
+    "solaris wasi wasip1 wasip2 windows zos".split()
 )
+"""The words that containerd knows, and those that images have beside them.
+
+Others are taken as they stand, where system and architecture are both written; what is nearly
+a word of these is taken for a slip.
+"""
+
 _ARCHITECTURE_ALIASES = {
     "i386": ("386", ""),
     "x86_64": ("amd64", ""),
@@ -28,16 +36,32 @@ _ARCHITECTURE_ALIASES = {
     "armhf": ("arm", "v7"),
     "armel": ("arm", "v6"),
 }
+_VARIANT_ALIASES = {
+    ("arm64", "8.0"): "v8",
+    ("arm64", "v8.0"): "v8",
+    ("arm64", "9.0"): "v9",
+    ("arm64", "v9.0"): "v9",
+}
 _SYSTEM_ALIASES = {"macos": "darwin"}
+_WORD = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _VARIANT = re.compile(r"(?:[a-z0-9][a-z0-9._-]*)?")
 """containerd's specifier, less a dash in front, which a program may take for an option."""
+
+_GLUED = re.compile(r"(?P<family>arm|amd64)(?:32|64)?-?(?P<variant>v[0-9])[a-z]?")
+"""`armv7`, `armv7l`, `arm32v7`, `arm64v8`: an architecture that has swallowed its variant."""
+
+_BARE_VARIANT = re.compile(r"v[0-9][.0-9]*")
+_SLIPS = {"x64": "amd64", "x86": "386", "i586": "386", "i686": "386", "win": "windows"}
+_LIKE_A_SYSTEM, _LIKE_AN_ARCHITECTURE = 0.6, 0.75
+"""How like a known word an unknown one is that is taken for a slip (difflib's ratio)."""
 
 _SHOWN = re.compile(
     r"(?P<os>[^/(]*)(?:\((?P<ver>[^)]*)\))?/(?P<architecture>[^/]*)(?:/(?P<variant>.*))?"
 )
 """As containerd writes it: `windows(10.0.17763)/amd64`."""
 
-_OS_VERSION = re.compile(r"[0-9A-Za-z._-]{0,64}")
+_SYSTEM = re.compile(r"(?P<os>[^()]*)(?:\((?P<ver>[^()]*)\))?")
+_OS_VERSION = re.compile(r"(?:[0-9A-Za-z][0-9A-Za-z._-]{0,63})?")
 
 _PLAIN_VARIANTS = {("arm64", "v8"), ("amd64", "v1")}
 """Variants that mean nothing more than the architecture's own baseline."""
@@ -52,39 +76,43 @@ class Platform:
 
     Attributes:
         variant: Empty where the architecture says it all (`arm64/v8` is `arm64`).
-        os_version: Windows' own, where an image says it; platforms that differ in nothing else
-            are one, and the first of them is chosen, as skopeo does.
+        os_version: Windows' own, where an image says it, or one is asked for.
     """
 
     os: str
     architecture: str
     variant: str = ""
-    os_version: str = field(default="", compare=False)
+    os_version: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Platform:
-        """Read `os/architecture/variant`; the system may be missing, and is `linux` then.
+        """Read `os/architecture/variant`, as `str` writes it.
+
+        The system may be missing, and is `linux` then; it may have a version, as in
+        `windows(10.0.17763.5458)/amd64`.
 
         Raises:
-            FormatError: No such system or architecture, no variant, or too many parts.
+            FormatError: It is not written so, or is nearly, but not quite, a known platform.
         """
-        parts = text.strip().lower().split("/")
-        if not all(parts) or len(parts) > 3:
+        first, *parts = text.strip().lower().split("/")
+        found = _SYSTEM.fullmatch(first)
+        if not found:
             raise _refused(text)
-        system = _SYSTEM_ALIASES.get(parts[0], parts[0])
-        if system in _SYSTEMS:
-            parts = parts[1:]
-        else:
-            system = "linux" if _is_architecture(parts[0]) or len(parts) == 1 else parts.pop(0)
-        if not parts:
+        system, version = _SYSTEM_ALIASES.get(found["os"], found["os"]), found["ver"] or ""
+        if _is_known(first):
+            system, parts = "linux", [first, *parts]
+        if not parts and system in _SYSTEMS:
             raise _refused(text, f"name the architecture too, as in '{system}/amd64'")
-        if system not in _SYSTEMS or len(parts) > 2 or not _is_architecture(parts[0]):
-            raise _refused(text, _nearest(system, parts[0]))
-        wanted = cls.normal(system, parts[0], parts[1] if len(parts) == 2 else "")
-        if not _VARIANT.fullmatch(wanted.variant):
+        if not parts:
+            raise _refused(text, _meant("linux", system))
+        if len(parts) > 2 or not all(parts) or (found["ver"] is not None and not version):
             raise _refused(text)
+        wanted = cls.normal(system, parts[0], "".join(parts[1:]), version)
+        meant = _meant(system, *parts)
+        if meant or not wanted.is_writable or wanted.os_version != version:
+            raise _refused(text, meant)
         is_bare_arm = wanted.architecture == "arm" and not wanted.variant
-        return cls(wanted.os, "arm", "v7") if is_bare_arm else wanted
+        return cls(wanted.os, "arm", "v7", wanted.os_version) if is_bare_arm else wanted
 
     @classmethod
     def normal(
@@ -97,12 +125,16 @@ class Platform:
         architecture, implied = _ARCHITECTURE_ALIASES.get(
             architecture.lower(), (architecture.lower(), "")
         )
+        glued = _GLUED.fullmatch(architecture)
+        if glued and not variant:
+            architecture, implied = _unglued(glued)
         variant = (implied or variant).lower()
         if variant.isdigit():
             variant = f"v{variant}"
+        variant = _VARIANT_ALIASES.get((architecture, variant), variant)
         if (architecture, variant) in _PLAIN_VARIANTS:
             variant = ""
-        version = os_version if _OS_VERSION.fullmatch(os_version) else ""
+        version = os_version.lower() if _OS_VERSION.fullmatch(os_version) else ""
         return cls(_SYSTEM_ALIASES.get(os.lower(), os.lower()), architecture, variant, version)
 
     @classmethod
@@ -118,6 +150,23 @@ class Platform:
         return cls(found["os"], found["architecture"], found["variant"] or "", found["ver"] or "")
 
     @property
+    def is_writable(self) -> bool:
+        """Whether it can be asked for as it is shown.
+
+        An index may say anything, words with spaces or words that are taken for slips; and what
+        attestations say, nobody can ask for.
+        """
+        words = all(map(_WORD.fullmatch, (self.os, self.architecture)))
+        if not words or not _VARIANT.fullmatch(self.variant) or _is_known(self.os):
+            return False
+        return self != UNKNOWN and not _meant(self.os, self.architecture, self.variant)
+
+    @property
+    def of_any_version(self) -> Platform:
+        """The same, whatever version its system has."""
+        return replace(self, os_version="")
+
+    @property
     def served_by(self) -> tuple[str, ...]:
         """The variants that serve this platform, the best first, as skopeo tries them."""
         order = _BEST_FIRST.get(self.architecture, ())
@@ -129,12 +178,28 @@ class Platform:
     def is_served_by(self, offered: Platform) -> bool:
         """Whether an image for `offered` may be delivered where this one was asked for."""
         same_processor = (offered.os, offered.architecture) == (self.os, self.architecture)
-        return same_processor and offered.variant in self.served_by
+        return (
+            same_processor and offered.variant in self.served_by and self._has_version_of(offered)
+        )
+
+    def rank_of(self, offered: Platform) -> tuple[int, bool]:
+        """How well `offered`, which serves this platform, does so; the lowest is the best."""
+        is_other_version = bool(self.os_version) and offered.os_version != self.os_version
+        return self.served_by.index(offered.variant), is_other_version
+
+    def _has_version_of(self, offered: Platform) -> bool:
+        """Whether `offered` has the version that is wanted, if any is; `10.0.17763` has updates."""
+        wanted, version = self.os_version, offered.os_version
+        return not wanted or version == wanted or version.startswith(f"{wanted}.")
 
     def __str__(self) -> str:
         version = f"({self.os_version})" if self.os_version else ""
         tail = f"/{self.variant}" if self.variant else ""
         return f"{self.os}{version}/{self.architecture}{tail}"
+
+
+UNKNOWN = Platform("unknown", "unknown")
+"""What BuildKit writes where a child of an index is an attestation."""
 
 
 @dataclass(frozen=True)
@@ -203,8 +268,10 @@ class PlatformChoice:
         return ",".join(marked) or "all"
 
 
-def _is_architecture(word: str) -> bool:
-    return word in _ARCHITECTURES or word in _ARCHITECTURE_ALIASES
+def _is_known(word: str) -> bool:
+    """Whether a word is an architecture, or is meant as one."""
+    names = _ARCHITECTURES | _ALIASES
+    return word in names or bool(_GLUED.fullmatch(word) or _BARE_VARIANT.fullmatch(word))
 
 
 def _refused(text: str, hint: str = "") -> FormatError:
@@ -216,8 +283,39 @@ def _shown(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
-def _nearest(system: str, architecture: str) -> str:
-    if system in _SYSTEMS:
-        return did_you_mean(architecture, sorted(_ARCHITECTURES))
-    known = [f"linux/{name}" for name in sorted(_ARCHITECTURES)]
-    return did_you_mean(f"{system}/{architecture}", known)
+def _meant(system: str, architecture: str, variant: str = "") -> str:
+    """What was probably meant, where words are not quite the known ones; else nothing."""
+    if variant in _SYSTEMS:
+        return f"the system comes first: '{variant}/{architecture}'"
+    if architecture in _SYSTEMS:
+        return f"the system comes first: '{architecture}/{system}'"
+    if _BARE_VARIANT.fullmatch(architecture):
+        return f"did you mean '{system}/arm/{architecture}'?"
+    glued = _GLUED.fullmatch(architecture)
+    if glued:
+        return f"did you mean '{'/'.join((system, *_unglued(glued)))}'?"
+    words = (
+        _near(system, _SYSTEMS, _LIKE_A_SYSTEM),
+        _near(architecture, _ARCHITECTURES | _ALIASES, _LIKE_AN_ARCHITECTURE),
+    )
+    if words == (system, architecture):
+        return ""
+    return f"did you mean '{'/'.join((*words, *filter(None, (variant,))))}'?"
+
+
+def _unglued(glued: re.Match[str]) -> tuple[str, str]:
+    """Architecture and variant; from v8 on, ARM is a 64-bit architecture."""
+    is_64 = "64" in glued[0] or glued["variant"] in ("v8", "v9")
+    family = "arm64" if is_64 and glued["family"] == "arm" else glued["family"]
+    return family, glued["variant"]
+
+
+_ALIASES = frozenset(_ARCHITECTURE_ALIASES)
+
+
+def _near(word: str, known: frozenset[str], likeness: float) -> str:
+    """The known word that one is, or nearly is; else the word itself."""
+    if word in known:
+        return word
+    near = difflib.get_close_matches(word, sorted(known), n=1, cutoff=likeness)
+    return _SLIPS.get(word) or (near[0] if near else word)

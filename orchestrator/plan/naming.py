@@ -78,7 +78,7 @@ def _from_template(template: str, source: Reference, platform: PlatformChoice | 
         registry=_host_as_component(source.registry),
         repository=_short_path(source),
         name=source.repository.rpartition("/")[2],
-        platform=written.replace("/", "-").replace(",", "-"),
+        platform=_NOT_IN_A_COMPONENT.sub("-", written).strip("-._"),
         tag=_tag_of(source).lower(),
     )
 
@@ -89,8 +89,10 @@ def _short_path(source: Reference) -> str:
 
 
 def _platform_prefix(platform: PlatformChoice | None, separator: str) -> str:
+    """A single platform as a part of a name: `linux_arm_v7`, `windows-10.0.17763_amd64`."""
     single = platform.single if platform else None
-    return str(single).replace("/", "_") + separator if single else ""
+    parts = str(single).replace("(", "-").replace(")", "").split("/") if single else ()
+    return "_".join(parts) + separator if parts else ""
 
 
 def _host_as_component(registry: str, *, dots: str = ".") -> str:

@@ -227,18 +227,21 @@ def _check_single(source: Reference, config: ImageConfig, platform: Platform) ->
     """Refuse a single image of another platform: skopeo would copy it without a word."""
     if platform.is_served_by(config.platform):
         return
-    says = bool(config.platform.architecture)
-    real = str(config.platform) if says else "a platform it does not name"
+    real = str(config.platform) if config.platform.architecture else "a platform it does not name"
+    by_name = f"write --platform={real}" if config.platform.is_writable else ""
     raise ImageError(
         ErrorKind.PLATFORM_MISMATCH,
         f"{source.familiar}: it is one image for {real}, and {platform} was asked for",
-        hint=f"write --platform={real}" if says else "--platform=all takes it as it is",
+        hint=by_name or "--platform=all takes it as it is",
     )
 
 
 def _check_child(source: Reference, config: ImageConfig, platform: Platform) -> None:
     """Refuse a child that is not what its index says, as far as its config tells."""
-    if not config.platform.architecture or platform.is_served_by(config.platform):
+    real = config.platform
+    is_of_version = real.os_version or not platform.os_version
+    wanted = platform if is_of_version else platform.of_any_version
+    if not real.architecture or wanted.is_served_by(real):
         return
     raise ImageError(
         ErrorKind.PLATFORM_MISMATCH,

@@ -486,6 +486,24 @@ def test_the_first_of_several_windows_is_taken_and_named(site: Site, choice: str
         assert "windows(10.0.20348.1)/amd64" in (outcome.item["note"] or "")
 
 
+def test_a_windows_that_is_shown_can_be_asked_for(site: Site) -> None:
+    versions = ["10.0.20348.1", "10.0.17763.2"]
+    images = [*map(windows, versions), build_image()]
+    told = [{**WINDOWS, "os.version": one} for one in versions]
+    site.publish(listed(images, *told, {"os": "linux", "architecture": "amd64"}))
+    site.list_images(line(site, "windows(10.0.14393)/amd64"))
+    missing = site.run("batch")
+    assert missing.verdict == ("failed", "no-such-platform")
+    shown = [f"windows({one})/amd64" for one in versions]
+    assert f"it has {', '.join(shown)}, linux/amd64" in missing.error["message"]
+    assert missing.error["hint"] in [f"write --platform={one}" for one in shown]
+    for version, platform, image in zip(versions, shown, images, strict=False):
+        outcome = site.sync(line(site, platform))
+        assert outcome.item["delivered"] == platform
+        assert site.mirrored(prefix=f"windows-{version}_amd64_") == image.digest
+        assert site.sync(line(site, platform)).verdict == ("skipped", "same-digest")
+
+
 def test_of_one_platform_twice_the_first_is_taken(site: Site) -> None:
     first, second = build_image(files={"a": b"1"}), build_image(files={"a": b"2"})
     arm = build_image("linux/arm64")

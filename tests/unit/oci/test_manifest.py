@@ -298,7 +298,32 @@ def test_a_child_may_say_no_platform(platform: Json) -> None:
 def test_unknown_fields_are_left_alone() -> None:
     platform: Json = {"os": "windows", "architecture": "amd64", "os.version": "10.0.1", "x": [1]}
     found = index_of(descriptor("a", platform=platform, urls=["https://a.example"], data="eA=="))
-    assert found.platforms == (Platform("windows", "amd64"),)
+    assert found.platforms == (Platform("windows", "amd64", "", "10.0.1"),)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "chosen"),
+    [
+        pytest.param("windows/amd64", "a", id="no version: the first"),
+        pytest.param("windows(10.0.17763.2)/amd64", "b", id="the one that was named"),
+        pytest.param("windows(10.0.17763)/amd64", "c", id="named whole before an update"),
+        pytest.param("windows(10.0)/amd64", "a", id="the first of many"),
+        pytest.param("windows(10.0.17764)/amd64", None, id="not there"),
+    ],
+)
+def test_a_version_of_windows_can_be_chosen(wanted: str, chosen: str | None) -> None:
+    versions = {"a": "10.0.20348.1", "b": "10.0.17763.2", "c": "10.0.17763"}
+    found = index_of(
+        *(
+            descriptor(
+                name, platform={"os": "windows", "architecture": "amd64", "os.version": version}
+            )
+            for name, version in versions.items()
+        )
+    )
+    assert len(found.platforms) == len(versions)
+    child = found.select(Platform.parse(wanted))
+    assert (child and child.digest) == (chosen and digest(chosen))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from orchestrator.errors import FormatError
 from orchestrator.oci.platform import Platform, PlatformChoice
 
 WORDS = st.text(alphabet="armv7864x-_/,.LINUXlinux \n\x00\u0667", max_size=24)
+ODD = st.text(alphabet="ax79.-_ (,?/", max_size=6)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,23 @@ WORDS = st.text(alphabet="armv7864x-_/,.LINUXlinux \n\x00\u0667", max_size=24)
         pytest.param("macos/aarch64", "darwin/arm64", id="macos"),
         pytest.param("freebsd/amd64", "freebsd/amd64", id="freebsd"),
         pytest.param("wasip1/wasm", "wasip1/wasm", id="wasm"),
+        pytest.param("wasi/wasm", "wasi/wasm", id="docker's wasm"),
+        pytest.param("linux/s390", "linux/s390", id="the mainframe's 31 bits"),
+        pytest.param("linux/mips64el", "linux/mips64el", id="debian's mips"),
+        pytest.param("linux/loongarch64", "linux/loongarch64", id="uname's loongson"),
+        pytest.param("linux/z80", "linux/z80", id="an architecture that nobody knows"),
+        pytest.param("templeos/amd64", "templeos/amd64", id="a system that nobody knows"),
+        pytest.param("linux/unknown", "linux/unknown", id="unknown architecture"),
+        pytest.param(
+            "windows(10.0.17763.5458)/amd64", "windows(10.0.17763.5458)/amd64", id="a version"
+        ),
+        pytest.param("Windows(LTSC)/x86_64", "windows(ltsc)/amd64", id="a version in capitals"),
+        pytest.param("windows(10.0)/arm", "windows(10.0)/arm/v7", id="a version on arm"),
+        pytest.param("arm64/v8.0", "linux/arm64", id="arm64's baseline, with its minor"),
+        pytest.param("linux/arm64/8.0", "linux/arm64", id="arm64's baseline, a number"),
+        pytest.param("linux/arm64/v9.0", "linux/arm64/v9", id="arm64 v9 with its minor"),
+        pytest.param("linux/arm64/9", "linux/arm64/v9", id="arm64 v9 in digits"),
+        pytest.param("linux/arm64/v8.1", "linux/arm64/v8.1", id="arm64 v8.1"),
         pytest.param("Linux/ARM/V7", "linux/arm/v7", id="capitals"),
         pytest.param("X86_64", "linux/amd64", id="alias in capitals"),
         pytest.param("  linux/arm64\t", "linux/arm64", id="spaces around"),
@@ -82,7 +102,14 @@ def test_a_platform_has_one_normal_form(text: str, normal: str) -> None:
         pytest.param("lunix/amd64", id="misspelt system"),
         pytest.param("unknown", id="unknown"),
         pytest.param("unknown/unknown", id="what attestations say"),
-        pytest.param("linux/unknown", id="unknown architecture"),
+        pytest.param("windows()/amd64", id="an empty version"),
+        pytest.param("windows(10 0)/amd64", id="a space in the version"),
+        pytest.param("windows(--all)/amd64", id="an option as version"),
+        pytest.param("windows(10.0/amd64", id="a bracket left open"),
+        pytest.param("windows/amd64(10.0)", id="a version behind"),
+        pytest.param("(10.0)/amd64", id="a version of nothing"),
+        pytest.param("windows(10.0)", id="a version and no architecture"),
+        pytest.param("nosuch", id="a word that nobody knows, alone"),
         pytest.param("linux amd64", id="a space for the slash"),
         pytest.param("linux /amd64", id="a space within"),
         pytest.param("linux\\amd64", id="the other slash"),
@@ -109,15 +136,30 @@ def test_what_is_no_platform_is_refused(text: str) -> None:
     [
         pytest.param("linux", "name the architecture too, as in 'linux/amd64'", id="system only"),
         pytest.param("macos", "name the architecture too, as in 'darwin/amd64'", id="alias only"),
-        pytest.param("linux/amd46", "did you mean 'amd64'?", id="misspelt"),
-        pytest.param("amd46", "did you mean 'amd64'?", id="misspelt, alone"),
-        pytest.param("windows/amd46", "did you mean 'amd64'?", id="misspelt, elsewhere"),
+        pytest.param("linux/amd46", "did you mean 'linux/amd64'?", id="misspelt"),
+        pytest.param("amd46", "did you mean 'linux/amd64'?", id="misspelt, alone"),
+        pytest.param("windows/amd46", "did you mean 'windows/amd64'?", id="misspelt, elsewhere"),
+        pytest.param("linux/armv6", "did you mean 'linux/arm/v6'?", id="a swallowed variant"),
+        pytest.param("armv7l", "did you mean 'linux/arm/v7'?", id="uname's armv7l"),
+        pytest.param("linux/arm32v7", "did you mean 'linux/arm/v7'?", id="hub's old prefix of arm"),
+        pytest.param("armv8", "did you mean 'linux/arm64/v8'?", id="64 bits from v8 on"),
+        pytest.param("linux/amd64v3", "did you mean 'linux/amd64/v3'?", id="amd64's variant"),
+        pytest.param("linux/arm64-v8", "did you mean 'linux/arm64/v8'?", id="a dash for the slash"),
+        pytest.param("v6", "did you mean 'linux/arm/v6'?", id="a variant alone"),
+        pytest.param("linux/x64", "did you mean 'linux/amd64'?", id="x64"),
+        pytest.param("win/x86", "did you mean 'windows/386'?", id="short words"),
+        pytest.param(
+            "amd64/linux", "the system comes first: 'linux/amd64'", id="the wrong way round"
+        ),
+        pytest.param(
+            "wasm/wasi", "the system comes first: 'wasi/wasm'", id="the wrong way round, wasm"
+        ),
         pytest.param("lunix/amd64", "did you mean 'linux/amd64'?", id="misspelt system"),
-        pytest.param("linux/arm64v8", "did you mean 'arm64'?", id="hub's old prefix"),
-        pytest.param("arm64v8", "did you mean 'arm64'?", id="hub's old prefix, alone"),
-        pytest.param("ppc64el", "did you mean 'ppc64le'?", id="debian's power"),
+        pytest.param("linux/arm64v8", "did you mean 'linux/arm64/v8'?", id="hub's old prefix"),
+        pytest.param("arm64v8", "did you mean 'linux/arm64/v8'?", id="hub's prefix, alone"),
+        pytest.param("ppc64el", "did you mean 'linux/ppc64le'?", id="debian's power"),
         pytest.param("all", "write it as 'linux/arm64' or 'linux/arm/v7'", id="all"),
-        pytest.param("linux/v7", "write it as 'linux/arm64' or 'linux/arm/v7'", id="variant"),
+        pytest.param("linux/v7", "did you mean 'linux/arm/v7'?", id="variant"),
         pytest.param(
             "linux/\x1b[31m", "write it as 'linux/arm64' or 'linux/arm/v7'", id="nothing near"
         ),
@@ -130,6 +172,8 @@ def test_a_refusal_says_what_to_write(text: str, hint: str) -> None:
         Platform.parse(text)
     assert refused.value.message == f"'{text}' is not a platform"
     assert refused.value.hint == hint
+    for proposed in re.findall(r"'([^']+)'", hint):
+        assert str(Platform.parse(proposed))
 
 
 def test_a_refusal_does_not_repeat_an_endless_text() -> None:
@@ -149,6 +193,9 @@ def test_a_refusal_does_not_repeat_an_endless_text() -> None:
         pytest.param("linux", "arm", "7", "linux/arm/v7", id="digits"),
         pytest.param("unknown", "unknown", "", "unknown/unknown", id="attestation"),
         pytest.param("plan10", "z80", "v0", "plan10/z80/v0", id="nothing is refused"),
+        pytest.param("linux", "armv7l", "", "linux/arm/v7", id="uname's words"),
+        pytest.param("linux", "arm64v8", "", "linux/arm64", id="hub's old prefix"),
+        pytest.param("linux", "arm64", "v8.0", "linux/arm64", id="a minor version"),
     ],
 )
 def test_what_a_manifest_says_is_normalised_and_never_refused(
@@ -258,6 +305,23 @@ def test_any_text_is_a_platform_or_a_format_error(text: str) -> None:
     assert Platform.parse(str(platform)) == platform
 
 
+@given(
+    st.sampled_from("linux windows wasi plan10 Linux unknown 386".split()) | ODD,
+    st.sampled_from("amd64 s390 mips64el armv7l arm64 amd46 wasm x64".split()) | ODD,
+    st.sampled_from(["", "v8", "v7", "v8.0", "linux"]) | ODD,
+    st.sampled_from(["", "10.0.17763.5458", "LTSC"]) | ODD,
+)
+def test_what_an_index_holds_can_be_asked_for_as_it_is_shown(
+    os: str, architecture: str, variant: str, version: str
+) -> None:
+    offered = Platform.normal(os, architecture, variant, version)
+    if not offered.is_writable:
+        return
+    wanted = Platform.parse(str(offered))
+    assert wanted.is_served_by(offered)
+    assert Platform.shown(str(offered)) == offered
+
+
 @given(st.text(), st.text(), st.text())
 def test_whatever_a_manifest_says_its_normal_form_is_stable(
     os: str, architecture: str, variant: str
@@ -278,14 +342,24 @@ def test_whatever_a_manifest_says_its_normal_form_is_stable(
 def test_what_is_shown_is_read_again(platform: Platform, text: str) -> None:
     assert str(platform) == text
     again = Platform.shown(text)
-    assert (again, again.os_version) == (platform, platform.os_version)
+    assert again == platform
 
 
-def test_versions_of_windows_are_one_platform() -> None:
-    first, second = (Platform("windows", "amd64", "", version) for version in ("10.0.1", "10.0.2"))
-    assert first == second
-    assert hash(first) == hash(second)
-    assert first.is_served_by(second)
+@pytest.mark.parametrize(
+    ("wanted", "offered", "serves"),
+    [
+        pytest.param("windows/amd64", "windows(10.0.1)/amd64", True, id="no version is any"),
+        pytest.param("windows(10.0.1)/amd64", "windows(10.0.1)/amd64", True, id="the same"),
+        pytest.param("windows(10.0.1)/amd64", "windows(10.0.2)/amd64", False, id="another"),
+        pytest.param("windows(10.0.1)/amd64", "windows(10.0.1.7)/amd64", True, id="an update"),
+        pytest.param("windows(10.0.1)/amd64", "windows(10.0.17)/amd64", False, id="more digits"),
+        pytest.param("windows(10.0.1)/amd64", "windows/amd64", False, id="none is told"),
+    ],
+)
+def test_a_version_of_windows_is_served_by_itself_and_its_updates(
+    wanted: str, offered: str, serves: bool
+) -> None:
+    assert Platform.parse(wanted).is_served_by(Platform.shown(offered)) is serves
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,12 @@ def destination(image: str, target: Target = MIRROR, *, platform: str = "", name
         pytest.param("redis:7", "armhf", "linux_arm_v7_redis:7", id="alias"),
         pytest.param("redis:7", "linux/arm64/v8", "linux_arm64_redis:7", id="arm64 v8"),
         pytest.param("redis:7", "linux/amd64", "linux_amd64_redis:7", id="amd64, written"),
+        pytest.param(
+            "iis:1",
+            "windows(10.0.17763.5458)/amd64",
+            "windows-10.0.17763.5458_amd64_iis:1",
+            id="a version of Windows",
+        ),
         pytest.param("redis:7", "all", "redis:7", id="all"),
         pytest.param("redis:7", "amd64,arm64", "redis:7", id="several"),
         pytest.param("redis:7", "arm64,arm64/v8", "linux_arm64_redis:7", id="several of one"),
@@ -117,6 +123,15 @@ def test_a_nested_name_keeps_the_path(image: str, platform: str, name: str) -> N
         pytest.param("{platform}/{name}", "arm/v7", "linux-arm-v7/etcd:V1", id="platform"),
         pytest.param("{platform}/{name}", "all", "all/etcd:V1", id="all"),
         pytest.param("{platform}/{name}", "", "default/etcd:V1", id="no platform"),
+        pytest.param(
+            "{platform}/{name}", "amd64,arm64?", "linux-amd64-linux-arm64/etcd:V1", id="?"
+        ),
+        pytest.param(
+            "{platform}/{name}",
+            "windows(10.0.1)/amd64",
+            "windows-10.0.1-amd64/etcd:V1",
+            id="version",
+        ),
         pytest.param(
             "{platform}/{name}", "amd64,arm64", "linux-amd64-linux-arm64/etcd:V1", id="several"
         ),
