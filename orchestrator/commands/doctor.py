@@ -23,7 +23,7 @@ from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, Synce
 from orchestrator.oci.reference import Reference
 from orchestrator.plan.items import NamedItems, name_items
 from orchestrator.registry.client import RegistryClient
-from orchestrator.registry.pull_limit import PullCounter, PullLimit
+from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.github import stopped_commands
 from orchestrator.skopeo.adapter import Skopeo
@@ -252,7 +252,7 @@ class _Examination:
         nobody = Connection(
             Path(os.devnull), self._settings.is_insecure, lambda _: None, self._settings.login_of
         )
-        skopeo = Skopeo(self._programs, nobody, PullCounter())
+        skopeo = Skopeo(self._programs, nobody)
         yield CheckResult("skopeo", CheckStatus.FINE, f"version {skopeo.version()} is installed")
         fault = skopeo.policy_fault()
         if fault:
@@ -348,7 +348,7 @@ class _Examination:
         with private_folder(self._settings.state_dir) as folder:
             logins = run_logins(self._settings, self._usable)
             connection = connection_of(self._settings, self._usable, folder, logins)
-            skopeo = Skopeo(self._programs, connection, PullCounter())
+            skopeo = Skopeo(self._programs, connection)
             return skopeo.read_manifest(source) is not None
 
     def _refused(

@@ -10,19 +10,16 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
+from orchestrator.errors import DeferredError, ImageError, Side
 from orchestrator.oci.index import ManifestForm
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.decision import Action, Decision, KnownImage, Reason, Upstream, Verdict
 from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
-from orchestrator.registry.reader import Client, HttpReader, digest_or_none
-from orchestrator.system.parallel import OncePerKey, RetryPolicy
+from orchestrator.registry.reader import InconclusiveError, Reader
+from orchestrator.system.parallel import OncePerKey
 
 _log = logging.getLogger(__name__)
-
-_ONE_TRY = RetryPolicy(1, 0.0, lambda _: False, lambda _error, _delay: None)
-"""What can't be had at once is skopeo's; it has the run's patience."""
 
 
 class Memory(Protocol):
@@ -45,26 +42,21 @@ class FastPath:
     """Proves what can be proved; safe to be asked by many threads.
 
     Args:
-        client: Asks destinations over HTTP.
-        readings: What HTTP tells of sources.
+        http: Reads over HTTP, once: what can't be had at once is skopeo's, which has the run's
+            patience.
         memory: What earlier runs found out.
     """
 
-    def __init__(self, client: Client, http_reader: HttpReader, memory: Memory) -> None:
-        self._client = client
-        self._http = http_reader
+    def __init__(self, http: Reader, memory: Memory) -> None:
+        self._http = http
         self._memory = memory
-        self._sources = Sources(HttpOnlyReader(http_reader), _ONE_TRY)
+        self._sources = Sources(http)
         self._learned = OncePerKey(self._learn)
 
     def check(self, item: Item, form: ManifestForm) -> Verdict | None:
         """The verdict that an item is in sync; None where that can't be proved."""
         upstream = self._learned((item, form))
-        found = (
-            digest_or_none(self._client.head(item.destination), item.destination)
-            if upstream
-            else None
-        )
+        found = self._digest(item.destination, Side.DESTINATION) if upstream else None
         if upstream is None or found is None:
             return None
         if found == upstream.expected:
@@ -83,10 +75,18 @@ class FastPath:
         """Keep what skopeo found out of a source."""
         self._memory.remember_expected(upstream.digest, _key(item, form), _remembered(upstream))
 
-    def _learn(self, wish: tuple[Item, ManifestForm]) -> Upstream | None:
+    def _digest(self, reference: Reference, side: Side) -> Digest | None:
+        """What a HEAD tells; None where it tells nothing, or that nothing is there."""
+        try:
+            return self._http.read_digest(reference, side=side)
+        except InconclusiveError as error:
+            _log.debug("%s", error.message)
+            return None
+
+    def _learn(self, key: tuple[Item, ManifestForm]) -> Upstream | None:
         """What a source's digest means for a choice: from memory, or by one reading of it."""
-        item, form = wish
-        digest = self._http.digest(item.source)
+        item, form = key
+        digest = item.source.digest or self._digest(item.source, Side.SOURCE)
         if digest is None:
             return None
         known = self._memory.expected(digest, _key(item, form))
@@ -103,29 +103,6 @@ class FastPath:
             return None
         self.remember(item, upstream, form)
         return upstream
-
-
-class HttpOnlyReader:
-    """Reads what HTTP tells; what it does not tell is an error, and so no proof."""
-
-    def __init__(self, http_reader: HttpReader) -> None:
-        self._http = http_reader
-
-    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest."""
-        del side
-        return _content(self._http.manifest(reference), reference)
-
-    def read_config(self, reference: Reference, *, side: Side) -> bytes:
-        """The raw config of a single image."""
-        del side
-        return _content(self._http.config(reference), reference)
-
-
-def _content(raw: bytes | None, reference: Reference) -> bytes:
-    if raw is None:
-        raise ImageError(ErrorKind.UNREACHABLE, f"{reference.familiar}: no proof by HTTP")
-    return raw
 
 
 def _key(item: Item, form: ManifestForm) -> str:

@@ -40,7 +40,6 @@ from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
 from orchestrator.registry.reader import Reader
-from orchestrator.system.parallel import RetryPolicy
 
 _WORDS: Mapping[ManifestForm, str] = {
     ManifestForm(keeps_attestations=False): "without attestations, which could not be pushed there",
@@ -70,20 +69,16 @@ class Planner:
     """Reaches the verdict of each item; safe to be asked by many threads.
 
     Args:
-        reader: Asks registries.
-        retry: How a passing fault is tried again.
-        wishes: How verdicts are reached.
-        prover: The fast path.
+        reader: Reads registries.
+        options: How verdicts are reached.
+        fast_path: Proves by HEADs that an item is in sync.
     """
 
-    def __init__(
-        self, reader: Reader, retry: RetryPolicy, options: PlanOptions, fast_path: FastPath
-    ) -> None:
+    def __init__(self, reader: Reader, options: PlanOptions, fast_path: FastPath) -> None:
         self._reader = reader
         self._fast_path = fast_path
-        self._retry = retry
         self._options = options
-        self._sources = Sources(reader, retry)
+        self._sources = Sources(reader)
 
     def check(self, item: Item) -> Verdict | None:
         """The verdict that an item is in sync, if two HEADs can prove it; else it is for `plan`."""
@@ -135,9 +130,7 @@ class Planner:
         when it is first pushed to; whether that is so, the push will tell.
         """
         try:
-            return self._retry.run(
-                lambda: self._reader.read_manifest(destination, side=Side.DESTINATION)
-            )
+            return self._reader.read_manifest(destination, side=Side.DESTINATION)
         except ImageError as error:
             if error.kind is ErrorKind.DENIED:
                 return None
@@ -173,9 +166,7 @@ class Planner:
         if ours.diff_ids and theirs.config.digest == ours.digest:
             return Decision(Action.SKIP, Reason.SAME_CONTENT)
         destination = item.destination.at(theirs.digest)
-        config = self._retry.run(
-            lambda: self._reader.read_config(destination, side=Side.DESTINATION)
-        )
+        config = self._reader.read_config(destination, side=Side.DESTINATION)
         found = parse_config(config, of=destination.familiar)
         return decide_by_content(
             ours,

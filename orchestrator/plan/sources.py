@@ -6,9 +6,8 @@ delivered is the config's word, not the index's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
 
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.docker_types import to_docker_list, to_docker_manifest
@@ -34,9 +33,7 @@ from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.decision import Upstream
 from orchestrator.plan.items import Item
 from orchestrator.registry.reader import Reader
-from orchestrator.system.parallel import OncePerKey, RetryPolicy
-
-T = TypeVar("T")
+from orchestrator.system.parallel import OncePerKey
 
 ALL = "all"
 
@@ -45,13 +42,11 @@ class Sources:
     """The sources of a run; safe to be asked by many threads.
 
     Args:
-        reader: Asks registries.
-        retry: How a passing fault is tried again.
+        reader: Reads registries.
     """
 
-    def __init__(self, reader: Reader, retry: RetryPolicy) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._retry = retry
         self._manifest = OncePerKey(self._read_manifest)
         self.config = OncePerKey(self._read_config)
 
@@ -177,7 +172,7 @@ class Sources:
         yield from image.blobs
 
     def _read_manifest(self, reference: Reference) -> Manifest:
-        raw = self._retried(lambda: self._reader.read_manifest(reference, side=Side.SOURCE))
+        raw = self._reader.read_manifest(reference, side=Side.SOURCE)
         if raw is None:
             hint = "check the name and the tag"
             message = f"{reference.familiar}: it is not there"
@@ -185,11 +180,8 @@ class Sources:
         return parse_manifest(raw, of=reference.familiar)
 
     def _read_config(self, reference: Reference) -> ImageConfig:
-        raw = self._retried(lambda: self._reader.read_config(reference, side=Side.SOURCE))
+        raw = self._reader.read_config(reference, side=Side.SOURCE)
         return parse_config(raw, of=reference.familiar)
-
-    def _retried(self, work: Callable[[], T]) -> T:
-        return self._retry.run(work)
 
 
 def _upstream(digest: Digest, image: Image, config: ImageConfig, platform: Platform) -> Upstream:

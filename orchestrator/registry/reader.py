@@ -1,41 +1,59 @@
-"""Reading sources over HTTP, each once in a run, as far as what is read proves itself.
+"""Reading registries: one interface, the ways behind it, and what wraps them.
+
+`Reader` is what the rest of the program asks. Two ways stand behind it: `HttpReader`, and skopeo
+(`skopeo/adapter.py`); `HttpFirstReader` takes the first that can tell. `RetryingReader` wraps
+a reader, `CountedRegistry` what HTTP asks.
 
 The bytes that a digest names prove themselves, whoever brings them. A tag has to be believed:
-what a GET brings for it is taken where the HEAD before it named the same digest. Whatever HTTP
-can't bring so, skopeo is asked for; and it is always skopeo that says what a destination's tag
-has, so that nothing is written over on the word of the fast path.
+what a GET brings for it is taken where the HEAD before it named the same digest. It is always
+skopeo that says what a destination's tag holds, so that nothing is written over on the word of
+the fast path.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.manifest import Descriptor, Image, parse_manifest
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.registry.responses import Inconclusive, NotFound
-from orchestrator.system.parallel import OncePerKey
+from orchestrator.system.parallel import OncePerKey, RetryPolicy
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Reader(Protocol):
-    """What is asked of registries."""
+    """A way to read registries; safe to be asked by many threads.
+
+    `side` says which end of a copy is read. Every method raises an `ImageError` where the
+    registry can't be read, and a `DeferredError` where it may not be in this run.
+    """
+
+    def read_digest(self, reference: Reference, *, side: Side) -> Digest | None:
+        """The digest of what a reference names; None where there is nothing."""
+        ...
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest; None where there is none."""
+        """The raw manifest or index; None where there is none."""
         ...
 
     def read_config(self, reference: Reference, *, side: Side) -> bytes:
         """The raw config of a single image."""
         ...
 
+    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+        """What refers to a digest, as a raw index; None where this way knows no list of it."""
+        ...
 
-_log = logging.getLogger(__name__)
 
-
-class Client(Protocol):
-    """What is asked of registries over HTTP."""
+class HttpRegistry(Protocol):
+    """Registries over HTTP: one question a method, and what HTTP can't settle is a value."""
 
     def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
         """The digest of what a reference names."""
@@ -49,88 +67,183 @@ class Client(Protocol):
         """A small blob."""
         ...
 
+    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+        """What refers to a digest, as an index; not found where there is no such API."""
+        ...
 
-class HttpReader:
-    """What is read of sources over HTTP; safe to be asked by many threads.
+
+class InconclusiveError(ImageError):
+    """HTTP did not settle it; another way has to be asked."""
+
+    def __init__(self, reference: Reference, reason: str) -> None:
+        super().__init__(ErrorKind.UNREACHABLE, f"{reference.familiar}: nothing by HTTP: {reason}")
+
+
+class CountedRegistry:
+    """A registry over HTTP whose pulls are counted; none are made past Docker Hub's limit.
 
     Args:
-        client: Asks registries over HTTP.
-        pulls: Counts what Docker Hub counts.
+        registry: Is asked.
+        pulls: Counts what Docker Hub counts: each GET of a manifest.
     """
 
-    def __init__(self, client: Client, pulls: PullCounter) -> None:
-        self._client = client
+    def __init__(self, registry: HttpRegistry, pulls: PullCounter) -> None:
         self._pulls = pulls
-        self._tagged: dict[Reference, bytes] = {}
-        self._digest = OncePerKey(self._head)
-        self.manifest = OncePerKey(self._read)
-        """The raw manifest of a reference; None where HTTP does not tell."""
-        self.config = OncePerKey(self._read_config)
-        """The raw config of a single image, named by its digest; None where HTTP does not tell."""
+        self._registry = registry
+        self.head = registry.head
+        self.read_blob = registry.read_blob
+        self.referrers = registry.referrers
 
-    def digest(self, source: Reference) -> Digest | None:
-        """What a source is, by one HEAD; None where that does not tell."""
-        return source.digest or self._digest(source)
+    def read(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+        """A manifest or an index.
 
-    def _head(self, reference: Reference) -> Digest | None:
-        return digest_or_none(self._client.head(reference), reference)
-
-    def _read(self, reference: Reference) -> bytes | None:
-        raw = self._tagged.get(reference)
-        digest = self.digest(reference) if raw is None else None
-        if digest is None:
-            return raw
+        Raises:
+            DeferredError: Docker Hub's pull limit is reached.
+        """
         self._pulls.check(reference)
-        answer = self._client.read(reference)
+        answer = self._registry.read(reference)
         if isinstance(answer, Inconclusive) and answer.kind is ErrorKind.RATE_LIMITED:
             # skopeo would try for half a minute; where it is Docker Hub's limit, that is in vain.
-            self._pulls.note_refusal(
-                ImageError(answer.kind, answer.reason, registry=reference.registry)
-            )
+            error = ImageError(answer.kind, answer.reason, registry=reference.registry)
+            self._pulls.note_refusal(error)
             self._pulls.check(reference)
-        if not isinstance(answer, bytes):
-            return None
-        self._pulls.add(reference)
-        if digest_of(answer) != digest:
-            _log.debug("%s: HEAD and GET do not agree", reference.familiar)
-            return None
-        self._tagged[reference.at(digest)] = answer
+        if isinstance(answer, bytes):
+            self._pulls.add(reference)
         return answer
 
-    def _read_config(self, reference: Reference) -> bytes | None:
-        raw = self.manifest(reference)
-        try:
-            manifest = parse_manifest(raw, of=reference.familiar) if raw is not None else None
-        except ImageError:
-            return None
-        if not isinstance(manifest, Image):
-            return None
-        answer = self._client.read_blob(reference, manifest.config)
-        return answer if isinstance(answer, bytes) else None
 
+class HttpReader:
+    """Reads over HTTP what proves itself, each source once in a run.
 
-class HttpFirstReader:
-    """A reader that spares a program where HTTP will do; safe to be asked by many threads.
-
-    Args:
-        readings: What HTTP brings.
-        reader: Reads all else.
+    What HTTP does not settle is an `InconclusiveError`. A destination's digest is asked for
+    anew each time, since a copy changes it.
     """
 
-    def __init__(self, http_reader: HttpReader, reader: Reader) -> None:
-        self._http = http_reader
-        self._reader = reader
+    def __init__(self, registry: HttpRegistry) -> None:
+        self._registry = registry
+        self._read_by_tag: dict[Reference, bytes] = {}
+        self._source_digest = OncePerKey(self._ask_digest)
+        self._manifest = OncePerKey(self._ask_manifest)
+        self._config = OncePerKey(self._ask_config)
+
+    def read_digest(self, reference: Reference, *, side: Side) -> Digest | None:
+        """The digest of what a reference names, by a HEAD, which Docker Hub does not count."""
+        ask = self._source_digest if side is Side.SOURCE else self._ask_digest
+        return ask(reference)
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest; None where there is none."""
-        may = side is Side.SOURCE or reference.digest
-        raw = self._http.manifest(reference) if may else None
-        return raw if raw is not None else self._reader.read_manifest(reference, side=side)
+        """The raw manifest or index; that there is none is for another way to say."""
+        del side
+        return self._manifest(reference)
 
     def read_config(self, reference: Reference, *, side: Side) -> bytes:
         """The raw config of a single image."""
-        raw = self._http.config(reference) if reference.digest else None
-        return raw if raw is not None else self._reader.read_config(reference, side=side)
+        del side
+        return self._config(reference)
+
+    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+        """What refers to a digest; None where the registry has no such API."""
+        del side
+        return _settled(self._registry.referrers(reference), reference)
+
+    def _ask_digest(self, reference: Reference) -> Digest | None:
+        return _settled(self._registry.head(reference), reference)
+
+    def _ask_manifest(self, reference: Reference) -> bytes:
+        if reference in self._read_by_tag:
+            return self._read_by_tag[reference]
+        digest = reference.digest or self._source_digest(reference)
+        if digest is None:
+            raise InconclusiveError(reference, "it is not there")
+        answer = _settled(self._registry.read(reference), reference)
+        if answer is None or digest_of(answer) != digest:
+            raise InconclusiveError(reference, "HEAD and GET do not agree")
+        self._read_by_tag[reference.at(digest)] = answer
+        return answer
+
+    def _ask_config(self, reference: Reference) -> bytes:
+        try:
+            manifest = parse_manifest(self._manifest(reference), of=reference.familiar)
+        except ImageError as error:
+            raise InconclusiveError(reference, error.message) from None
+        if not isinstance(manifest, Image):
+            raise InconclusiveError(reference, "an index has no config")
+        answer = _settled(self._registry.read_blob(reference, manifest.config), reference)
+        if answer is None:
+            raise InconclusiveError(reference, "its config is not there")
+        return answer
+
+
+class HttpFirstReader:
+    """Spares the start of a program where HTTP will do.
+
+    Args:
+        http: Reads over HTTP.
+        other: Reads what HTTP does not settle, and whatever a destination's tag names.
+    """
+
+    def __init__(self, http: Reader, other: Reader) -> None:
+        self._http = http
+        self._other = other
+
+    def read_digest(self, reference: Reference, *, side: Side) -> Digest | None:
+        """The digest of what a reference names; None where there is nothing."""
+        return self._first(lambda reader: reader.read_digest(reference, side=side))
+
+    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
+        """The raw manifest or index; None where there is none."""
+        may_be_http = side is Side.SOURCE or bool(reference.digest)
+        return self._first(
+            lambda reader: reader.read_manifest(reference, side=side), may_be_http=may_be_http
+        )
+
+    def read_config(self, reference: Reference, *, side: Side) -> bytes:
+        """The raw config of a single image."""
+        may_be_http = bool(reference.digest)
+        return self._first(
+            lambda reader: reader.read_config(reference, side=side), may_be_http=may_be_http
+        )
+
+    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+        """What refers to a digest; None where the registry has no such list."""
+        return self._first(lambda reader: reader.read_referrers(reference, side=side))
+
+    def _first(self, read: Callable[[Reader], T], *, may_be_http: bool = True) -> T:
+        if may_be_http:
+            try:
+                return read(self._http)
+            except InconclusiveError as error:
+                _log.debug("%s", error.message)
+        return read(self._other)
+
+
+class RetryingReader:
+    """Reads again where a passing fault stood in the way.
+
+    Args:
+        reader: Reads once.
+        retry: How often, and after which wait.
+    """
+
+    def __init__(self, reader: Reader, retry: RetryPolicy) -> None:
+        self._reader = reader
+        self._retry = retry
+
+    def read_digest(self, reference: Reference, *, side: Side) -> Digest | None:
+        """The digest of what a reference names; None where there is nothing."""
+        return self._retry.run(lambda: self._reader.read_digest(reference, side=side))
+
+    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
+        """The raw manifest or index; None where there is none."""
+        return self._retry.run(lambda: self._reader.read_manifest(reference, side=side))
+
+    def read_config(self, reference: Reference, *, side: Side) -> bytes:
+        """The raw config of a single image."""
+        return self._retry.run(lambda: self._reader.read_config(reference, side=side))
+
+    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+        """What refers to a digest; None where the registry has no such list."""
+        return self._retry.run(lambda: self._reader.read_referrers(reference, side=side))
 
 
 def digest_or_none(answer: Digest | NotFound | Inconclusive, reference: Reference) -> Digest | None:
@@ -138,3 +251,10 @@ def digest_or_none(answer: Digest | NotFound | Inconclusive, reference: Referenc
     if isinstance(answer, Inconclusive):
         _log.debug("%s: nothing by HTTP: %s", reference.familiar, answer.reason)
     return None if isinstance(answer, Inconclusive | NotFound) else answer
+
+
+def _settled(answer: T | NotFound | Inconclusive, reference: Reference) -> T | None:
+    """What HTTP told; None where it told that there is nothing."""
+    if isinstance(answer, Inconclusive):
+        raise InconclusiveError(reference, answer.reason)
+    return None if isinstance(answer, NotFound) else answer

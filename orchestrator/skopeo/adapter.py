@@ -17,7 +17,6 @@ from typing import TypeAlias
 
 from orchestrator.errors import ErrorKind, ImageError, Side, ToolMissingError
 from orchestrator.oci.reference import Digest, Reference, digest_of
-from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.registry.responses import Inconclusive, WriteRefused
 from orchestrator.skopeo.arguments import (
     Connection,
@@ -48,7 +47,6 @@ class Skopeo:
     Args:
         programs: Starts it.
         connection: How it reaches registries.
-        pulls: Counts what Docker Hub counts.
         patience: Seconds without a byte moved before a program is ended.
         put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
 
@@ -60,7 +58,6 @@ class Skopeo:
         self,
         programs: ProgramRunner,
         connection: Connection,
-        pulls: PullCounter,
         *,
         patience: float = _PATIENCE,
         put_index: PutIndex | None = None,
@@ -68,7 +65,6 @@ class Skopeo:
         self._programs = programs
         self._patience = patience
         self._connection = connection
-        self._pulls = pulls
         self._put_index = put_index
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
         self._path = programs.find("skopeo", hint=INSTALL_HINT)
@@ -132,6 +128,15 @@ class Skopeo:
             on_stderr_line=on_stderr_line,
         )
 
+    def read_digest(self, reference: Reference, *, side: Side = Side.SOURCE) -> Digest | None:
+        """The digest of what a reference names; None where there is nothing.
+
+        Raises:
+            ImageError: The registry said something else, or nothing.
+        """
+        raw = self.read_manifest(reference, side=side)
+        return digest_of(raw) if raw is not None else None
+
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest or index; None where the registry says that there is none.
 
@@ -155,6 +160,11 @@ class Skopeo:
             ImageError: It can't be had.
         """
         return self._inspect(("--config", "--raw"), reference, side)
+
+    def read_referrers(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+        """Nothing: skopeo does not know the API that lists what refers to a digest."""
+        del reference, side
+        return None
 
     def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
         """Copy an image from registry to registry; the blobs that travelled.
@@ -225,7 +235,6 @@ class Skopeo:
         raise image_error(SkopeoFailure(answer.text, destination, Side.DESTINATION, login))
 
     def _copy(self, request: CopyRequest) -> tuple[FinishedProgram, tuple[Digest, ...]]:
-        self._pulls.check(request.source)
         registry = request.destination.registry
         uploaded: list[Digest] = []
 
@@ -236,8 +245,6 @@ class Skopeo:
 
         argv = copy_argv(request, self._connection)
         finished = self._run(argv, size=request.size, on_stderr_line=on_line)
-        if finished.status == 0 or side_of(fatal_message(finished.stderr)) is Side.DESTINATION:
-            self._pulls.add(request.source, request.pulls)
         return finished, tuple(uploaded)
 
     def _copy_error(self, finished: FinishedProgram, request: CopyRequest) -> ImageError:
@@ -246,7 +253,6 @@ class Skopeo:
         return self._error(finished, reference, side)
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
-        self._pulls.check(reference)
         argv = inspect_argv(options, reference, self._connection)
         finished = self._run(argv)
         if not finished.is_whole:
@@ -258,7 +264,6 @@ class Skopeo:
             )
         if finished.status != 0:
             raise self._error(finished, reference, side)
-        self._pulls.add(reference)
         return finished.stdout
 
     def _error(self, finished: FinishedProgram, reference: Reference, side: Side) -> ImageError:
@@ -273,9 +278,7 @@ class Skopeo:
         said = self._connection.redact(fatal_message(finished.stderr))
         text = said or f"it ended with status {finished.status}"
         _log.debug("skopeo said: %s", text)
-        error = image_error(SkopeoFailure(text, reference, side, login))
-        self._pulls.note_refusal(error)
-        return error
+        return image_error(SkopeoFailure(text, reference, side, login))
 
 
 def _loses_keys(raw: bytes) -> bool:

@@ -10,29 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Protocol
 
 from orchestrator.errors import ErrorKind, ImageError, Problem
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.decision import Verdict
 from orchestrator.plan.items import Item
-from orchestrator.registry.reader import digest_or_none
-from orchestrator.registry.responses import Inconclusive, NotFound
-
-
-class Client(Protocol):
-    """What is asked of registries over HTTP."""
-
-    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
-        """The digest of what a reference names."""
-        ...
+from orchestrator.registry.reader import HttpRegistry, digest_or_none
 
 
 class ConflictCheck:
     """Notices that another run may have been here meanwhile; safe to be asked by many threads."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, registry: HttpRegistry) -> None:
+        self._registry = registry
 
     def check(self, verdict: Verdict) -> None:
         """Before a copy: has another run brought something newer since this one looked?
@@ -67,7 +57,7 @@ class ConflictCheck:
         return now if now != verdict.upstream.digest else None
 
     def _head(self, reference: Reference) -> Digest | None:
-        return digest_or_none(self._client.head(reference), reference)
+        return digest_or_none(self._registry.head(reference), reference)
 
 
 def filled_by_others(

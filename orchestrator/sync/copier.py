@@ -24,6 +24,7 @@ from orchestrator.oci.manifest import (
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.decision import Upstream, Verdict
 from orchestrator.plan.items import Item
+from orchestrator.registry.reader import Reader
 from orchestrator.skopeo.arguments import CopyRequest
 
 _log = logging.getLogger(__name__)
@@ -31,11 +32,14 @@ _log = logging.getLogger(__name__)
 _BY_SKOPEO = "converted to other manifest types, since the registry refuses its own"
 
 
-class CopyTool(Protocol):
-    """What the executor asks of skopeo."""
+class CopyTool(Reader, Protocol):
+    """A program that copies images, and reads registries; safe to be asked by many threads.
+
+    Every method raises an `ImageError` where it does not work.
+    """
 
     def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
-        """Copy from registry to registry."""
+        """Copy from registry to registry; the blobs that travelled."""
         ...
 
     def copy_blobs(self, request: CopyRequest) -> tuple[Digest, ...]:
@@ -44,14 +48,6 @@ class CopyTool(Protocol):
 
     def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
         """Push a manifest of what is there already."""
-        ...
-
-    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest; None where there is none."""
-        ...
-
-    def read_config(self, reference: Reference, *, side: Side) -> bytes:
-        """The raw config of a single image."""
         ...
 
 
@@ -85,21 +81,21 @@ class CopyOutcome:
 
 
 class Copier:
-    """Delivers images; safe to be asked by many threads.
+    """Copies images; safe to be asked by many threads.
 
     Args:
-        copier: Copies, and asks destinations.
+        tool: Copies, and reads destinations.
         forms: Knows what else would do.
         has: Whether a HEAD tells that a destination has a digest.
     """
 
     def __init__(
         self,
-        copier: CopyTool,
+        tool: CopyTool,
         forms: Forms,
         has: Callable[[Reference, Digest], bool],
     ) -> None:
-        self._copier = copier
+        self._tool = tool
         self._forms = forms
         self._has = has
 
@@ -185,7 +181,7 @@ class Copier:
                 pulls=1,
             )
             uploaded += self._bring(part, upstream)
-        self._copier.push_manifest(subset.raw, request.destination)
+        self._tool.push_manifest(subset.raw, request.destination)
         return tuple(uploaded)
 
     def _bring(self, request: CopyRequest, upstream: Upstream) -> tuple[Digest, ...]:
@@ -193,11 +189,11 @@ class Copier:
         digest = request.source.digest
         became = next((one for one in upstream.rewritten if one.digest == digest), None)
         if became is None:
-            return self._copier.copy(request)
+            return self._tool.copy(request)
         source = request.source.at(became.origin)
         blobs = replace(request, source=source, destination=request.destination.at(became.origin))
-        uploaded = self._copier.copy_blobs(blobs)
-        self._copier.push_manifest(became.raw, request.destination, config=became.config)
+        uploaded = self._tool.copy_blobs(blobs)
+        self._tool.push_manifest(became.raw, request.destination, config=became.config)
         return uploaded
 
     def _as_skopeo_converts(
@@ -211,14 +207,14 @@ class Copier:
             source=item.source.at(upstream.origin),
             keeps_digests=False,
         )
-        uploaded = self._copier.copy(request)
+        uploaded = self._tool.copy(request)
         raw = self._asked_again(request)
         if not self._is_same_content(request, upstream, raw):
             raise _mismatch(request, upstream.expected, raw)
         return CopyOutcome(digest_of(raw), uploaded, self._sizes(request, raw), _BY_SKOPEO)
 
     def _asked_again(self, request: CopyRequest) -> bytes:
-        raw = self._copier.read_manifest(request.destination, side=Side.DESTINATION)
+        raw = self._tool.read_manifest(request.destination, side=Side.DESTINATION)
         if raw is None:
             raise ImageError(
                 ErrorKind.DIGEST_MISMATCH,
@@ -237,13 +233,13 @@ class Copier:
             return True
         ours = self._config(request.source, Side.SOURCE)
         theirs = self._config(request.destination, Side.DESTINATION)
-        source = self._copier.read_manifest(request.source, side=Side.SOURCE)
+        source = self._tool.read_manifest(request.source, side=Side.SOURCE)
         image = parse_manifest(source, of=request.source.familiar) if source else manifest
         is_converted = isinstance(image, Image) and is_converted_to_oci(image, manifest)
         return ours.is_same_image_as(theirs, is_converted=is_converted)
 
     def _config(self, reference: Reference, side: Side) -> ImageConfig:
-        raw = self._copier.read_config(reference, side=side)
+        raw = self._tool.read_config(reference, side=side)
         return parse_config(raw, of=reference.familiar)
 
     def _sizes(self, request: CopyRequest, raw: bytes) -> dict[Digest, int]:
@@ -257,7 +253,7 @@ class Copier:
         sizes: dict[Digest, int] = {}
         for child in manifest.manifests:
             reference = request.destination.at(child.digest)
-            found = self._copier.read_manifest(reference, side=Side.DESTINATION)
+            found = self._tool.read_manifest(reference, side=Side.DESTINATION)
             if found is None:
                 raise _lost_child(request, child.digest)
             sizes |= self._sizes(replace(request, destination=reference), found)

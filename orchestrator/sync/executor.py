@@ -46,17 +46,17 @@ class Executor:
     """Carries verdicts out; safe to be asked by many threads.
 
     Args:
-        copier: Copies, and asks destinations.
+        tool: Copies, and reads destinations.
         forms: Knows what else would do.
         retry: How a passing fault is tried again.
         conditions: How the run goes about its work.
         is_stopping: Set once the run is to end.
-        overlap: Notices other runs, where there may be some.
+        conflicts: Notices other runs, where there may be some.
     """
 
     def __init__(
         self,
-        copier: CopyTool,
+        tool: CopyTool,
         forms: Forms,
         retry: RetryPolicy,
         conditions: Conditions,
@@ -65,7 +65,7 @@ class Executor:
         conflicts: ConflictCheck | None = None,
     ) -> None:
         self._copier = Copier(
-            copier,
+            tool,
             forms,
             conflicts.destination_has if conflicts else lambda _destination, _digest: False,
         )

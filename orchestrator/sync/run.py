@@ -24,7 +24,7 @@ from orchestrator.plan.decision import Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
-from orchestrator.registry.reader import HttpFirstReader, HttpReader
+from orchestrator.registry.reader import RetryingReader
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.summary import result_line
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
@@ -164,10 +164,8 @@ class _Stages:
             attestations=self.settings.attestations,
             is_forced=self.options.is_forced,
         )
-        http_reader = HttpReader(self.tools.client, self.tools.pulls)
-        fast_path = FastPath(self.tools.client, http_reader, self.tools.state)
-        reader = HttpFirstReader(http_reader, self.tools.skopeo)
-        return Planner(reader, self._retry, options, fast_path)
+        fast_path = FastPath(self.tools.http, self.tools.state)
+        return Planner(RetryingReader(self.tools.reader, self._retry), options, fast_path)
 
     def carry_out(self, items: tuple[Item, ...]) -> tuple[Result, ...]:
         """Make every item a result."""
@@ -213,7 +211,7 @@ class _Stages:
             fails_fast=self.options.fails_fast,
         )
         executor = Executor(
-            self.tools.skopeo,
+            self.tools.tool,
             planner,
             self._retry,
             conditions,
@@ -235,10 +233,7 @@ class _Stages:
     def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Bring after each image what is signed about it."""
         signatures = Signatures(
-            self.tools.client,
-            self.tools.skopeo,
-            self._retry,
-            jobs=self.settings.jobs,
+            self.tools.reader, self.tools.tool, self._retry, jobs=self.settings.jobs
         )
         done: dict[Result, Result] = {}
         with progress(self.stderr, total=len(results), title="signatures") as shown:

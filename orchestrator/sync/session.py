@@ -19,11 +19,14 @@ from orchestrator.config.settings import Settings
 from orchestrator.plan.items import Item
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.pull_limit import PullCounter
+from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import connection_of
 from orchestrator.state.directory import locked, private_folder
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
+from orchestrator.sync.copier import CopyTool
+from orchestrator.sync.pull_budget import CountedTool
 from orchestrator.system.http import HttpClient
 from orchestrator.system.program import ProgramRunner
 
@@ -73,16 +76,25 @@ class Session:
     """The run's tools.
 
     Attributes:
-        skopeo: Looks closely, and copies.
-        client: Asks for digests over HTTP.
+        skopeo: The program itself: its version, and whom it tells of blobs.
+        tool: Copies, and reads what HTTP does not settle.
+        client: Registries over HTTP.
+        http: Reads sources over HTTP, each once.
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
     """
 
     skopeo: Skopeo
+    tool: CopyTool
     client: RegistryClient
+    http: HttpReader
     state: State
     pulls: PullCounter
+
+    @property
+    def reader(self) -> HttpFirstReader:
+        """Reads registries over HTTP where that will do, and else by skopeo."""
+        return HttpFirstReader(self.http, self.tool)
 
 
 @contextmanager
@@ -132,8 +144,14 @@ def session(
         skopeo = Skopeo(
             programs,
             connection,
-            pulls,
             patience=settings.stall_timeout,
             put_index=client.put_index,
         )
-        yield Session(skopeo, client, state, pulls)
+        yield Session(
+            skopeo=skopeo,
+            tool=CountedTool(skopeo, pulls),
+            client=client,
+            http=HttpReader(CountedRegistry(client, pulls)),
+            state=state,
+            pulls=pulls,
+        )

@@ -13,16 +13,17 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.index import compact
 from orchestrator.oci.json_text import Json
 from orchestrator.oci.manifest import OCI_INDEX, Image, Index, parse_manifest
-from orchestrator.oci.reference import Digest, Reference, digest_of
-from orchestrator.registry.responses import Inconclusive, NotFound
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.registry.reader import Reader
 from orchestrator.report.result import Outcome, Result
 from orchestrator.skopeo.arguments import CopyRequest
+from orchestrator.sync.copier import CopyTool
 from orchestrator.system.parallel import RetryPolicy
 
 _log = logging.getLogger(__name__)
@@ -36,38 +37,6 @@ _BUILDKIT = "application/vnd.docker.attestation.manifest.v1+json"
 
 _ELSEWHERE = "the index upstream is signed, and its signature does not hold for what is here"
 _REFUSED = "the registry refuses what is signed about it"
-
-
-class Client(Protocol):
-    """What is asked of registries over HTTP."""
-
-    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
-        """The digest of what a reference names."""
-        ...
-
-    def read(self, reference: Reference) -> bytes | NotFound | Inconclusive:
-        """A manifest or an index."""
-        ...
-
-    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
-        """What refers to a digest, as an index."""
-        ...
-
-
-class CopyTool(Protocol):
-    """What is asked of skopeo."""
-
-    def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
-        """Copy from registry to registry."""
-        ...
-
-    def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
-        """Push a manifest of what is there already."""
-        ...
-
-    def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest; None where there is none."""
-        ...
 
 
 @dataclass
@@ -105,22 +74,22 @@ class Signatures:
     """Brings after an image what is signed about it; safe to be asked by many threads.
 
     Args:
-        client: Asks registries over HTTP, where that will do.
-        copier: Copies, and asks where it won't.
+        reader: Reads registries.
+        tool: Copies.
         retry: How a passing fault is tried again.
         jobs: Copies at once.
     """
 
     def __init__(
         self,
-        client: Client,
-        copier: CopyTool,
+        reader: Reader,
+        tool: CopyTool,
         retry: RetryPolicy,
         *,
         jobs: int,
     ) -> None:
-        self._client = client
-        self._copier = copier
+        self._reader = reader
+        self._tool = tool
         self._retry = retry
         self._copying = threading.BoundedSemaphore(jobs)
 
@@ -151,7 +120,7 @@ class Signatures:
         is_elsewhere = signed is not None and signed != digest
         if is_elsewhere and signed and not found.listed:
             of_index, _ = replace(pair, digest=signed).tagged(".sig")
-            if self._digest(of_index, Side.SOURCE):
+            if self._reader.read_digest(of_index, side=Side.SOURCE):
                 found.notes[_ELSEWHERE] = None
         has_news = found.brought or is_elsewhere or result.outcome is Outcome.COPIED
         if has_news and not item.choice.single:
@@ -160,7 +129,7 @@ class Signatures:
 
     def _children(self, pair: _Pair) -> tuple[Digest, ...]:
         there = pair.destination.at(pair.digest)
-        manifest = parse_manifest(self._read(there), of=there.familiar)
+        manifest = parse_manifest(self._read(there, Side.DESTINATION), of=there.familiar)
         if isinstance(manifest, Image):
             return ()
         return tuple(child.digest for child in manifest.manifests if not child.is_attestation)
@@ -168,9 +137,9 @@ class Signatures:
     def _bring_all(self, pair: _Pair, found: _Found) -> None:
         for suffix in _SUFFIXES:
             source, destination = pair.tagged(suffix)
-            digest = self._digest(source, Side.SOURCE)
+            digest = self._reader.read_digest(source, side=Side.SOURCE)
             found.listed += digest is not None
-            if digest and digest != self._digest(destination, Side.DESTINATION):
+            if digest and digest != self._digest_there(destination):
                 self._bring(source.at(digest), destination, found)
         listed = [one for one in self._listed(pair) if one.get("artifactType") != _BUILDKIT]
         found.listed += len(listed)
@@ -183,10 +152,11 @@ class Signatures:
         for one in listed:
             digest = Digest(str(one["digest"]))
             destination = pair.destination.at(digest)
-            is_there = self._digest(destination, Side.DESTINATION) is not None
+            is_there = self._digest_there(destination) is not None
             if is_there or self._bring(pair.source.at(digest), destination, found):
                 there.append(one)
-        if isinstance(self._client.referrers(pair.destination.at(pair.digest)), bytes):
+        there_now = pair.destination.at(pair.digest)
+        if self._reader.read_referrers(there_now, side=Side.DESTINATION) is not None:
             return
         _, tag = pair.tagged("")
         ours = self._tagged_list(tag, Side.DESTINATION)
@@ -195,27 +165,30 @@ class Signatures:
         if new:
             document = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [*ours, *new]}
             with self._copying:
-                self._copier.push_manifest(compact(document), tag)
+                self._tool.push_manifest(compact(document), tag)
 
     def _bring(self, source: Reference, destination: Reference, found: _Found) -> bool:
         """Copy one as it is, and ask the destination what it has; False where it is refused."""
         request = CopyRequest(source=source, destination=destination, platform=None)
         try:
             with self._copying:
-                uploaded = self._copier.copy(request)
+                uploaded = self._tool.copy(request)
         except ImageError as error:
             if error.kind is not ErrorKind.BAD_MANIFEST or error.registry != destination.registry:
                 raise
             _log.info("%s", error.message)
             found.notes[_REFUSED] = None
             return False
-        raw = self._read(destination)
-        if digest_of(raw) != source.digest:
+        digest = self._digest_there(destination)
+        if digest is None:
+            raise _lost(destination)
+        if digest != source.digest:
             raise ImageError(
                 ErrorKind.DIGEST_MISMATCH,
-                f"{destination.familiar}: after the copy it has {digest_of(raw)}",
+                f"{destination.familiar}: after the copy it has {digest}",
                 hint="another program may write to the same tag; the next run tries again",
             )
+        raw = self._read(destination.at(digest), Side.DESTINATION)
         found.brought += 1
         found.bytes += _moved(raw, uploaded, of=destination.familiar)
         return True
@@ -223,37 +196,32 @@ class Signatures:
     def _listed(self, pair: _Pair) -> tuple[RawDescriptor, ...]:
         """What refers to a digest at the source, by its API or by its tag."""
         subject = pair.source.at(pair.digest)
-        raw = self._client.referrers(subject)
-        if isinstance(raw, bytes):
+        raw = self._reader.read_referrers(subject, side=Side.SOURCE)
+        if raw is not None:
             return _entries(raw, of=subject.familiar)
         source, _ = pair.tagged("")
         return self._tagged_list(source, Side.SOURCE)
 
     def _tagged_list(self, tag: Reference, side: Side) -> tuple[RawDescriptor, ...]:
-        digest = self._digest(tag, side)
+        digest = self._reader.read_digest(tag, side=side)
         return _entries(self._read(tag.at(digest), side), of=tag.familiar) if digest else ()
 
-    def _digest(self, reference: Reference, side: Side) -> Digest | None:
-        """What a reference names; by skopeo where HTTP can't tell."""
-        answer = self._client.head(reference)
-        if not isinstance(answer, NotFound | Inconclusive):
-            return answer
-        if isinstance(answer, NotFound):
-            return None
-        raw = self._copier.read_manifest(reference, side=side)
-        return digest_of(raw) if raw is not None else None
+    def _digest_there(self, destination: Reference) -> Digest | None:
+        return self._reader.read_digest(destination, side=Side.DESTINATION)
 
-    def _read(self, reference: Reference, side: Side = Side.DESTINATION) -> bytes:
-        answer = self._client.read(reference)
-        raw = answer if isinstance(answer, bytes) else None
-        raw = raw or self._copier.read_manifest(reference, side=side)
+    def _read(self, reference: Reference, side: Side) -> bytes:
+        raw = self._reader.read_manifest(reference, side=side)
         if raw is None:
-            raise ImageError(
-                ErrorKind.DIGEST_MISMATCH,
-                f"{reference.familiar}: it was there, and now it is not",
-                hint="the registry says it took it; ask its operator",
-            )
+            raise _lost(reference)
         return raw
+
+
+def _lost(reference: Reference) -> ImageError:
+    return ImageError(
+        ErrorKind.DIGEST_MISMATCH,
+        f"{reference.familiar}: it was there, and now it is not",
+        hint="the registry says it took it; ask its operator",
+    )
 
 
 def _with_tag(reference: Reference, tag: str) -> Reference:

@@ -66,16 +66,26 @@ class FakeRegistries:
         """Take one tag, or one digest, away."""
         del self._manifests[where]
 
+    def read_digest(self, reference: Reference, *, side: Side = Side.SOURCE) -> Digest | None:
+        """The digest of what a reference names; None where there is nothing."""
+        raw = self.read_manifest(reference, side=side)
+        return digest_of(raw) if raw is not None else None
+
+    def read_referrers(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+        """Nothing, as with skopeo."""
+        del reference, side
+        return None
+
     def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
         """The raw manifest; None where there is none."""
         assert side in Side
-        self._heed("read", reference)
+        self._do("read", reference)
         return self._find(reference)
 
     def read_config(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes:
         """The raw config of a single image."""
         assert side in Side
-        self._heed("read", reference)
+        self._do("read", reference)
         image = self._parsed(reference)
         assert isinstance(image, Image), "skopeo would choose by the platform of its own machine"
         return self._blobs[reference.name][image.config.digest]
@@ -83,8 +93,8 @@ class FakeRegistries:
     def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
         """Copy as skopeo does: children and blobs first, the manifest last."""
         self.copies.append(request)
-        self._heed("copy", request.source)
-        self._heed("push", request.destination)
+        self._do("copy", request.source)
+        self._do("push", request.destination)
         manifest = self._parsed(request.source)
         if isinstance(manifest, Index) and request.platform:
             child = manifest.select(request.platform)
@@ -113,7 +123,7 @@ class FakeRegistries:
 
     def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
         """Push a manifest of what is there already."""
-        self._heed("push", destination)
+        self._do("push", destination)
         manifest = parse_manifest(raw, of="what is pushed")
         if isinstance(manifest, Image):
             assert digest_of(config) == manifest.config.digest, "skopeo wants it in the folder"
@@ -163,7 +173,7 @@ class FakeRegistries:
             raise ImageError(ErrorKind.NOT_FOUND, message, registry=reference.registry)
         return parse_manifest(raw, of=reference.familiar)
 
-    def _heed(self, what: str, reference: Reference) -> None:
+    def _do(self, what: str, reference: Reference) -> None:
         self.asked.append((what, str(reference)))
         faults = self.faults[what, reference.registry]
         fault = faults.pop(0) if faults else None

@@ -14,8 +14,7 @@ from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item
 from orchestrator.plan.planner import Planner, PlanOptions
-from orchestrator.registry.pull_limit import PullCounter
-from orchestrator.registry.reader import HttpReader
+from orchestrator.registry.reader import HttpReader, RetryingReader
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.sync.schedule import CopyTaskFactory, chain_links
 from orchestrator.system.parallel import RetryPolicy
@@ -86,6 +85,10 @@ class NoHttp:
         """Nor of any blob."""
         return Inconclusive(f"nobody asks for {blob.digest} in {repository}")
 
+    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+        """Nor of what refers to any digest."""
+        return Inconclusive(f"nobody asks for {reference}")
+
 
 @dataclass
 class NoMemory:
@@ -110,15 +113,15 @@ class NoMemory:
 
 def planner(
     reader: Reader,
-    wishes: PlanOptions | None = None,
+    options: PlanOptions | None = None,
     *,
     patience: Patience | None = None,
     memory: NoMemory | None = None,
 ) -> Planner:
     """A planner without a fast path."""
-    nobody = NoHttp()
-    prover = FastPath(nobody, HttpReader(nobody, PullCounter()), memory or NoMemory())
-    return Planner(reader, (patience or Patience()).rule, wishes or PlanOptions(), prover)
+    retrying = RetryingReader(reader, (patience or Patience()).rule)
+    fast_path = FastPath(HttpReader(NoHttp()), memory or NoMemory())
+    return Planner(retrying, options or PlanOptions(), fast_path)
 
 
 def tasks_of(planned: Iterable[PlannedItem], *, chains: bool = True) -> tuple[CopyTask, ...]:

@@ -17,7 +17,6 @@ from orchestrator.oci.docker_types import ConvertedManifest, to_docker_manifest
 from orchestrator.oci.manifest import DOCKER_MANIFEST, Image, parse_manifest
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference, digest_of
-from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import Connection, CopyRequest
 from orchestrator.sync.copier import CopyTool
@@ -124,7 +123,7 @@ def world(
     )
     programs = ProgramRunner({"PATH": os.environ["PATH"], "HOME": str(tmp_path)})
     with FaultProxy(mirror.url) as proxy:
-        yield RealWorld(Skopeo(programs, connection, PullCounter()), proxy, upstream.host)
+        yield RealWorld(Skopeo(programs, connection), proxy, upstream.host)
 
 
 @pytest.fixture

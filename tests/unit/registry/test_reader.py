@@ -12,10 +12,20 @@ from demo.images import build_image, build_index
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.pull_limit import PullCounter
-from orchestrator.registry.reader import HttpFirstReader, HttpReader
+from orchestrator.registry.reader import (
+    CountedRegistry,
+    HttpFirstReader,
+    HttpReader,
+    InconclusiveError,
+    RetryingReader,
+)
 from orchestrator.registry.responses import Inconclusive, NotFound
+from tests.support.fake_registry import FakeRegistries
+from tests.support.verdicts import Patience, fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.oci.manifest import Descriptor
 
 IMAGE = build_image("linux/amd64")
@@ -24,6 +34,13 @@ OTHER = build_image("linux/amd64", env=["A=1"])
 TAG = Reference.parse("redis:7")
 PINNED = TAG.at(Digest(IMAGE.digest))
 BROKEN = Inconclusive("it did not answer")
+
+
+@pytest.fixture
+def registries() -> FakeRegistries:
+    made = FakeRegistries()
+    made.put(str(TAG), IMAGE)
+    return made
 
 
 @dataclass
@@ -49,12 +66,24 @@ class Registry:
         self.asked["blob"] += 1
         return self.blob
 
+    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+        self.asked["referrers"] += 1
+        return self.contents.get(reference, BROKEN)
+
 
 @dataclass
 class Skopeo:
     """Has an answer to all, and says that it was skopeo's."""
 
     asked: list[str] = field(default_factory=list)
+
+    def read_digest(self, reference: Reference, *, side: Side) -> Digest | None:
+        self.asked.append(f"{side.value}: digest of {reference}")
+        return None
+
+    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+        self.asked.append(f"{side.value}: referrers of {reference}")
+        return None
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
         self.asked.append(f"{side.value}: {reference}")
@@ -68,6 +97,14 @@ class Skopeo:
 def tagged(content: bytes, *, named: str | None = None) -> Registry:
     """A registry whose tag has this; HEAD may name another digest."""
     return Registry({TAG: Digest(named) if named else digest_of(content)}, {TAG: content})
+
+
+def manifest(reader: HttpReader, reference: Reference = TAG) -> bytes | None:
+    """What HTTP brings; None where it does not settle it."""
+    try:
+        return reader.read_manifest(reference, side=Side.SOURCE)
+    except InconclusiveError:
+        return None
 
 
 @pytest.mark.parametrize(
@@ -90,8 +127,8 @@ def test_a_tag_is_believed_where_head_and_get_agree(
     registry: Registry, raw: bytes | None, pulls: int
 ) -> None:
     counted = PullCounter()
-    http_reader = HttpReader(registry, counted)
-    assert [http_reader.manifest(TAG) for _ in range(3)] == [raw] * 3
+    reader = HttpReader(CountedRegistry(registry, counted))
+    assert [manifest(reader) for _ in range(3)] == [raw] * 3
     assert registry.asked["GET"] <= 1
     assert registry.asked["HEAD"] == 1
     assert counted.count == pulls
@@ -99,17 +136,31 @@ def test_a_tag_is_believed_where_head_and_get_agree(
 
 def test_what_a_digest_names_needs_no_head() -> None:
     registry = Registry(contents={PINNED: IMAGE.manifest})
-    assert HttpReader(registry, PullCounter()).manifest(PINNED) == IMAGE.manifest
+    assert manifest(HttpReader(registry), PINNED) == IMAGE.manifest
     assert registry.asked == Counter(GET=1)
 
 
 def test_what_was_read_by_its_tag_is_not_read_again_by_its_digest() -> None:
     registry = tagged(IMAGE.manifest)
     registry.blob = b"{}"
-    http_reader = HttpReader(registry, PullCounter())
-    assert http_reader.manifest(TAG) == http_reader.manifest(PINNED) == IMAGE.manifest
-    assert http_reader.config(PINNED) == b"{}"
+    reader = HttpReader(registry)
+    assert manifest(reader) == manifest(reader, PINNED) == IMAGE.manifest
+    assert reader.read_config(PINNED, side=Side.SOURCE) == b"{}"
     assert registry.asked == Counter(HEAD=1, GET=1, blob=1)
+
+
+@pytest.mark.parametrize(
+    ("side", "heads"),
+    [
+        pytest.param(Side.SOURCE, 1, id="a source is what it was at first"),
+        pytest.param(Side.DESTINATION, 3, id="a destination changes"),
+    ],
+)
+def test_how_often_a_digest_is_asked_for(side: Side, heads: int) -> None:
+    registry = tagged(IMAGE.manifest)
+    reader = HttpReader(registry)
+    assert {reader.read_digest(TAG, side=side) for _ in range(3)} == {IMAGE.digest}
+    assert registry.asked == Counter(HEAD=heads)
 
 
 @pytest.mark.parametrize(
@@ -122,8 +173,27 @@ def test_what_was_read_by_its_tag_is_not_read_again_by_its_digest() -> None:
 )
 def test_only_a_single_image_has_a_config(content: bytes | Inconclusive) -> None:
     registry = Registry(contents={PINNED: content}, blob=b"{}")
-    assert HttpReader(registry, PullCounter()).config(PINNED) is None
+    with pytest.raises(InconclusiveError):
+        HttpReader(registry).read_config(PINNED, side=Side.SOURCE)
     assert registry.asked["blob"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        pytest.param(INDEX.manifest, INDEX.manifest, id="a list"),
+        pytest.param(NotFound(), None, id="no such API"),
+        pytest.param(BROKEN, None, id="no answer"),
+    ],
+)
+def test_referrers_are_what_the_registry_lists(
+    answer: bytes | NotFound | Inconclusive, found: bytes | None
+) -> None:
+    reader = HttpFirstReader(HttpReader(Registry(contents={PINNED: answer})), Skopeo())
+    assert reader.read_referrers(PINNED, side=Side.SOURCE) == found
+
+
+# Counted
 
 
 def test_docker_hub_is_not_read_once_it_has_refused() -> None:
@@ -131,7 +201,7 @@ def test_docker_hub_is_not_read_once_it_has_refused() -> None:
     pulls.note_refusal(ImageError(ErrorKind.RATE_LIMITED, "toomanyrequests", registry=TAG.registry))
     registry = tagged(IMAGE.manifest)
     with pytest.raises(DeferredError):
-        HttpReader(registry, pulls).manifest(TAG)
+        CountedRegistry(registry, pulls).read(TAG)
     assert registry.asked["GET"] == 0
 
 
@@ -143,32 +213,66 @@ def test_docker_hub_is_not_read_once_it_has_refused() -> None:
         pytest.param("quay.io/x/redis:7", ErrorKind.RATE_LIMITED, False, id="another registry"),
     ],
 )
-def test_docker_hubs_limit_puts_all_that_it_counts_off(
+def test_docker_hubs_limit_defers_all_that_it_counts(
     source: str, kind: ErrorKind | None, is_deferred: bool
 ) -> None:
     pulls, tag = PullCounter(), Reference.parse(source)
     limited = Inconclusive("it answered 429", ends_host=True, kind=kind)
-    http_reader = HttpReader(Registry({tag: Digest(IMAGE.digest)}, {tag: limited}), pulls)
+    registry = CountedRegistry(Registry(contents={tag: limited}), pulls)
     if not is_deferred:
-        assert http_reader.manifest(tag) is None
+        assert registry.read(tag) == limited
         pulls.check(TAG)
         return
     with pytest.raises(DeferredError):
-        http_reader.manifest(tag)
+        registry.read(tag)
     with pytest.raises(DeferredError):
         pulls.check(Reference.parse("alpine:3"))
 
 
+# One way after the other
+
+
 def test_skopeo_is_asked_for_what_http_does_not_tell() -> None:
     skopeo = Skopeo()
-    reader = HttpFirstReader(HttpReader(Registry(), PullCounter()), skopeo)
+    reader = HttpFirstReader(HttpReader(Registry()), skopeo)
+    assert reader.read_digest(TAG, side=Side.SOURCE) is None
     assert reader.read_manifest(TAG, side=Side.SOURCE) == b"skopeo's"
     assert reader.read_config(PINNED, side=Side.SOURCE) == b"skopeo's"
-    assert skopeo.asked == [f"source: {TAG}", f"source: config of {PINNED}"]
+    assert skopeo.asked == [
+        f"source: digest of {TAG}",
+        f"source: {TAG}",
+        f"source: config of {PINNED}",
+    ]
+
+
+def test_what_http_says_is_not_there_is_believed_of_a_digest_alone() -> None:
+    skopeo = Skopeo()
+    reader = HttpFirstReader(HttpReader(Registry({TAG: NotFound()})), skopeo)
+    assert reader.read_digest(TAG, side=Side.SOURCE) is None
+    assert skopeo.asked == []
+    assert reader.read_manifest(TAG, side=Side.SOURCE) == b"skopeo's"
 
 
 def test_a_destinations_tag_is_skopeos_to_tell() -> None:
     registry, skopeo = tagged(IMAGE.manifest), Skopeo()
-    reader = HttpFirstReader(HttpReader(registry, PullCounter()), skopeo)
+    reader = HttpFirstReader(HttpReader(registry), skopeo)
     assert reader.read_manifest(TAG, side=Side.DESTINATION) == b"skopeo's"
     assert not registry.asked
+
+
+# Again
+
+
+def test_every_reading_is_tried_again(registries: FakeRegistries) -> None:
+    patience = Patience()
+    reader = RetryingReader(registries, patience.rule)
+    reads: list[Callable[[], object]] = [
+        lambda: reader.read_digest(PINNED, side=Side.SOURCE),
+        lambda: reader.read_manifest(PINNED, side=Side.SOURCE),
+        lambda: reader.read_config(PINNED, side=Side.SOURCE),
+    ]
+    for read in reads:
+        registries.faults["read", PINNED.registry] = [fault(at=PINNED.registry)]
+        assert read()
+    assert len(patience.told) == len(reads)
+    assert reader.read_referrers(PINNED, side=Side.SOURCE) is None

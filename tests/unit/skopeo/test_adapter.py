@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import (
-    DeferredError,
     ErrorKind,
     FormatError,
     ImageError,
@@ -20,7 +19,6 @@ from orchestrator.errors import (
 )
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference, digest_of
-from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.registry.responses import Inconclusive, WriteRefused
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import (
@@ -281,9 +279,9 @@ def refused(message: str) -> FinishedProgram:
     return said(errors=f'time="x" level=fatal msg="{message}"\n', status=1)
 
 
-def skopeo(answer: FinishedProgram | Scripted, pulls: PullCounter | None = None) -> Skopeo:
+def skopeo(answer: FinishedProgram | Scripted) -> Skopeo:
     programs = answer if isinstance(answer, Scripted) else Scripted(answer)
-    return Skopeo(programs, connection(), pulls or PullCounter())
+    return Skopeo(programs, connection())
 
 
 @pytest.mark.parametrize(
@@ -332,6 +330,17 @@ def test_a_manifest_is_its_raw_bytes() -> None:
 def test_what_the_registry_does_not_have_is_none() -> None:
     asked = skopeo(refused("reading manifest v3 in x: manifest unknown"))
     assert asked.read_manifest(DESTINATION, side=Side.DESTINATION) is None
+    assert asked.read_digest(DESTINATION, side=Side.DESTINATION) is None
+
+
+def test_a_digest_is_that_of_the_raw_bytes_and_not_what_skopeo_calls_digest() -> None:
+    assert skopeo(said(RAW)).read_digest(DESTINATION) == digest_of(RAW)
+
+
+def test_skopeo_lists_no_referrers_and_is_not_started_for_them() -> None:
+    programs = Scripted(said(RAW))
+    assert skopeo(programs).read_referrers(SOURCE) is None
+    assert programs.asked == []
 
 
 def test_a_config_that_is_not_there_is_an_error() -> None:
@@ -358,7 +367,7 @@ def test_a_copy_says_which_blobs_travelled() -> None:
 
 def test_a_copy_is_given_the_users_patience() -> None:
     programs = Scripted(said())
-    Skopeo(programs, connection(), PullCounter(), patience=7).copy(COPY)
+    Skopeo(programs, connection(), patience=7).copy(COPY)
     assert programs.patience == [7]
 
 
@@ -389,31 +398,17 @@ def test_a_death_without_a_word_is_told_by_its_status() -> None:
     assert caught.value.kind is ErrorKind.TOOL
 
 
-def test_docker_hub_is_asked_no_more_once_it_has_refused() -> None:
-    pulls = PullCounter()
-    hub = Reference.parse("redis:7")
-    with pytest.raises(ImageError):
-        skopeo(refused("toomanyrequests: You have reached it"), pulls).read_manifest(hub)
-    asked = skopeo(said(RAW), pulls)
-    with pytest.raises(DeferredError):
-        asked.read_manifest(hub)
-    with pytest.raises(DeferredError):
-        asked.copy(replace(COPY, source=hub.at(DIGEST)))
-    assert asked.read_manifest(SOURCE) == RAW
-    assert pulls.count == 0
-
-
 def test_an_index_is_handed_over_in_a_folder_that_is_gone_afterwards(tmp_path: Path) -> None:
     private = replace(connection(), authfile=tmp_path / "auth.json")
     programs = Scripted(said())
-    Skopeo(programs, private, PullCounter()).push_manifest(RAW, DESTINATION)
+    Skopeo(programs, private).push_manifest(RAW, DESTINATION)
     (argv,) = programs.asked
     assert argv[-2].startswith(f"dir:{tmp_path}")
     assert argv[-1] == TO
     assert list(tmp_path.iterdir()) == []
     refusing = Scripted(refused("writing manifest: manifest blob unknown: blob unknown"))
     with pytest.raises(ImageError) as caught:
-        Skopeo(refusing, private, PullCounter()).push_manifest(RAW, DESTINATION)
+        Skopeo(refusing, private).push_manifest(RAW, DESTINATION)
     assert (caught.value.kind, caught.value.registry) == (ErrorKind.BAD_MANIFEST, "127.0.0.1:5000")
 
 
@@ -440,7 +435,7 @@ def test_an_index_that_skopeo_would_spoil_is_put_past_it(
         written.append((index, destination))
         return answer
 
-    Skopeo(programs, private, PullCounter(), put_index=put).push_manifest(raw, DESTINATION)
+    Skopeo(programs, private, put_index=put).push_manifest(raw, DESTINATION)
     assert bool(programs.asked) is starts
     if not starts:
         assert written == [(raw, DESTINATION)]
@@ -450,7 +445,6 @@ def test_what_is_refused_past_skopeo_is_understood() -> None:
     asked = Skopeo(
         Scripted(said()),
         connection(),
-        PullCounter(),
         put_index=lambda _raw, _to: WriteRefused("denied: not you"),
     )
     with pytest.raises(ImageError) as caught:

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import pytest
 
 from demo.images import build_image
 from orchestrator.errors import DeferredError, ErrorKind, ImageError
 from orchestrator.oci.reference import Digest
-from orchestrator.registry.responses import Inconclusive, NotFound
+from orchestrator.registry.reader import HttpFirstReader, HttpReader
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.signatures import Signatures
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import AMD, INDEX, SOURCE, NoHttp, Patience, fault, item
 
-if TYPE_CHECKING:
-    from orchestrator.oci.reference import Reference
-
 HERE = "near.example/lab/app"
 SIGNATURE = build_image(files={"signature": b"of app"})
 TAG = f"{AMD.digest.replace(':', '-')}.sig"
-
-
-@dataclass
-class Unanswering(NoHttp):
-    """A client that can't tell anything of anything."""
-
-    asked: list[str] = field(default_factory=list)
-
-    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
-        self.asked.append(str(reference))
-        return super().head(reference)
-
-    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
-        return Inconclusive(f"nobody asks for {reference}")
 
 
 @pytest.fixture
@@ -48,9 +30,8 @@ def registries() -> FakeRegistries:
 
 
 def follow(registries: FakeRegistries, result: Result) -> Result:
-    rule = Patience().rule
-    signatures = Signatures(Unanswering(), registries, rule, jobs=1)
-    return signatures.follow(result)
+    reader = HttpFirstReader(HttpReader(NoHttp()), registries)
+    return Signatures(reader, registries, Patience().rule, jobs=1).follow(result)
 
 
 def result(outcome: Outcome = Outcome.SKIPPED) -> Result:
@@ -102,7 +83,7 @@ def test_a_refused_signature_is_told(registries: FakeRegistries) -> None:
     assert followed.note == "a note; the registry refuses what is signed about it"
 
 
-def test_a_run_that_ends_puts_them_off(registries: FakeRegistries) -> None:
+def test_a_run_that_ends_defers_them(registries: FakeRegistries) -> None:
     class StopSignal(FakeRegistries):
         def read_manifest(self, *_: object, **__: object) -> bytes | None:
             raise DeferredError("interrupted")
