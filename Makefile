@@ -1,91 +1,124 @@
 # The verbs of the project; `make` alone lists them.
 #
 # Values given to make (IMAGE=..., NAME=...) reach the program as they are: they are exported,
-# and the shell reads them as quoted variables, never as its own text.
+# and the shell reads them as quoted variables, never as its own text. They are taken from make's
+# command line only: WSL, for one, has the computer's name as NAME in the environment of every
+# shell.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# What a user may set. `override`, since make would expand a value from its command line
-# before it exports it, and run what stands in $(shell ...).
-override IMAGE := $(value IMAGE)
-override NAME := $(value NAME)
-override PLATFORM := $(value PLATFORM)
-override TO := $(value TO)
-override FORCE := $(value FORCE)
-override ARGS := $(value ARGS)
-export IMAGE NAME PLATFORM TO FORCE ARGS
+# What a user may set, verb by verb; PYTHON makes the virtual environment and may be set always.
+OF_A_LIST := FILE TO
+OF_AN_IMAGE := IMAGE NAME PLATFORM
+batch_TAKES := $(OF_A_LIST) FORCE ARGS
+plan_TAKES := $(OF_A_LIST) $(OF_AN_IMAGE) FORCE ARGS
+aliyun_TAKES := $(OF_AN_IMAGE) FORCE ARGS
+ghcr_TAKES := $(aliyun_TAKES)
+double_TAKES := $(aliyun_TAKES)
+copy_TAKES := $(OF_AN_IMAGE) TO FORCE ARGS
+name_TAKES := $(OF_A_LIST) $(OF_AN_IMAGE) ARGS
+doctor_TAKES := $(OF_A_LIST) ARGS
+history_TAKES := ARGS
+bench_TAKES := ARGS
+test_TAKES := ARGS
+soak_TAKES := ARGS
+check_TAKES := ARGS
+
+goals := $(or $(MAKECMDGOALS),help)
+given := $(sort $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name))))
+taken := $(sort $(foreach goal,$(goals),$($(goal)_TAKES)))
+unknown := $(filter-out PYTHON $(taken),$(given))
+$(if $(unknown),$(error 'make $(goals)' takes no $(unknown)\
+    (it takes: $(or $(taken),nothing); a setting goes before it, as in: JOBS=2 make batch)))
+
+# `override`, since make would expand a value from its command line before it exports it, and
+# run what stands in $(shell ...).
+PYTHON ?= python3
+override PYTHON := $(value PYTHON)
+variables := $(OF_A_LIST) $(OF_AN_IMAGE) FORCE ARGS
+$(foreach name,$(variables),$(eval \
+    override $(name) := $$(if $(filter $(name),$(given)),$$(value $(name)))))
+export PYTHON $(variables)
+
+ifneq ($(filter-out 1 true yes 0 false no,$(FORCE)),)
+$(error FORCE is 1 or 0)
+endif
 
 # Options from the variables that are set; $$ARGS is for whatever has no variable of its own,
 # and is the only one that the shell splits into words.
-FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
+SYNCER = set -f; bin/syncer
+LISTED = $${FILE:+"--file=$$FILE"} $${TO:+"--to=$$TO"}
 NAMED = $${NAME:+"--name=$$NAME"} $${PLATFORM:+"--platform=$$PLATFORM"}
+FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
+AT_END = $$ARGS $${IMAGE:+-- "$$IMAGE"}
 
-.PHONY: help setup setup-dev batch plan aliyun ghcr double copy name doctor history demo bench test soak lint format check clean
+.PHONY: help setup setup-dev venv registry batch plan aliyun ghcr double copy name doctor history
+.PHONY: demo bench test soak lint format check clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
-setup: $(VENV)/.ready ## make the virtual environment, and install skopeo where it is missing
-	@bin/install-tools skopeo
+setup: ## make the virtual environment, and install skopeo where it is missing
+	@bin/install-tools venv skopeo
+	@bin/make-venv "$$PYTHON" $(VENV)
 
-setup-dev: setup $(VENV)/.ready-dev
-	@bin/install-tools docker-registry
+setup-dev: setup
+	@bin/make-venv "$$PYTHON" $(VENV) test,lint
+	@$(BIN)/python -m demo.binaries
 
-$(VENV)/.ready: pyproject.toml
-	@bin/make-venv $(PYTHON) $(VENV)
-	@touch $@
+# All that is needed by what starts no skopeo.
+venv:
+	@bin/install-tools venv
+	@bin/make-venv "$$PYTHON" $(VENV)
 
-$(VENV)/.ready-dev: $(VENV)/.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
-	@touch $@
+# The registry of the demo, the tests and the benchmarks; nothing of the system is changed.
+registry: setup
+	@$(BIN)/python -m demo.binaries
 
-batch: setup ## mirror all of images.txt to the targets of SYNC_MODE
-	@bin/syncer batch $(FORCED) $$ARGS
+batch: setup ## mirror all of images.txt to the targets of SYNC_MODE: [FILE=...] [TO=...] [FORCE=1]
+	@$(SYNCER) batch $(LISTED) $(FORCED) $$ARGS
 
-plan: setup ## say what batch would do, and change nothing
-	@bin/syncer plan $$ARGS
+plan: setup ## say what batch would do, and change nothing: [FILE=...] [TO=...] [IMAGE=...]
+	@$(SYNCER) plan $(LISTED) $(NAMED) $(FORCED) $(AT_END)
 
 aliyun ghcr double: setup need-image
-	@bin/syncer $@ $(NAMED) $(FORCED) $$ARGS -- "$$IMAGE"
+	@$(SYNCER) $@ $(NAMED) $(FORCED) $(AT_END)
 
 aliyun: ## mirror one image to Aliyun: IMAGE=nginx:alpine [NAME=...] [PLATFORM=...] [FORCE=1]
 ghcr: ## mirror one image to GHCR: IMAGE=nginx:alpine [NAME=...] [PLATFORM=...] [FORCE=1]
 double: ## mirror one image to Aliyun and GHCR: IMAGE=... [NAME=...] [PLATFORM=...] [FORCE=1]
 
 copy: setup need-image ## mirror one image to any target: IMAGE=... TO=ghcr,aliyun [NAME=...]
-	@bin/syncer copy "--to=$$TO" $(NAMED) $(FORCED) $$ARGS -- "$$IMAGE"
+	@$(SYNCER) copy "--to=$$TO" $(NAMED) $(FORCED) $(AT_END)
 
-name: setup ## print the destination of IMAGE=..., or check the whole list, without the network
-	@bin/syncer name $(NAMED) $$ARGS $${IMAGE:+-- "$$IMAGE"}
+name: venv ## print the destination of IMAGE=..., or check the whole list, without the network
+	@$(SYNCER) name $(LISTED) $(NAMED) $(AT_END)
 
 .PHONY: need-image
 need-image:
 	@[ -n "$$IMAGE" ] || { echo "name the image, as in: make $(firstword $(MAKECMDGOALS)) IMAGE=nginx:alpine" >&2; exit 2; }
 
-doctor: setup ## check settings, list, tools, logins and the right to push, and say what to fix
-	@bin/syncer doctor $$ARGS
+doctor: venv ## check settings, list, tools, logins and the right to push, and say what to fix
+	@$(SYNCER) doctor $(LISTED) $$ARGS
 
-history: setup ## tell of past runs
-	@bin/syncer history $$ARGS
+history: venv ## tell of past runs
+	@$(SYNCER) history $$ARGS
 
-demo: setup ## see a real batch on throw-away local registries: no account needed
-	@bin/install-tools docker-registry
+demo: registry ## see a real batch on throw-away local registries: no account needed
 	@$(BIN)/python -m demo
 
-bench: setup ## measure it beside its peers: ARGS='--only noop-single --runs 3'
-	@bin/install-tools docker-registry
-	@$(BIN)/python -m benchmarks $$ARGS
+bench: registry ## measure it beside its peers: ARGS='--only noop-single --runs 3'
+	@set -f; $(BIN)/python -m benchmarks $$ARGS
 
 test: setup-dev ## run the whole suite
-	@$(BIN)/python -m pytest -n auto -q $$ARGS
+	@set -f; $(BIN)/python -m pytest -n auto -q $$ARGS
 
 soak: setup-dev ## the long form of the kill and soak tests, with a tally: some ten minutes
-	@SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py $$ARGS
+	@set -f; SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py $$ARGS
 
 lint: setup-dev ## check format, rules, types and floors
 	@$(BIN)/ruff format --check --quiet .

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.samples import MB
 from benchmarks.traffic import ErrorKind, Traffic
+from demo.binaries import find_registry
 from orchestrator import __version__
 from orchestrator.report.tables import markdown_table, text_table
 
@@ -141,12 +142,13 @@ def machine() -> str:
 
 def _version(program: str) -> str:
     """What a program says of itself; image-syncer says nothing."""
-    if not shutil.which(program):
+    path = find_registry() if program == "docker-registry" else shutil.which(program)
+    if not path:
         return ""
     options = _VERSIONS[program]
     if not options:
         return "(its version is not told)"
-    done = subprocess.run((program, *options), capture_output=True, text=True, check=False)
+    done = subprocess.run((path, *options), capture_output=True, text=True, check=False)
     found = _VERSION.search(done.stdout + done.stderr)
     return found[0] if found else "(its version is not told)"
 

@@ -48,7 +48,7 @@ class Stage:
 
 def main() -> int:
     """Play the whole demo; the status tells whether each act ended as it should."""
-    binaries = fetch_busybox(PLATFORMS, ROOT / ".cache" / "demo")
+    binaries = fetch_busybox(PLATFORMS)
     print("Images are made of:")
     for binary in binaries:
         print(f"    {binary.platform:14} {binary.origin}")

@@ -1,15 +1,21 @@
-"""Real busybox binaries for the demo's images, one for each architecture.
+"""Programs out of the distribution's own signed packages, with nothing installed.
 
-They come from the distribution's own signed packages, through an apt with private folders: the
-system's configuration, package lists and caches stay as they are. Without apt or a network the
-machine's own file takes their place, and says so.
+A real busybox for the demo's images, one for each architecture, and the registry that demo, tests
+and benchmarks run: to install docker-registry would leave an enabled service on port 5000 behind.
+apt gets private folders and needs no root: the system's configuration, package lists and caches
+stay as they are. Without apt or a network the machine's own file takes busybox's place, and says
+so.
+
+`python -m demo.binaries` fetches the registry where it is missing.
 """
 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import time
@@ -21,7 +27,10 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_PACKAGE = "busybox-static"
+CACHE = Path(__file__).resolve().parent.parent / ".cache" / "demo"
+
+_BUSYBOX = "busybox-static"
+_REGISTRY = "docker-registry"
 _DEBIAN_NAMES: Mapping[str, str] = {
     "linux/386": "i386",
     "linux/amd64": "amd64",
@@ -33,6 +42,11 @@ _DEBIAN_NAMES: Mapping[str, str] = {
     "linux/s390x": "s390x",
 }
 _OWN_FILES = ("/bin/busybox", "/usr/bin/busybox", "/bin/true", "/usr/bin/true", "/etc/hostname")
+
+_UBUNTU_KEYS = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+_UBUNTU_PORTS = "ports.ubuntu.com/ubuntu-ports"
+_UBUNTU_MAIN = frozenset({"amd64", "i386"})
+"""What archive.ubuntu.com has; all else is at ports.ubuntu.com. Debian has all in one place."""
 
 _APT_SETTINGS = """\
 #clear APT::Update::Pre-Invoke;
@@ -51,6 +65,7 @@ Acquire::IndexTargets::deb::DEP-11-icons::DefaultEnabled "false";
 Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false";
 Acquire::IndexTargets::deb::DEP-11-icons-large::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+Dir::Etc::sourceparts "{folder}/sources";
 Dir::State "{folder}/state";
 Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
@@ -68,50 +83,111 @@ class Binary:
 
 
 def fetch_busybox(
-    platforms: Iterable[str], cache: Path, *, timeout: float = 90.0
+    platforms: Iterable[str], cache: Path = CACHE, *, timeout: float = 90.0
 ) -> tuple[Binary, ...]:
     """A busybox for each platform, out of the packages in `cache` where they are there.
 
     Never raises for want of a network; takes about `timeout` seconds at most.
     """
     wanted = tuple(platforms)
-    cache.mkdir(parents=True, exist_ok=True)
     names = tuple(_DEBIAN_NAMES[one] for one in wanted if one in _DEBIAN_NAMES)
-    missing = tuple(name for name in names if not _find_package(cache, name))
-    if missing and _has_apt():
-        _download(missing, cache, time.monotonic() + timeout)
-    return tuple(_unpack(one, cache) or _take_own(one) for one in wanted)
+    _fetch(_BUSYBOX, names, cache, timeout)
+    return tuple(_unpack_busybox(one, cache) or _take_own(one) for one in wanted)
+
+
+def find_registry(cache: Path = CACHE) -> str | None:
+    """The path of docker-registry: on PATH, or fetched before; None where it is neither."""
+    if found := shutil.which(_REGISTRY):
+        return found
+    fetched = cache / _REGISTRY
+    return str(fetched) if fetched.is_file() else None
+
+
+def fetch_registry(cache: Path = CACHE, *, timeout: float = 90.0) -> str | None:
+    """The same, fetched now where it has to be; None where it can't be had."""
+    if found := find_registry(cache):
+        return found
+    native = _native_architecture()
+    _fetch(_REGISTRY, (native,), cache, timeout)
+    if not (content := _unpack(_find_package(cache, _REGISTRY, native), f"bin/{_REGISTRY}")):
+        return None
+    unfinished = cache / f"{_REGISTRY}.{os.getpid()}"
+    unfinished.write_bytes(content)
+    unfinished.chmod(0o755)
+    return str(unfinished.replace(cache / _REGISTRY))
 
 
 def _has_apt() -> bool:
     return bool(shutil.which("apt-get") and shutil.which("dpkg-deb"))
 
 
-def _find_package(cache: Path, name: str) -> Path | None:
-    return max(cache.glob(f"{_PACKAGE}_*_{name}.deb"), default=None)
+def _native_architecture() -> str:
+    if not _has_apt():
+        return ""
+    command = ("dpkg", "--print-architecture")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def _download(names: Iterable[str], cache: Path, deadline: float) -> None:
+def _find_package(cache: Path, package: str, name: str) -> Path | None:
+    return max(cache.glob(f"{package}_*_{name}.deb"), default=None)
+
+
+def _fetch(package: str, names: Iterable[str], cache: Path, timeout: float) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    missing = tuple(name for name in names if not _find_package(cache, package, name))
+    if missing and _has_apt():
+        _download(package, missing, cache, time.monotonic() + timeout)
+
+
+def _download(package: str, names: Iterable[str], cache: Path, deadline: float) -> None:
     """One update for all, but a download each: one that is missing stops no other."""
     with tempfile.TemporaryDirectory(prefix="apt-") as private:
         folder = Path(private)
         settings = _write_settings(folder, names)
         _run_apt(settings, deadline, "update")
         for name in names:
-            if _run_apt(settings, deadline, "download", f"{_PACKAGE}:{name}"):
-                for package in folder.glob(f"{_PACKAGE}_*_{name}.deb"):
-                    shutil.move(package, cache / package.name)
+            if _run_apt(settings, deadline, "download", f"{package}:{name}"):
+                for file in folder.glob(f"{package}_*_{name}.deb"):
+                    shutil.move(file, cache / file.name)
 
 
 def _write_settings(folder: Path, names: Iterable[str]) -> Path:
-    for private in ("state/lists/partial", "cache/archives/partial", "log"):
+    for private in ("state/lists/partial", "cache/archives/partial", "log", "sources"):
         (folder / private).mkdir(parents=True)
     (folder / "status").touch()
+    for source in Path("/etc/apt/sources.list.d").glob("*"):
+        (folder / "sources" / source.name).symlink_to(source)
+    (folder / "sources" / "other-architectures.list").write_text(
+        _ubuntu_sources(names), encoding="utf-8"
+    )
     settings = folder / "apt.conf"
     architectures = "".join(f'"{name}";' for name in names)
     text = _APT_SETTINGS.format(architectures=architectures, folder=folder)
     settings.write_text(text, encoding="utf-8")
     return settings
+
+
+def _ubuntu_sources(names: Iterable[str]) -> str:
+    """Where Ubuntu has the architectures that this machine's own sources lack."""
+    release = _os_release()
+    native = _native_architecture()
+    if release.get("ID") != "ubuntu":
+        return ""
+    lines = []
+    for name in names:
+        if (name in _UBUNTU_MAIN) != (native in _UBUNTU_MAIN):
+            archive = "archive.ubuntu.com/ubuntu" if name in _UBUNTU_MAIN else _UBUNTU_PORTS
+            suite = release.get("VERSION_CODENAME", "")
+            options = f"[arch={name} signed-by={_UBUNTU_KEYS}]"
+            lines.append(f"deb {options} http://{archive} {suite} main universe\n")
+    return "".join(lines)
+
+
+def _os_release() -> Mapping[str, str]:
+    file = Path("/etc/os-release")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    pairs = (line.partition("=") for line in lines)
+    return {name: value.strip('"') for name, _, value in pairs}
 
 
 def _run_apt(settings: Path, deadline: float, *words: str) -> bool:
@@ -127,20 +203,21 @@ def _run_apt(settings: Path, deadline: float, *words: str) -> bool:
     return done.returncode == 0
 
 
-def _unpack(platform: str, cache: Path) -> Binary | None:
-    package = _find_package(cache, _DEBIAN_NAMES.get(platform, ""))
+def _unpack_busybox(platform: str, cache: Path) -> Binary | None:
+    package = _find_package(cache, _BUSYBOX, _DEBIAN_NAMES.get(platform, ""))
+    content = _unpack(package, "bin/busybox")
+    return Binary(platform, content, unquote(package.stem)) if package and content else None
+
+
+def _unpack(package: Path | None, path: str) -> bytes:
+    """The file of the package whose path ends like this; empty where there is none."""
     if package is None or not _has_apt():
-        return None
+        return b""
     command = ("dpkg-deb", "--fsys-tarfile", str(package))
     unpacked = subprocess.run(command, capture_output=True, timeout=60, check=False).stdout
-    content = _read_busybox(unpacked)
-    return Binary(platform, content, unquote(package.stem)) if content else None
-
-
-def _read_busybox(tar: bytes) -> bytes:
-    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
         for member in archive:
-            if member.isfile() and member.name.endswith("bin/busybox"):
+            if member.isfile() and member.name.endswith(path):
                 found = archive.extractfile(member)
                 return found.read() if found else b""
     return b""
@@ -148,4 +225,22 @@ def _read_busybox(tar: bytes) -> bytes:
 
 def _take_own(platform: str) -> Binary:
     own = next(Path(one) for one in _OWN_FILES if Path(one).is_file())
-    return Binary(platform, own.read_bytes(), f"{own} of this machine")
+    origin = f"{own} of this machine, in place of a busybox: {platform} is only what its image says"
+    return Binary(platform, own.read_bytes(), origin)
+
+
+def main() -> int:
+    """Fetch the registry, or say what to do."""
+    if fetch_registry():
+        return 0
+    print("docker-registry could not be fetched from this system's packages", file=sys.stderr)
+    print(
+        "  -> put docker-registry (the program `registry` of CNCF Distribution) on PATH, or run it"
+        " on Debian or Ubuntu, with a network",
+        file=sys.stderr,
+    )
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

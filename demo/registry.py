@@ -20,6 +20,8 @@ from urllib.parse import urljoin
 
 from requests import Response, Session, codes
 
+from demo.binaries import find_registry
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
@@ -247,8 +249,11 @@ class Client:
 
 
 def _start(config: Path, access: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
+    program = find_registry()
+    if program is None:
+        raise RegistryFailedError("docker-registry is not there; run: make setup-dev")
     return subprocess.Popen(
-        ["docker-registry", "serve", str(config)],
+        [program, "serve", str(config)],
         stdin=subprocess.DEVNULL,
         stdout=access,
         stderr=log,

@@ -78,8 +78,7 @@ exit status:
   4  another run holds the state directory
   130  interrupted
 
-Settings come from flags, the environment, config.env and defaults, in this order;
-docs/settings.md lists them all.
+Settings come from flags, the environment, config.env and defaults, in this order.
 """
 
 

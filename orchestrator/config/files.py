@@ -96,7 +96,9 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
     Raises:
         ConfigurationError: It is no TOML, or has a key that we don't know.
     """
-    document = parse_toml(path, hint="docs/targets.md shows how it is written")
+    document = parse_toml(
+        path, hint='write each target as a table: [targets.NAME], then registry = "HOST"'
+    )
     _refuse_unknown(document, ("targets", "notify"), where=str(path))
     tables = document.get("targets", {})
     hooks = document.get("notify", [])

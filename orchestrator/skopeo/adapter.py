@@ -26,13 +26,14 @@ from orchestrator.skopeo.arguments import (
     push_argv,
 )
 from orchestrator.skopeo.errors import SkopeoFailure, fatal_message, image_error, side_of
+from orchestrator.system.files import checkout_file
 from orchestrator.system.parallel import OncePerKey
 from orchestrator.system.program import FinishedProgram, ProgramRunner
 
 _log = logging.getLogger(__name__)
 
 OLDEST = (1, 9, 3)
-INSTALL_HINT = "run bin/install-tools, or install skopeo 1.9.3 or newer yourself"
+_OLDEST_NAME = ".".join(map(str, OLDEST))
 _VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
 _PATIENCE = 120.0
@@ -67,7 +68,7 @@ class Skopeo:
         self._connection = connection
         self._put_index = put_index
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
-        self._path = programs.find("skopeo", hint=INSTALL_HINT)
+        self._path = programs.find("skopeo", hint=_install_hint())
         self._version = OncePerKey(self._checked_version)
         self.used_version = ""
 
@@ -100,15 +101,14 @@ class Skopeo:
         match = _VERSION.search(output)
         if match is None:
             raise ToolMissingError(
-                f"{path} does not say which version of skopeo it is", hint=INSTALL_HINT
+                f"{path} does not say which version of skopeo it is", hint=_install_hint()
             )
         version = tuple(int(part) for part in match.groups())
         shown = ".".join(map(str, version))
         if version < OLDEST:
-            oldest = ".".join(map(str, OLDEST))
             raise ToolMissingError(
-                f"skopeo {shown} is too old: {oldest} is the oldest that will do",
-                hint=INSTALL_HINT,
+                f"skopeo {shown} is too old: {_OLDEST_NAME} is the oldest that will do",
+                hint=_install_hint(),
             )
         self.used_version = shown
         return shown
@@ -279,6 +279,16 @@ class Skopeo:
         text = said or f"it ended with status {finished.status}"
         _log.debug("skopeo said: %s", text)
         return image_error(SkopeoFailure(text, reference, side, login))
+
+
+def _install_hint() -> str:
+    """How to get it: by the script that a checkout has and an installed package lacks."""
+    script = checkout_file("bin/install-tools")
+    first = f"run {script}, or " if script else ""
+    return (
+        f"{first}install skopeo {_OLDEST_NAME} or newer: apt-get install skopeo (Debian 12, Ubuntu "
+        "24.04 and later), dnf install skopeo, brew install skopeo"
+    )
 
 
 def _loses_keys(raw: bytes) -> bool:

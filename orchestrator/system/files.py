@@ -1,4 +1,4 @@
-"""Files written whole, or privately."""
+"""Files written whole, or privately; and those of the checkout that the program runs from."""
 
 from __future__ import annotations
 
@@ -31,6 +31,16 @@ def write_whole(path: Path, text: str) -> None:
             _replace(path.resolve(), text)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
+
+
+def checkout_file(path: str) -> Path | None:
+    """A file of the checkout that the program runs from; None where it was installed without one.
+
+    Args:
+        path: Below the checkout, as `bin/install-tools`.
+    """
+    file = Path(__file__).resolve().parents[2] / path
+    return file if file.is_file() else None
 
 
 def _replace(path: Path, text: str) -> None:

@@ -88,15 +88,63 @@ def test_a_value_given_to_make_reaches_the_program_as_it_is(
     folder: Path, image: str, name: str, platform: str
 ) -> None:
     values = [f"IMAGE={image}", f"NAME={name}", f"PLATFORM={platform}"]
-    found = seen_by(folder, ["make", "-s", "-o", "setup", "name", *values], {})
+    found = seen_by(folder, ["make", "-s", "-o", "venv", "name", *values], {})
     assert found == ["name", f"--name={name}", f"--platform={platform}", "--", image]
 
 
-@FEW
-@given(WORDS)
-def test_a_value_of_the_environment_reaches_make_as_it_is(folder: Path, image: str) -> None:
-    found = seen_by(folder, ["make", "-s", "-o", "setup", "aliyun"], {"IMAGE": image})
-    assert found == ["aliyun", "--", image]
+def test_make_takes_no_value_from_the_environment(folder: Path) -> None:
+    shell = dict.fromkeys(("NAME", "PLATFORM", "TO", "FORCE", "FILE", "ARGS"), "DESKTOP-1A2B3C")
+    found = seen_by(folder, ["make", "-s", "-o", "setup", "aliyun", "IMAGE=redis"], shell)
+    assert found == ["aliyun", "--", "redis"]
+    assert seen_by(folder, ["make", "-s", "-e", "-o", "setup", "batch"], shell) == ["batch"]
+
+
+def refused(folder: Path, *words: str, environ: Mapping[str, str] | None = None) -> str:
+    """What make says of a command line that it does not carry out."""
+    given_ = {"PATH": os.environ["PATH"], "SEEN": str(folder / "seen"), **(environ or {})}
+    command = ["make", "-s", "-o", "setup", *words]
+    done = subprocess.run(
+        command, cwd=folder, env=given_, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert not (folder / "seen").exists()
+    return done.stderr
+
+
+def test_an_image_of_the_environment_is_none(folder: Path) -> None:
+    said = refused(folder, "aliyun", environ={"IMAGE": "redis"})
+    assert "make aliyun IMAGE=nginx:alpine" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["batch", "PLATFROM=arm64"], "'make batch' takes no PLATFROM (it takes: ARGS FILE FORCE"),
+        (["batch", "IMAGE=redis"], "'make batch' takes no IMAGE "),
+        (["plan", "image=redis"], "'make plan' takes no image "),
+        (["batch", "JOBS=2"], "as in: JOBS=2 make batch"),
+        (["aliyun", "IMAGE=redis", "FORCE=maybe"], "FORCE is 1 or 0"),
+    ],
+)
+def test_a_variable_that_a_verb_does_not_take_stops_it(
+    folder: Path, words: list[str], message: str
+) -> None:
+    assert message in refused(folder, *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["batch", "TO=ghcr", "FILE=my list.txt"], ["--file=my list.txt", "--to=ghcr"]),
+        (["batch", "FORCE=1", "ARGS=--jobs 2 --file=*"], ["--force", "--jobs", "2", "--file=*"]),
+        (["plan", "IMAGE=redis", "FORCE=0"], ["--", "redis"]),
+        (["copy", "IMAGE=redis", "TO=a,b"], ["--to=a,b", "--", "redis"]),
+    ],
+)
+def test_each_verb_hands_on_what_it_takes(
+    folder: Path, words: list[str], expected: list[str]
+) -> None:
+    assert seen_by(folder, ["make", "-s", "-o", "setup", *words], {}) == [words[0], *expected]
 
 
 @FEW

@@ -92,6 +92,19 @@ def test_free_disk_finds_nothing_on_a_bare_machine(tmp_path: Path) -> None:
     assert "0 KiB  freed, in 0 folders" in done.stdout
 
 
+def test_free_disk_says_what_it_could_not_remove(machine: Path) -> None:
+    programs = machine / "programs"
+    programs.mkdir()
+    (programs / "rm").symlink_to("/bin/false")
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    done = run("free-disk", "--force", "--root", str(machine), environ={"PATH": path})
+    assert done.returncode == 1
+    assert contents(machine) == ALL
+    assert "/usr/share/dotnet could not be removed" in done.stderr
+    assert "run it as root" in done.stderr
+    assert "freed, in 0 folders" in done.stdout
+
+
 def test_free_disk_follows_no_link(machine: Path) -> None:
     shutil.rmtree(machine / "usr/share/dotnet")
     (machine / "usr/share/dotnet").symlink_to(machine / "home/me")
@@ -138,4 +151,4 @@ def test_install_tools_says_what_to_do_about_an_old_skopeo(tmp_path: Path, versi
 def test_install_tools_says_what_to_do_without_skopeo(tmp_path: Path) -> None:
     done = run("install-tools", environ=system(tmp_path / "bin", None))
     assert done.returncode == 3
-    assert "could not install skopeo" in done.stderr
+    assert "skopeo is missing" in done.stderr

@@ -346,12 +346,16 @@ def test_a_registry_that_is_not_there_is_unreachable(site: Site) -> None:
     "fault", [pytest.param(Corrupt(99), id="corrupt"), pytest.param(Truncate(99), id="cut")]
 )
 def test_a_spoilt_layer_never_reaches_the_tag(site: Site, near: FaultProxy, fault: Fault) -> None:
+    """A skopeo that picks up a layer where it was cut brings the image whole."""
     site.configure(RETRIES=1)
     image = build_image(layers=[site.noise()])
     site.publish(image)
     near.add(Rule(fault, path=f"/blobs/{image.layers[0].digest}"))
     site.list_images(site.source(host=near.host))
     outcome = site.run("batch")
+    if isinstance(fault, Truncate) and outcome.item["action"] == "copied":
+        assert site.mirrored(host=near.host) == image.digest
+        return
     assert outcome.item["action"] == "failed"
     assert "Patch" not in outcome.error["message"], "skopeo's inner workings are no news"
     assert site.mirrored(host=near.host) is None
