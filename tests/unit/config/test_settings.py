@@ -595,7 +595,7 @@ def test_a_table_refines_a_target_that_is_there_already(base: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "message", "hint"),
     [
-        pytest.param("[targets", "Expected ']' at the end", "docs/targets.md", id="no TOML"),
+        pytest.param("[targets", "Expected ']' at the end", "[targets.NAME]", id="no TOML"),
         pytest.param("[target.x]", "unknown key 'target'", "'targets'", id="unknown table"),
         pytest.param("targets=1", "written as [targets.NAME]", "", id="no table"),
         pytest.param("notify={}", "webhooks as [[notify]]", "", id="no list"),
