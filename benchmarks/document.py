@@ -15,7 +15,7 @@ from benchmarks.samples import MB
 from benchmarks.traffic import ErrorKind, Traffic
 from demo.binaries import find_registry
 from orchestrator import __version__
-from orchestrator.report.tables import markdown_table, text_table
+from orchestrator.report.tables import Columns, markdown_table, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,11 +85,10 @@ def _table_of(runs: Sequence[Run], *, is_markdown: bool) -> str:
     if not any(run.traffic.requests for run in runs):
         short = [_HEADERS.index(name) for name in _SHORT_HEADERS[1:]]
         return table(
-            _SHORT_HEADERS,
+            Columns(_SHORT_HEADERS, right=frozenset(range(1, len(_SHORT_HEADERS)))),
             [(row[0], *(row[column] for column in short)) for row in cells],
-            right=frozenset(range(1, len(_SHORT_HEADERS))),
         )
-    return table(_HEADERS, cells, right=_RIGHT)
+    return table(Columns(_HEADERS, right=_RIGHT), cells)
 
 
 def text(title: str, runs: Sequence[Run]) -> str:
@@ -108,7 +107,7 @@ def _load(run: Run) -> float:
 
 def goals(verdicts: Iterable[Verdict]) -> str:
     """The goals for the terminal."""
-    return text_table(_GOALS, map(_goal, verdicts))
+    return text_table(Columns(_GOALS), map(_goal, verdicts))
 
 
 def _goal(verdict: Verdict) -> tuple[str, str, str]:
@@ -125,7 +124,7 @@ def page(
     blocks = [machine()]
     for scenario, runs in measured.items():
         blocks += [f"### {titles[scenario]}", _table_of(runs, is_markdown=True)]
-    blocks += ["### Goals", markdown_table(_GOALS, map(_goal, verdicts))]
+    blocks += ["### Goals", markdown_table(Columns(_GOALS), map(_goal, verdicts))]
     head, _, rest = before.partition(BEGIN)
     tail = rest.partition(END)[2]
     return "\n\n".join((f"{head}{BEGIN}", *blocks, f"{END}{tail}"))

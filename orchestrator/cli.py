@@ -32,6 +32,7 @@ class Arguments:
         file: The list, where it is not images.txt.
         to: The targets, with commas; None where none were named.
         run: The id of a past run; None where all are meant.
+        all: Whether the table lists what is in sync, too.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
     """
@@ -50,6 +51,7 @@ class Arguments:
     strict: bool = False
     no_notify: bool = False
     with_signatures: bool = False
+    all: bool = False
     output: str = "table"
     report: str | None = None
     badge: str | None = None
@@ -228,7 +230,7 @@ def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
         dest="colour",
         choices=("auto", "always", "never"),
         default=default("auto"),
-        help="colour the log (auto)",
+        help="colour log and table (auto)",
     )
     return options
 
@@ -244,6 +246,7 @@ def _run_options() -> argparse.ArgumentParser:
     )
     group.add_argument("--fail-fast", action="store_true", help="begin nothing after a failure")
     group.add_argument("--strict", action="store_true", help="a bad line stops everything")
+    group.add_argument("--all", action="store_true", help="list what is in sync, too")
     group.add_argument(
         "--output",
         choices=("table", "markdown", "json"),

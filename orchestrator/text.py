@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
@@ -38,6 +39,32 @@ def _escaped(character: str) -> str:
 def one_line(text: str) -> str:
     """The same on a single line, for table cells and log lines."""
     return printable(_LINE_BREAKS.sub(" ", text))
+
+
+def display_width(text: str) -> int:
+    """The columns that a text takes on a terminal: wide characters take two (UAX #11)."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_character_width, text))
+
+
+def cut_to_width(text: str, width: int) -> str:
+    """The text in at most so many columns of a terminal; "…" where it was cut."""
+    if display_width(text) <= width:
+        return text
+    kept, left = [], width - 1
+    for character in text:
+        left -= _character_width(character)
+        if left < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + "…"
+
+
+def _character_width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def first_lines(lines: Sequence[object], *, of: str) -> tuple[str, ...]:
@@ -87,9 +114,26 @@ def human_bytes(count: int) -> str:
     return f"{size:.1f} TiB"
 
 
-def human_seconds(seconds: float) -> str:
-    """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`."""
-    if round(seconds, 1) < 10:
+def human_share(part: int, whole: int) -> str:
+    """How much of a size: `45 of 130 MiB`; a whole of 0 is one that nobody knows."""
+    if not whole:
+        return human_bytes(part)
+    size, unit = human_bytes(whole).split()
+    scale = whole / float(size) if float(size) else 1.0
+    digits = 1 if float(size) < 10 and unit != "B" else 0
+    return f"{part / scale:.{digits}f} of {float(size):.{digits}f} {unit}"
+
+
+def human_rate(bytes_a_second: float) -> str:
+    """A speed for people, in powers of 1000 as networks are measured: `3.1 MB/s`."""
+    if bytes_a_second < 1e6:
+        return f"{bytes_a_second / 1e3:.0f} kB/s"
+    return f"{bytes_a_second / 1e6:.1f} MB/s"
+
+
+def human_seconds(seconds: float, *, is_whole: bool = False) -> str:
+    """A duration for people: `0.4 s`, `12 s`, `3 min 05 s`; `is_whole` leaves out tenths."""
+    if round(seconds, 1) < 10 and not is_whole:
         return f"{seconds:.1f} s"
     if round(seconds) < 60:
         return f"{seconds:.0f} s"

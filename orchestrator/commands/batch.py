@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TextIO
 
 from orchestrator.cli import Arguments
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
@@ -25,11 +24,10 @@ from orchestrator.report.github import (
 )
 from orchestrator.report.json_report import document
 from orchestrator.report.result import Report
-from orchestrator.report.summary import markdown_summary, text_summary
+from orchestrator.report.summary import View, markdown_summary, text_summary
 from orchestrator.sync.run import RunOptions, run_sync
 from orchestrator.system.files import write_whole
 from orchestrator.system.http import HttpClient
-from orchestrator.text import Redactor
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ def run(invocation: Invocation) -> ExitStatus:
     with stopped_commands(err, settings.github):
         if settings.webhooks and not arguments.no_notify and not report.is_dry_run:
             report = _notified(report, settings)
-        _write_report(report, arguments, invocation.redact, invocation.streams.out)
+        _write_report(report, invocation)
     if settings.github:
         output = output_of_run(
             report, file=images.file, written=arguments.report, badge=arguments.badge
@@ -82,14 +80,24 @@ def _notified(report: Report, settings: Settings) -> Report:
     return replace(report, warnings=(*report.warnings, *warnings))
 
 
-def _write_report(report: Report, arguments: Arguments, redact: Redactor, out: TextIO) -> None:
+def _write_report(report: Report, invocation: Invocation) -> None:
     """Write the report where it was asked for."""
-    renderers = {"table": text_summary, "markdown": markdown_summary, "json": document}
+    arguments, redact, out = invocation.arguments, invocation.redact, invocation.streams.out
     try:
-        out.write(redact(renderers[arguments.output](report)))
+        out.write(redact(_rendered(report, invocation)))
         out.flush()
     finally:  # a reader of stdout that goes away does not cost the file
         if arguments.report:
             write_whole(Path(arguments.report), redact(document(report)))
         if arguments.badge and not report.is_dry_run:
             write_whole(Path(arguments.badge), badge_document(badge_of(report)))
+
+
+def _rendered(report: Report, invocation: Invocation) -> str:
+    """The report as stdout gets it."""
+    arguments = invocation.arguments
+    if arguments.output == "json":
+        return document(report)
+    view = View(invocation.screen, lists_all=arguments.all)
+    render = markdown_summary if arguments.output == "markdown" else text_summary
+    return render(report, view)

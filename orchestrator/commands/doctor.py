@@ -33,7 +33,7 @@ from orchestrator.state.store import State
 from orchestrator.system.http import HttpClient, host_of
 from orchestrator.system.parallel import FifoQueue, map_bounded
 from orchestrator.system.program import ProgramRunner
-from orchestrator.system.terminal import has_colour
+from orchestrator.system.terminal import coloured, has_colour
 from orchestrator.text import one_line
 
 _AT_ONCE = 8
@@ -59,11 +59,10 @@ class CheckStatus(Enum):
 
 
 _COLOURS = {
-    CheckStatus.FINE: "\x1b[32m",
-    CheckStatus.NOTE: "\x1b[33m",
-    CheckStatus.WRONG: "\x1b[31m",
+    CheckStatus.FINE: "green",
+    CheckStatus.NOTE: "yellow",
+    CheckStatus.WRONG: "red",
 }
-_RESET = "\x1b[0m"
 
 
 @dataclass(frozen=True)
@@ -133,9 +132,7 @@ def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:
 
 
 def _lines(check: CheckResult, *, is_coloured: bool) -> Iterator[str]:
-    word = f"{check.mark.value:<5}"
-    if is_coloured:
-        word = f"{_COLOURS[check.mark]}{word}{_RESET}"
+    word = coloured(f"{check.mark.value:<5}", _COLOURS[check.mark] if is_coloured else "")
     yield f"{word}  {one_line(f'{check.subject}: {check.told}')}"
     if check.remedy:
         yield f"       -> {one_line(check.remedy)}"

@@ -17,19 +17,21 @@ def run(invocation: Invocation) -> ExitStatus:
     """Tell of past runs, or of what one of them changed."""
     with closing(State(invocation.settings.state_dir)) as state:
         run_id = invocation.arguments.run
-        invocation.streams.out.write(_of_run(state, run_id) if run_id else _of_all(state))
+        width = invocation.screen.width
+        told = _of_run(state, run_id, width) if run_id else _of_all(state, width)
+        invocation.streams.out.write(told)
     return ExitStatus.OK
 
 
-def _of_all(state: State) -> str:
+def _of_all(state: State, width: int | None) -> str:
     runs = state.runs(_SHOWN_RUNS)
-    return text_runs(runs) if runs else "there was no run yet\n"
+    return text_runs(runs, width=width) if runs else "there was no run yet\n"
 
 
-def _of_run(state: State, run_id: str) -> str:
+def _of_run(state: State, run_id: str, width: int | None) -> str:
     results = state.results(run_id)
     if results:
-        return text_results(results)
+        return text_results(results, width=width)
     if any(run.run_id == run_id for run in state.runs(_ALL_RUNS)):
         return "nothing changed in this run\n"
     raise UsageError(f"there is no run '{run_id}'", hint="syncer history lists them")

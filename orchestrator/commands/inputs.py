@@ -12,6 +12,7 @@ from orchestrator.config.load import load_settings
 from orchestrator.config.settings import BUILT_IN, Settings
 from orchestrator.config.values import words
 from orchestrator.errors import ConfigurationError, FormatError, UsageError
+from orchestrator.system.terminal import Screen, screen_of
 from orchestrator.text import Redactor
 
 _LARGEST_LIST = 64 * 1024 * 1024
@@ -30,6 +31,11 @@ class Invocation:
     settings: Settings
     environ: Mapping[str, str]
     streams: Streams
+
+    @property
+    def screen(self) -> Screen:
+        """What results are shown on."""
+        return screen_of(self.streams.out, self.environ, colour=self.arguments.colour)
 
     @property
     def redact(self) -> Redactor:

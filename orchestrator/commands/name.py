@@ -17,10 +17,15 @@ from orchestrator.config.targets import Target
 from orchestrator.errors import ExitStatus, Problem
 from orchestrator.plan.items import Item, name_items
 from orchestrator.report.github import StepOutput, of_problems, stopped_commands, write_output
-from orchestrator.report.tables import markdown_table, markdown_text, text_table
+from orchestrator.report.tables import Columns, markdown_table, markdown_text, text_table
 from orchestrator.text import first_lines, one_line
 
-_HEADERS = ("line", "image", "platform", "target", "destination")
+_COLUMNS = Columns(
+    ("line", "image", "platform", "target", "destination"),
+    right=frozenset({0}),
+    spare=(2, 3),
+    below=4,
+)
 _NOT_SAID = "What is there already, and whether an image exists, this does not say."
 
 
@@ -63,9 +68,12 @@ def _name_given(
 def _name_list(names: NameTable, invocation: Invocation) -> ExitStatus:
     """Write the whole list; every bad line is reported, and makes the status 1."""
     settings, streams = invocation.settings, invocation.streams
-    render = markdown_names if invocation.arguments.output == "markdown" else text_names
+    if invocation.arguments.output == "markdown":
+        told = markdown_names(names)
+    else:
+        told = text_names(names, width=invocation.screen.width)
     with stopped_commands(streams.err, settings.github):
-        streams.out.write(render(names))
+        streams.out.write(told)
         streams.out.flush()
     if settings.github:
         output = StepOutput(of_problems(names.problems), markdown_names(names))
@@ -95,9 +103,9 @@ def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) 
     return NameTable(rows, named.problems, (*settings.warnings, *warnings, *notes))
 
 
-def text_names(names: NameTable) -> str:
+def text_names(names: NameTable, *, width: int | None = None) -> str:
     """A table for a terminal, and the notes below it."""
-    table = text_table(_HEADERS, names.rows, right=frozenset({0}))
+    table = text_table(_COLUMNS, names.rows, width=width)
     lines = "\n".join(map(one_line, (*names.notes, *_bad(names))))
     return "\n\n".join(filter(None, (table, lines))) + "\n"
 
@@ -106,7 +114,7 @@ def markdown_names(names: NameTable) -> str:
     """The same for a page on GitHub."""
     wrong = f", {len(names.problems)} bad" if names.problems else ""
     lines = "\n".join(f"- {markdown_text(line)}" for line in (*_bad(names), *names.notes))
-    table = markdown_table(_HEADERS, names.rows, right=frozenset({0}))
+    table = markdown_table(_COLUMNS, names.rows)
     title = f"### The list: {len(names.rows)} named{wrong}"
     return "\n\n".join(filter(None, (title, lines, _NOT_SAID, table))) + "\n"
 

@@ -108,7 +108,8 @@ def _blocks(report: Report, markup: Markup) -> Iterator[str]:
         yield f"… {_item(result, markup)}: deferred, {_words(result.reason, markup)}"
     for result in of_outcome(report.results, Outcome.COPIED):
         note = f"; {_words(result.note, markup)}" if result.note else ""
-        yield f"✓ {_item(result, markup)}, {human_bytes(result.bytes)}{note}"
+        line = f"✓ {_item(result, markup)}, {human_bytes(result.bytes)}{note}"
+        yield f"{line}{markup.newline}↳ {markup.name(short(result.pull, _NAME_BYTES))}"
     for warning in report.warnings:
         yield f"! {_words(warning, markup)}"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NewType
 
 from docker_image.digest import InvalidDigest
@@ -93,6 +93,11 @@ class Reference:
         short = str(self).removeprefix(f"{DOCKER_HUB}/")
         official = short.removeprefix("library/")
         return short if "/" in official else official
+
+    @property
+    def by_tag(self) -> Reference:
+        """The same without its digest, as `docker tag` wants a name."""
+        return replace(self, digest=None)
 
     def at(self, digest: Digest) -> Reference:
         """The same repository by digest alone: skopeo refuses a tag beside a digest."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.report.result import Totals
-from orchestrator.report.tables import text_table
+from orchestrator.report.tables import Columns, text_table
 from orchestrator.text import human_bytes, human_seconds
 
 
@@ -58,22 +58,20 @@ class PastResult:
     attempts: int
 
 
-_RUNS = (
-    "run",
-    "started (UTC)",
-    "targets",
-    "copied",
-    "in sync",
-    "failed",
-    "moved",
-    "took",
-    "status",
+_RUNS = Columns(
+    ("run", "started (UTC)", "targets", "copied", "in sync", "failed", "moved", "took", "status"),
+    right=frozenset({3, 4, 5, 6, 7, 8}),
+    spare=(2, 7, 6),
 )
-_RESULTS = ("image", "platform", "target", "outcome", "why", "before", "now", "size")
+_RESULTS = Columns(
+    ("image", "platform", "target", "outcome", "why", "before", "now", "size"),
+    right=frozenset({7}),
+    spare=(5, 7, 6, 1),
+)
 _SHORT = len("sha256:") + 12
 
 
-def text_runs(runs: Iterable[PastRun]) -> str:
+def text_runs(runs: Iterable[PastRun], *, width: int | None = None) -> str:
     """A table of runs, as they come."""
     rows = [
         (
@@ -89,10 +87,10 @@ def text_runs(runs: Iterable[PastRun]) -> str:
         )
         for run in runs
     ]
-    return text_table(_RUNS, rows, right=frozenset({3, 4, 5, 6, 7, 8})) + "\n"
+    return text_table(_RUNS, rows, width=width) + "\n"
 
 
-def text_results(results: Iterable[PastResult]) -> str:
+def text_results(results: Iterable[PastResult], *, width: int | None = None) -> str:
     """A table of what a run copied, could not copy, or deferred."""
     rows = [
         (
@@ -107,4 +105,4 @@ def text_results(results: Iterable[PastResult]) -> str:
         )
         for one in results
     ]
-    return text_table(_RESULTS, rows, right=frozenset({7})) + "\n"
+    return text_table(_RESULTS, rows, width=width) + "\n"

@@ -42,6 +42,7 @@ def _item(result: Result) -> dict[str, Json]:
         "delivered": result.delivered or None,
         "target": item.target.name,
         "destination": str(item.destination),
+        "pull": result.pull or None,
         "action": result.outcome.value,
         "reason": result.reason,
         "note": result.note or None,

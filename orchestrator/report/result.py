@@ -62,6 +62,14 @@ class Result:
     note: str = ""
     error: ImageError | None = None
 
+    @property
+    def pull(self) -> str:
+        """The address to pull the image from; empty where it was not seen to be there."""
+        return str(self.item.destination) if self.outcome in _IS_THERE else ""
+
+
+_IS_THERE = (Outcome.COPIED, Outcome.SKIPPED, Outcome.WOULD_SKIP)
+
 
 @dataclass(frozen=True)
 class Totals:

@@ -1,44 +1,226 @@
-"""The report for eyes: what happened to each image, failures last, each with its hint."""
+"""The report for eyes: what was copied and what failed, each failure with its hint, and the totals.
+
+What is in sync is counted; whoever wants to see every image asks for all of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from orchestrator.language import ENGLISH, Translations, gettext_noop
+from orchestrator.report.causes import Cause, causes_of
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
-from orchestrator.report.tables import markdown_table, markdown_text, text_table
-from orchestrator.text import first_lines, human_bytes, human_seconds, one_line, printable
+from orchestrator.report.tables import (
+    Columns,
+    drawn_table,
+    markdown_table,
+    markdown_text,
+)
+from orchestrator.system.terminal import PLAIN, Screen, coloured
+from orchestrator.text import (
+    MOST_LINES,
+    first_lines,
+    human_bytes,
+    human_seconds,
+    one_line,
+    printable,
+)
 
-_HEADERS = ("image", "platform", "target", "outcome", "why", "size", "time")
-_RIGHT = frozenset({5, 6})
+_HEADERS = (
+    gettext_noop("image"),
+    gettext_noop("platform"),
+    gettext_noop("target"),
+    gettext_noop("outcome"),
+    gettext_noop("why"),
+    gettext_noop("size"),
+    gettext_noop("time"),
+    gettext_noop("address to pull"),
+)
 _OUTCOMES = {
-    Outcome.COPIED: "copied",
-    Outcome.SKIPPED: "in sync",
-    Outcome.FAILED: "FAILED",
-    Outcome.DEFERRED: "deferred",
-    Outcome.WOULD_COPY: "would copy",
-    Outcome.WOULD_SKIP: "in sync",
+    Outcome.COPIED: gettext_noop("copied"),
+    Outcome.SKIPPED: gettext_noop("in sync"),
+    Outcome.FAILED: gettext_noop("FAILED"),
+    Outcome.DEFERRED: gettext_noop("deferred"),
+    Outcome.WOULD_COPY: gettext_noop("would copy"),
+    Outcome.WOULD_SKIP: gettext_noop("in sync"),
 }
+_COLOURS = {
+    Outcome.COPIED: "green",
+    Outcome.WOULD_COPY: "green",
+    Outcome.FAILED: "red",
+    Outcome.DEFERRED: "yellow",
+}
+_IN_SYNC = (Outcome.SKIPPED, Outcome.WOULD_SKIP)
+_IN_ORDER = (Outcome.COPIED, Outcome.WOULD_COPY, Outcome.FAILED, Outcome.DEFERRED, *_IN_SYNC)
+_SIZE, _TIME, _PULL = 5, 6, 7
 
 
-def text_summary(report: Report) -> str:
+@dataclass(frozen=True)
+class View:
+    """How a report is shown.
+
+    Attributes:
+        screen: What the text is shown on.
+        words: The reader's language.
+        lists_all: Whether every item is listed, those in sync included.
+    """
+
+    screen: Screen = PLAIN
+    words: Translations = ENGLISH
+    lists_all: bool = False
+
+
+_USUAL = View()
+
+
+def text_summary(report: Report, view: View = _USUAL) -> str:
     """The table and all there is to say beside it, for a terminal."""
-    blocks = []
-    if report.results:
-        blocks.append(text_table(_HEADERS, map(_row, _failures_last(report)), right=_RIGHT))
-    blocks += ["\n".join(lines) for lines in (_failures(report), _problems(report)) if lines]
-    blocks.append(totals_line(report))
-    return printable("\n\n".join(blocks)) + "\n"
+    listed = _listed(report, view)
+    blocks = ["\n".join(_table_lines(listed, view))] if listed else []
+    failures = [line for cause in causes_of(report) for line in _told(cause, view.words)]
+    blocks += ["\n".join(lines) for lines in (failures, _problems(report, view.words)) if lines]
+    blocks.append(printable(totals_line(report, view.words)))
+    return "\n\n".join(blocks) + "\n"
 
 
-def markdown_summary(report: Report) -> str:
-    """The same for a page on GitHub."""
-    parts = [f"### Docker Image Syncer: {markdown_text(totals_line(report))}"]
-    failures = [*_problems(report), *_failures(report)]
-    if failures:
-        parts.append("\n".join(map(_bullet, failures)))
-    if report.results:
-        parts.append(markdown_table(_HEADERS, map(_row, _failures_last(report)), right=_RIGHT))
+def markdown_summary(report: Report, view: View = _USUAL) -> str:
+    """The same for a page on GitHub; what is in sync is folded."""
+    words = view.words
+    parts = [f"### Docker Image Syncer: {markdown_text(totals_line(report, words))}"]
+    problems = [f"- {markdown_text(line)}" for line in _problems(report, words)]
+    failures = [_bullet(line) for cause in causes_of(report) for line in _told(cause, words)]
+    if problems or failures:
+        parts.append("\n".join((*problems, *failures)))
+    in_sync = () if view.lists_all else of_outcome(report.results, *_IN_SYNC)
+    listed = _listed(report, view)
+    if listed:
+        rows = (_row(result, words)[:_PULL] for result in listed)
+        parts.append(markdown_table(_columns(words).without(_PULL), rows))
+    parts += _pull_block(report, words)
+    if in_sync:
+        rows = (_row(result, words) for result in in_sync)
+        title = words.ngettext("{n} in sync", "{n} in sync", len(in_sync)).format(n=len(in_sync))
+        table = markdown_table(
+            _columns(words).without(_TIME).without(_SIZE),
+            ((*row[:_SIZE], row[_PULL]) for row in rows),
+        )
+        parts.append(f"<details><summary>{title}</summary>\n\n{table}\n\n</details>")
     return "\n\n".join(parts) + "\n"
+
+
+def totals_line(report: Report, words: Translations = ENGLISH) -> str:
+    """One sentence of the whole run."""
+    totals, say = report.totals, words.gettext
+    copied = say("{n} would be copied") if report.is_dry_run else say("{n} copied")
+    parts = [
+        copied.format(n=totals.copied),
+        words.ngettext("{n} in sync", "{n} in sync", totals.skipped).format(n=totals.skipped),
+        say("{n} failed").format(n=totals.failed),
+    ]
+    if totals.deferred:
+        parts.append(say("{n} deferred").format(n=totals.deferred))
+    if totals.invalid:
+        bad = words.ngettext("{n} bad line", "{n} bad lines", totals.invalid)
+        parts.append(bad.format(n=totals.invalid))
+    moved = say("{size} to move") if report.is_dry_run else say("{size} moved")
+    amount = moved.format(size=human_bytes(totals.bytes))
+    if totals.pulls:
+        amount += say(", ") + _pulls(report, words)
+    whole = say("{counts}; {amount} in {time}").format(
+        counts=say(", ").join(parts), amount=amount, time=human_seconds(report.seconds)
+    )
+    return say("interrupted: {whole}").format(whole=whole) if report.is_interrupted else whole
+
+
+def result_line(result: Result) -> str:
+    """One result on one line, for the log as it goes."""
+    image, platform, target, outcome, why, size, time, pull = _row(result, ENGLISH)
+    is_new = result.outcome is Outcome.COPIED
+    amount = f", {size} in {time}; docker pull {pull}" if is_new else ""
+    return f"{image} ({platform}) -> {target}: {outcome} ({why}){amount}"
+
+
+def is_news(result: Result) -> bool:
+    """Whether a reader who knows that all is in sync learns something from it."""
+    return result.outcome not in _IN_SYNC
+
+
+def _pulls(report: Report, words: Translations) -> str:
+    count = report.totals.pulls
+    if report.is_dry_run:
+        counted = words.ngettext(
+            "{n} pull would be counted by Docker Hub",
+            "{n} pulls would be counted by Docker Hub",
+            count,
+        )
+    else:
+        counted = words.ngettext(
+            "{n} pull counted by Docker Hub", "{n} pulls counted by Docker Hub", count
+        )
+    return counted.format(n=count)
+
+
+def _columns(words: Translations) -> Columns:
+    return Columns(
+        tuple(map(words.gettext, _HEADERS)),
+        right=frozenset({_SIZE, _TIME}),
+        spare=(_TIME, _SIZE),
+        below=_PULL,
+        below_as="docker pull ",
+    )
+
+
+def _listed(report: Report, view: View) -> tuple[Result, ...]:
+    """What is news, or all of it, in the order of its importance."""
+    shown = _IN_ORDER if view.lists_all else _IN_ORDER[: -len(_IN_SYNC)]
+    return tuple(one for outcome in shown for one in of_outcome(report.results, outcome))
+
+
+def _table_lines(listed: Sequence[Result], view: View) -> Iterator[str]:
+    rows = [_row(result, view.words) for result in listed]
+    head, drawn = drawn_table(_columns(view.words), rows, width=view.screen.width)
+    yield from head
+    for result, row in zip(listed, drawn, strict=True):
+        colour = _COLOURS.get(result.outcome, "") if view.screen.is_coloured else ""
+        first, *others = row.lines
+        yield coloured(first, colour)
+        yield from others
+
+
+def _row(result: Result, words: Translations) -> tuple[str, ...]:
+    moves = result.outcome in (Outcome.COPIED, Outcome.WOULD_COPY)
+    reason = words.gettext(result.reason)
+    return (
+        result.item.source.familiar,
+        str(result.item.choice),
+        result.item.target.name,
+        words.gettext(_OUTCOMES[result.outcome]),
+        f"{reason}; {result.note}" if result.note else reason,
+        human_bytes(result.bytes) if moves else "",
+        human_seconds(result.seconds),
+        result.pull,
+    )
+
+
+def _pull_block(report: Report, words: Translations) -> list[str]:
+    """What is new, as commands to copy; an image gets its own name back by the second one."""
+    new = of_outcome(report.results, Outcome.COPIED)
+    if not new:
+        return []
+    commands = [command for result in new[:MOST_LINES] for command in _pull_commands(result)]
+    left = len(new) - MOST_LINES
+    if left > 0:
+        commands.append(words.gettext("# and {n} more: the JSON report has all").format(n=left))
+    title = words.gettext("Pull what is new:")
+    return ["\n".join((title, "", "```sh", *commands, "```"))]
+
+
+def _pull_commands(result: Result) -> Iterator[str]:
+    yield f"docker pull {result.pull}"
+    source = result.item.source
+    if source.tag:
+        yield f"docker tag {result.pull} {source.by_tag.familiar}"
 
 
 def _bullet(line: str) -> str:
@@ -47,70 +229,32 @@ def _bullet(line: str) -> str:
     return f"{'  ' if is_hint else '- '}{markdown_text(line.strip())}"
 
 
-def totals_line(report: Report) -> str:
-    """One sentence of the whole run."""
-    totals = report.totals
-    verb = "would be copied" if report.is_dry_run else "copied"
-    parts = [f"{totals.copied} {verb}", f"{totals.skipped} in sync", f"{totals.failed} failed"]
-    if totals.deferred:
-        parts.append(f"{totals.deferred} deferred")
-    if totals.invalid:
-        parts.append(f"{totals.invalid} bad line{'s' if totals.invalid > 1 else ''}")
-    moved = f"{human_bytes(totals.bytes)} {'to move' if report.is_dry_run else 'moved'}"
-    if totals.pulls:
-        verb = "would be counted" if report.is_dry_run else "counted"
-        moved += f", {totals.pulls} pull{'s' if totals.pulls > 1 else ''} {verb} by Docker Hub"
-    state = "interrupted: " if report.is_interrupted else ""
-    return f"{state}{', '.join(parts)}; {moved} in {human_seconds(report.seconds)}"
+def _told(cause: Cause, words: Translations) -> Iterator[str]:
+    yield one_line(f"{_where(cause, words)}: {cause.message}")
+    if cause.hint:
+        yield one_line(f"  -> {cause.hint}")
 
 
-def result_line(result: Result) -> str:
-    """One result on one line, for the log as it goes."""
-    image, platform, target, outcome, why, size, time = _row(result)
-    amount = f", {size} in {time}" if result.outcome is Outcome.COPIED else ""
-    return f"{image} ({platform}) -> {target}: {outcome} ({why}){amount}"
+def _where(cause: Cause, words: Translations) -> str:
+    """The lines of a list that a cause is about, and the targets."""
+    places = [", ".join(cause.targets)]
+    if len(cause.lines) > 1:
+        lines = words.ngettext("{n} line", "{n} lines", len(cause.lines))
+        places.insert(0, f"{lines.format(n=len(cause.lines))} ({_numbers(cause.lines)})")
+    elif cause.lines:
+        places.insert(0, words.gettext("line {n}").format(n=cause.lines[0]))
+    return ", ".join(places)
 
 
-def _failures_last(report: Report) -> tuple[Result, ...]:
-    failed = of_outcome(report.results, Outcome.FAILED)
-    return (*(one for one in report.results if one.outcome is not Outcome.FAILED), *failed)
+def _numbers(lines: Sequence[int]) -> str:
+    shown = [str(one) for one in lines[:_MOST_NUMBERS]]
+    return ", ".join((*shown, "…") if len(lines) > _MOST_NUMBERS else shown)
 
 
-def _row(result: Result) -> tuple[str, ...]:
-    moves = result.outcome in (Outcome.COPIED, Outcome.WOULD_COPY)
-    return (
-        result.item.source.familiar,
-        str(result.item.choice),
-        result.item.target.name,
-        _OUTCOMES[result.outcome],
-        f"{result.reason}; {result.note}" if result.note else result.reason,
-        human_bytes(result.bytes) if moves else "",
-        human_seconds(result.seconds),
-    )
+_MOST_NUMBERS = 5
 
 
-def _failures(report: Report) -> list[str]:
-    """Each failure once, with all the targets that it kept an image from."""
-    targets: dict[tuple[int, str, str], list[str]] = {}
-    for result in of_outcome(report.results, Outcome.FAILED):
-        if result.error:
-            told = (result.item.line, result.error.message, result.error.hint)
-            targets.setdefault(told, []).append(result.item.target.name)
-    return [
-        line
-        for (number, message, hint), names in targets.items()
-        for line in _told(number, message, hint, names)
-    ]
-
-
-def _told(number: int, message: str, hint: str, targets: list[str]) -> Iterator[str]:
-    line = f"line {number}, " if number else ""
-    yield one_line(f"{line}{', '.join(targets)}: {message}")
-    if hint:
-        yield one_line(f"  -> {hint}")
-
-
-def _problems(report: Report) -> list[str]:
+def _problems(report: Report, words: Translations) -> list[str]:
     """The first bad lines: the JSON report has them all."""
-    told = first_lines(report.problems, of="bad lines")
-    return [one_line(str(problem)) for problem in told]
+    told: Iterable[str] = first_lines(report.problems, of=words.gettext("bad lines"))
+    return [one_line(problem) for problem in told]

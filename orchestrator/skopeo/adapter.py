@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from orchestrator.errors import ErrorKind, ImageError, Side, ToolMissingError
 from orchestrator.oci.reference import Digest, Reference, digest_of
@@ -36,10 +36,31 @@ OLDEST = (1, 9, 3)
 _OLDEST_NAME = ".".join(map(str, OLDEST))
 _VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
+_REUSED = re.compile(r"Skipping blob (sha256:[0-9a-f]{64}) \(already present\)")
 _PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
 
 PutIndex: TypeAlias = "Callable[[bytes, Reference], None | WriteRefused | Inconclusive]"
+
+
+class CopyWatcher(Protocol):
+    """Who wants to know how far copies are."""
+
+    def moved(self, destination: str, count: int) -> None:
+        """So many bytes have arrived there since the last call."""
+        ...
+
+    def was_there(self, destination: str, digest: str) -> None:
+        """A blob need not be moved there."""
+        ...
+
+
+class _Unwatched:
+    def moved(self, destination: str, count: int) -> None:
+        """Nobody wants to know."""
+
+    def was_there(self, destination: str, digest: str) -> None:
+        """Nobody wants to know."""
 
 
 class Skopeo:
@@ -68,13 +89,20 @@ class Skopeo:
         self._connection = connection
         self._put_index = put_index
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
+        self._watcher: CopyWatcher = _Unwatched()
         self._path = programs.find("skopeo", hint=_install_hint())
         self._version = OncePerKey(self._checked_version)
         self.used_version = ""
 
-    def listen(self, on_upload: Callable[[str, Digest], None]) -> None:
-        """Have somebody told of each blob that a registry has got, at once, by any thread."""
+    def listen(self, on_upload: Callable[[str, Digest], None], watcher: CopyWatcher) -> None:
+        """Have somebody told of what copies do, at once, by any thread.
+
+        Args:
+            on_upload: Is told of each blob that a registry has got.
+            watcher: Is told how far each copy is.
+        """
         self._on_upload = on_upload
+        self._watcher = watcher
 
     def version(self) -> str:
         """Its version, which is new enough.
@@ -119,6 +147,7 @@ class Skopeo:
         *,
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
+        on_moved: Callable[[int], None] = lambda _: None,
     ) -> FinishedProgram:
         self._version(self._path)
         return self._programs.run(
@@ -126,6 +155,7 @@ class Skopeo:
             stall_timeout=self._patience,
             size=size,
             on_stderr_line=on_stderr_line,
+            on_moved=on_moved,
         )
 
     def read_digest(self, reference: Reference, *, side: Side = Side.SOURCE) -> Digest | None:
@@ -235,16 +265,22 @@ class Skopeo:
         raise image_error(SkopeoFailure(answer.text, destination, Side.DESTINATION, login))
 
     def _copy(self, request: CopyRequest) -> tuple[FinishedProgram, tuple[Digest, ...]]:
-        registry = request.destination.registry
+        registry, destination = request.destination.registry, str(request.destination)
         uploaded: list[Digest] = []
 
         def on_line(line: bytes) -> None:
-            for digest in map(Digest, _UPLOADED.findall(line.decode("utf-8", "replace"))):
+            text = line.decode("utf-8", "replace")
+            for digest in map(Digest, _UPLOADED.findall(text)):
                 uploaded.append(digest)
                 self._on_upload(registry, digest)
+            for digest in _REUSED.findall(text):
+                self._watcher.was_there(destination, digest)
+
+        def on_moved(count: int) -> None:
+            self._watcher.moved(destination, count // 2)  # each byte is read, and written
 
         argv = copy_argv(request, self._connection)
-        finished = self._run(argv, size=request.size, on_stderr_line=on_line)
+        finished = self._run(argv, size=request.size, on_stderr_line=on_line, on_moved=on_moved)
         return finished, tuple(uploaded)
 
     def _copy_error(self, finished: FinishedProgram, request: CopyRequest) -> ImageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import DeferredError, ImageError
 from orchestrator.oci.reference import Reference
@@ -22,6 +22,7 @@ from orchestrator.sync.conflict import ConflictCheck
 from orchestrator.sync.copier import Copier, CopyOutcome, CopyTool, Forms
 from orchestrator.sync.schedule import CopyTask
 from orchestrator.system.parallel import RetryPolicy
+from orchestrator.system.progress import Transfers
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +37,12 @@ class Conditions:
     Attributes:
         is_dry_run: Whether nothing is written.
         fails_fast: Whether the first failure defers all that has not begun.
+        transfers: Shows what is under way.
     """
 
     is_dry_run: bool = False
     fails_fast: bool = False
+    transfers: Transfers = field(default_factory=Transfers)
 
 
 class Executor:
@@ -123,12 +126,16 @@ class Executor:
         if feed is not None and feed.digest != verdict.upstream.expected:
             feed = None  # its target wanted the index in another form
 
+        destination, name = str(verdict.item.destination), verdict.item.source.familiar
+        sizes = {str(blob.digest): blob.size for blob in verdict.upstream.blobs}
+
         def attempt() -> CopyOutcome:
             nonlocal attempts
             attempts += 1
             if self._conflicts:
                 self._conflicts.check(verdict)
-            return self._copier.copy(verdict, feed)
+            with self._conditions.transfers.begun(destination, name=name, sizes=sizes):
+                return self._copier.copy(verdict, feed)
 
         try:
             outcome = self._retry.run(attempt)

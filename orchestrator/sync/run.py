@@ -10,6 +10,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from queue import SimpleQueue
@@ -26,7 +27,7 @@ from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
 from orchestrator.registry.reader import RetryingReader
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
-from orchestrator.report.summary import result_line
+from orchestrator.report.summary import is_news, result_line
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
 from orchestrator.sync.executor import Conditions, Executor
 from orchestrator.sync.pull_budget import PullBudget
@@ -35,7 +36,7 @@ from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, sessio
 from orchestrator.sync.signatures import Signatures
 from orchestrator.sync.steps import HeadCheck, Inspect, Step, StepLimits, StepQueue, StepResult
 from orchestrator.system.parallel import FifoQueue, RetryPolicy, WorkQueue, map_bounded
-from orchestrator.system.terminal import progress
+from orchestrator.system.progress import Progress, Transfers, progress
 from orchestrator.text import first_lines
 
 _log = logging.getLogger(__name__)
@@ -192,23 +193,31 @@ class _Stages:
             steps_left.arrived(registry, digest)
             ended.put(None)
 
-        self.tools.skopeo.listen(on_upload)
-        steps = self._steps()
+        transfers = Transfers()
+        self.tools.skopeo.listen(on_upload, transfers)
+        steps = self._steps(transfers)
         done = {}
-        with progress(self.stderr, total=len(items), title="syncing") as shown:
+        with self._progress(len(items), "syncing", transfers) as shown:
             at_once = _PROOFS_AT_ONCE + 2 * jobs
             for step, found in map_bounded(steps, queue, jobs=at_once, ended=ended):
                 if isinstance(found, Result):
                     done[step.place] = found
-                    shown.step(result_line(found))
+                    shown.step(result_line(found), is_news=is_news(found))
         return tuple(done[place] for place, _ in enumerate(items))
 
-    def _steps(self) -> Callable[[Step], StepResult]:
+    def _progress(
+        self, total: int, title: str, transfers: Transfers
+    ) -> AbstractContextManager[Progress]:
+        environ = self.settings.tool_environ
+        return progress(self.stderr, total=total, title=title, environ=environ, transfers=transfers)
+
+    def _steps(self, transfers: Transfers) -> Callable[[Step], StepResult]:
         """What takes a step of an item."""
         planner = self._planner()
         conditions = Conditions(
             is_dry_run=self.options.is_dry_run,
             fails_fast=self.options.fails_fast,
+            transfers=transfers,
         )
         executor = Executor(
             self.tools.tool,
@@ -236,7 +245,7 @@ class _Stages:
             self.tools.reader, self.tools.tool, self._retry, jobs=self.settings.jobs
         )
         done: dict[Result, Result] = {}
-        with progress(self.stderr, total=len(results), title="signatures") as shown:
+        with self._progress(len(results), "signatures", Transfers()) as shown:
             for result, followed in map_bounded(
                 signatures.follow, FifoQueue(results), jobs=HEADS_AT_ONCE
             ):

@@ -119,6 +119,7 @@ class _Running:
     process: RunningCommand
     stall_timeout: float
     longest: float
+    on_moved: Callable[[int], None]
     started: float = field(default_factory=time.monotonic)
     moved: int | None = None
     moved_at: float = field(default_factory=time.monotonic)
@@ -171,6 +172,7 @@ class ProgramRunner:
         stall_timeout: float,
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
+        on_moved: Callable[[int], None] = lambda _: None,
     ) -> FinishedProgram:
         """Run a program to its end.
 
@@ -179,6 +181,7 @@ class ProgramRunner:
             stall_timeout: Seconds without a byte moved after which it is ended.
             size: Bytes that it has to move; None where nobody knows.
             on_stderr_line: Is told of each line on its standard error as it comes, by a thread.
+            on_moved: Is told of the bytes read and written since its last call, by a thread.
 
         Raises:
             InterruptedRunError: `end_all` was called before or meanwhile.
@@ -206,7 +209,7 @@ class ProgramRunner:
                 _tty_out=False,
             )
             longest = math.inf if size is None else stall_timeout + size / _SLOWEST
-            running = _Running(process, stall_timeout, longest)
+            running = _Running(process, stall_timeout, longest, on_moved)
             output.end = errors.end = partial(_ask_to_end_once, running)
             self._running.add(running)
             self._watch()
@@ -259,6 +262,7 @@ class ProgramRunner:
                 running.has_stalled = True
                 _ask_to_end(running)
         elif moved is not None and (running.moved is None or moved > running.moved):
+            running.on_moved(moved - (running.moved or 0))
             running.moved, running.moved_at = moved, now
         elif now - running.moved_at > running.stall_timeout:
             running.has_stalled = True

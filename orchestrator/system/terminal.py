@@ -1,4 +1,4 @@
-"""The log, the progress bar and colour, on stderr; secrets are masked.
+"""The log, colour and what a terminal can show; secrets are masked.
 
 In the log DEBUG has the commands, INFO the steps, WARNING what we worked around.
 """
@@ -6,27 +6,78 @@ In the log DEBUG has the commands, INFO the steps, WARNING what we worked around
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
 
 from orchestrator.text import Redactor, one_line
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
-_log = logging.getLogger(__name__)
+def can_redraw(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether a line may be drawn again: a terminal, and not one that only prints."""
+    return stream.isatty() and environ.get("TERM") != "dumb"
 
 
 def has_colour(wish: str, environ: Mapping[str, str], stream: TextIO) -> bool:
     """Whether to colour: as asked, else on a terminal that takes it (no-color.org)."""
     if wish != "auto":
         return wish == "always"
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    return can_redraw(stream, environ) and not environ.get("NO_COLOR")
 
 
-_COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.DEBUG: "\x1b[2m"}
+_CODES = {"red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m", "faint": "\x1b[2m"}
 _RESET = "\x1b[0m"
+_COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.DEBUG: "faint"}
+
+
+def coloured(text: str, colour: str) -> str:
+    """The text in red, green, yellow or faint; as it is where the colour is empty."""
+    return f"{_CODES[colour]}{text}{_RESET}" if colour else text
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What a text is shown on.
+
+    Attributes:
+        width: Its columns; None where nothing bounds them, as in a file.
+        is_coloured: Whether it is to be in colour.
+    """
+
+    width: int | None = None
+    is_coloured: bool = False
+
+
+PLAIN = Screen()
+"""A file, or a pipe."""
+
+
+def screen_of(stream: TextIO, environ: Mapping[str, str], *, colour: str) -> Screen:
+    """The screen behind a stream: a terminal, or something that is as wide as it takes.
+
+    Args:
+        stream: Where the text goes.
+        environ: COLUMNS goes before what the terminal says of itself.
+        colour: `auto`, `always` or `never`.
+    """
+    return Screen(width_of(stream, environ), has_colour(colour, environ, stream))
+
+
+def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
+    """Its columns; None where it is no terminal and COLUMNS says none either."""
+    told = environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except OSError:
+        return _USUAL_WIDTH
+
+
+_USUAL_WIDTH = 80
 
 
 class _Formatter(logging.Formatter):
@@ -40,8 +91,7 @@ class _Formatter(logging.Formatter):
         if record.levelno >= logging.WARNING:
             clock, _, rest = message.partition(" ")
             message = f"{clock} {record.levelname.lower()}: {rest}"
-        colour = _COLOURS.get(record.levelno, "") if self._is_coloured else ""
-        return f"{colour}{message}{_RESET}" if colour else message
+        return coloured(message, _COLOURS.get(record.levelno, "") if self._is_coloured else "")
 
 
 def configure(stream: TextIO, *, level: int, redact: Redactor, is_coloured: bool = False) -> None:
@@ -54,51 +104,3 @@ def configure(stream: TextIO, *, level: int, redact: Redactor, is_coloured: bool
     logger.propagate = False
     # sh logs whole command lines at INFO.
     logging.getLogger("sh").setLevel(logging.WARNING)
-
-
-class Progress(Protocol):
-    """Shows how far the work is."""
-
-    def step(self, line: str) -> None:
-        """One more is done; `line` says what became of it, or is empty."""
-        ...
-
-
-class LogProgress:
-    """Counts in the log: `[3/20] ...`."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._done = 0
-
-    def step(self, line: str) -> None:
-        """One more is done."""
-        self._done += 1
-        if line:
-            _log.info("[%d/%d] %s", self._done, self._total, line)
-
-
-@contextmanager
-def progress(stream: TextIO, *, total: int, title: str) -> Iterator[Progress]:
-    """Show how many of `total` steps are done, as the stream can show it."""
-    is_shown = stream.isatty() and _log.isEnabledFor(logging.INFO)
-    if not is_shown:
-        yield LogProgress(total)
-        return
-    from tqdm import tqdm  # noqa: PLC0415  (starting up stays fast)
-    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
-
-    logger = logging.getLogger("orchestrator")
-    bar = tqdm(total=total, desc=title, file=stream, unit="", leave=False, dynamic_ncols=True)
-    with logging_redirect_tqdm(loggers=[logger]), bar:
-        yield _BarProgress(bar)
-
-
-class _BarProgress:
-    def __init__(self, bar: tqdm[NoReturn]) -> None:
-        self._bar = bar
-
-    def step(self, line: str) -> None:
-        if line:
-            _log.info("%s", line)
-        self._bar.update()

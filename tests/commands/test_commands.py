@@ -380,9 +380,20 @@ def test_the_table_says_what_happened_to_each_image(double: Site) -> None:
     double.list_images(double.source())
     outcome = double.run("batch", "--output=table")
     first, _, *rows = outcome.stdout.splitlines()
-    assert first.split() == ["image", "platform", "target", "outcome", "why", "size", "time"]
+    headers = "image platform target outcome why size time address to pull"
+    assert first.split() == headers.split()
     assert rows[0].split()[:5] == [double.source(), "linux/amd64", "aliyun", "copied", "missing"]
+    assert rows[0].split()[-1] == outcome.report["items"][0]["pull"]
     assert rows[-1].startswith("2 copied, 0 in sync, 0 failed; ")
+
+
+def test_what_is_in_sync_is_listed_for_those_who_ask(double: Site) -> None:
+    double.list_images(double.source())
+    double.run("batch")
+    again = double.run("batch")
+    assert double.source() not in again.stdout + again.stderr
+    assert again.stdout.startswith("0 copied, 2 in sync, 0 failed; ")
+    assert double.run("batch", "--all").stdout.count(double.source()) == 2
 
 
 def test_a_report_is_written_whole_into_a_new_folder(double: Site) -> None:
@@ -430,7 +441,8 @@ def test_colour_comes_where_it_is_asked_for(double: Site) -> None:
     double.list_images(double.source(), double.source())
     coloured = double.run("batch", "--color=always")
     assert "\x1b[33m" in coloured.stderr
-    assert "\x1b" not in coloured.stdout
+    assert "\x1b[32m" in coloured.stdout
+    assert "\x1b" not in double.run("batch", "--color=always", "--output=json").stdout
 
 
 def test_starting_up_imports_neither_requests_nor_tabulate(site: Site) -> None:

@@ -46,6 +46,7 @@ class ItemDocument(TypedDict):
     delivered: str | None
     target: str
     destination: str
+    pull: str | None
     action: str
     reason: str
     note: str | None

@@ -116,6 +116,7 @@ ITEM = {
     "platform": "linux/amd64",
     "delivered": "linux/amd64",
     "target": "aliyun",
+    "pull": "registry.example.com/mine/redis:7",
     "destination": "registry.example.com/mine/redis:7",
     "action": "copied",
     "reason": "missing",

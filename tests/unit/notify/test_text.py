@@ -77,6 +77,7 @@ def test_failures_come_first_with_their_hints_and_skipped_items_are_not_listed()
         "✗ images.txt:14:1: unknown option '--platfrom'; did you mean '--platform'?",
         "… mysql:8.0 (linux/amd64) → aliyun: deferred, the pull limit",
         "✓ nginx:alpine (linux/amd64) → aliyun, 11.8 MiB; converted to Docker's types",
+        "↳ registry.cn-hangzhou.aliyuncs.com/mine/nginx:alpine",
         "! skopeo is old",
     ]
 

@@ -8,8 +8,24 @@ import pytest
 
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.report.result import Outcome, Report, Result
-from orchestrator.report.summary import markdown_summary, result_line, text_summary, totals_line
-from tests.support.reports import a_report, an_item, bad_line, copied, deferred, failed, skipped
+from orchestrator.report.summary import (
+    View,
+    markdown_summary,
+    result_line,
+    text_summary,
+    totals_line,
+)
+from orchestrator.system.terminal import Screen
+from tests.support.reports import (
+    ALIYUN,
+    a_report,
+    an_item,
+    bad_line,
+    copied,
+    deferred,
+    failed,
+    skipped,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +36,7 @@ def test_a_tag_that_looks_like_a_number_is_shown_as_it_is(source: str) -> None:
     assert f"| {source.replace('_', chr(92) + '_')} " in markdown_summary(a_report(copied(source)))
 
 
-def test_failures_come_last_each_with_its_hint() -> None:
+def test_what_was_copied_comes_first_and_then_failures_each_with_its_hint() -> None:
     report = a_report(failed("nginx:nope", "nginx:nope: it is not there", "see the tags"), copied())
     lines = text_summary(report).splitlines()
     assert [line.split()[3] for line in lines[2:4]] == ["copied", "FAILED"]
@@ -134,8 +150,124 @@ def test_bad_lines_are_counted(count: int, words: str) -> None:
 
 def test_the_log_has_a_result_on_one_line() -> None:
     assert result_line(replace(copied(size=1024), seconds=2.0)) == (
-        "nginx:alpine (linux/amd64) -> aliyun: copied (missing), 1.0 KiB in 2.0 s"
+        "nginx:alpine (linux/amd64) -> aliyun: copied (missing), 1.0 KiB in 2.0 s; "
+        "docker pull registry.cn-hangzhou.aliyuncs.com/mine/nginx:alpine"
     )
     error = ImageError(ErrorKind.DENIED, "no")
     denied = Result(an_item(), Outcome.FAILED, "denied", error=error)
     assert result_line(denied) == "nginx:alpine (linux/amd64) -> aliyun: FAILED (denied)"
+
+
+MANY = tuple(skipped(f"app:{number}") for number in range(198))
+
+
+def test_what_is_in_sync_is_counted_and_listed_for_those_who_ask() -> None:
+    report = a_report(copied("nginx:1"), *MANY, copied("nginx:2"))
+    text = text_summary(report)
+    assert len(text.splitlines()) <= 10
+    assert "2 copied, 198 in sync, 0 failed" in text
+    every = text_summary(report, View(lists_all=True)).splitlines()
+    assert [line.split()[0] for line in every[2:5]] == ["nginx:1", "nginx:2", "app:0"]
+    assert len(every) == 2 + 200 + 2
+
+
+def test_a_page_folds_what_is_in_sync_and_has_its_addresses() -> None:
+    page = markdown_summary(a_report(copied(), *MANY))
+    news, _, folded = page.partition("<details><summary>198 in sync</summary>\n\n")
+    assert "app:7" not in news
+    assert folded.endswith("\n\n</details>\n")
+    assert f"| {ALIYUN.base}/app:7 " in folded
+
+
+@pytest.mark.parametrize(
+    ("source", "own_name"),
+    [
+        pytest.param("nginx:alpine", "nginx:alpine", id="a tag"),
+        pytest.param(f"quay.io/a/b:1@sha256:{'a' * 64}", "quay.io/a/b:1", id="tag and digest"),
+        pytest.param(f"busybox@sha256:{'a' * 64}", "", id="a digest has no name to get back"),
+    ],
+)
+def test_a_page_has_commands_to_pull_what_is_new_and_to_name_it_as_upstream(
+    source: str, own_name: str
+) -> None:
+    result = copied(source)
+    address = str(result.item.destination)
+    named = f"docker tag {address} {own_name}\n" if own_name else ""
+    page = markdown_summary(a_report(result, skipped()))
+    assert f"```sh\ndocker pull {address}\n{named}```" in page
+
+
+def test_a_page_with_nothing_new_has_no_commands() -> None:
+    assert "docker" not in markdown_summary(a_report(skipped(), failed()))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_table_fits_its_terminal(width: int) -> None:
+    long = "registry.example.com/some/deeply/nested/repository/of/images:1.2.3-alpine3.20"
+    results = (
+        copied(note="the image is for linux/arm/v7, which serves linux/arm/v8"),
+        copied(long),
+        failed(long, "it is not there"),
+    )
+    text = text_summary(a_report(*results), View(Screen(width)))
+    words = {word for line in text.splitlines() if len(line) > width for word in line.split()}
+    assert all(f"docker pull {result.pull}" in text or width == 200 for result in results[:2])
+    assert not [
+        word for word in words if len(word) < 30 and word not in "docker pull line 1, aliyun:"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "headers"),
+    [
+        (200, "image platform target outcome why size time address to pull"),
+        (80, "image platform target outcome why size time"),
+        (70, "image platform target outcome why size"),
+        (60, "image platform target outcome why"),
+    ],
+)
+def test_a_table_drops_what_matters_least(width: int, headers: str) -> None:
+    lines = text_summary(a_report(copied()), View(Screen(width))).splitlines()
+    assert lines[0].split() == headers.split()
+    address = copied().pull
+    below = [f"  docker pull {address}"] if width < 200 else []
+    assert lines[3 : 3 + len(below)] == below
+
+
+def test_outcomes_are_in_colour_where_the_terminal_has_it() -> None:
+    report = a_report(copied(), failed(), deferred())
+    lines = text_summary(report, View(Screen(None, is_coloured=True))).splitlines()
+    assert [line[:5] for line in lines[2:5]] == ["\x1b[32m", "\x1b[31m", "\x1b[33m"]
+    assert "\x1b" not in text_summary(report)
+
+
+def refused(line: int, name: str, kind: ErrorKind = ErrorKind.UNAUTHORIZED) -> Result:
+    item = an_item(name, line=line)
+    words = "the registry wants a login, or refuses the one it was given"
+    error = ImageError(
+        kind,
+        f"{item.destination.familiar}: {words}",
+        hint=f"check that the namespace of {item.destination.name} exists",
+        registry=item.destination.registry,
+    )
+    return Result(item, Outcome.FAILED, kind.value, error=error)
+
+
+def test_one_cause_is_one_message_whatever_it_hit() -> None:
+    report = a_report(*(refused(line, f"app{line}:1") for line in range(3, 33)))
+    text = text_summary(report)
+    assert text.count("wants a login") == 1
+    assert (
+        "30 lines (3, 4, 5, 6, 7, …), aliyun: registry.cn-hangzhou.aliyuncs.com: the registry wants"
+    ) in text
+    assert text.count("  -> ") == 1
+
+
+def test_two_causes_are_two_messages() -> None:
+    report = a_report(refused(1, "a:1"), refused(2, "b:1", ErrorKind.DENIED))
+    assert text_summary(report).count("wants a login") == 2
+
+
+def test_images_that_are_missing_have_a_message_each() -> None:
+    missing = [replace(failed(name), item=an_item(name, line=n)) for n, name in enumerate("ab", 1)]
+    assert text_summary(a_report(*missing)).count("there is no such tag") == 2

@@ -257,6 +257,7 @@ class Scripted(ProgramRunner):
         stall_timeout: float,
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
+        on_moved: Callable[[int], None] = lambda _: None,
     ) -> FinishedProgram:
         path, *words = argv
         assert path == "/usr/bin/skopeo"
@@ -265,6 +266,7 @@ class Scripted(ProgramRunner):
         self.asked.append(tuple(words))
         self.patience.append(stall_timeout)
         del size
+        on_moved(2048)
         if on_stderr_line:
             for line in self.answer.stderr.splitlines():
                 on_stderr_line(line.encode())
@@ -360,9 +362,33 @@ def test_a_copy_says_which_blobs_travelled() -> None:
     errors = "".join(f'level=debug msg="Upload of layer {blob} complete"\n' for blob in blobs)
     under_test = skopeo(said(errors=errors))
     heard: list[tuple[str, Digest]] = []
-    under_test.listen(lambda registry, digest: heard.append((registry, digest)))
+    under_test.listen(lambda registry, digest: heard.append((registry, digest)), Watcher())
     assert under_test.copy(COPY) == tuple(map(Digest, blobs))
     assert heard == [(DESTINATION.registry, Digest(blob)) for blob in blobs]
+
+
+class Watcher:
+    """Writes down what it is told of copies."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, object]] = []
+
+    def moved(self, destination: str, count: int) -> None:
+        self.told.append((destination, count))
+
+    def was_there(self, destination: str, digest: str) -> None:
+        self.told.append((destination, digest))
+
+
+def test_a_copy_says_how_far_it_is_and_what_need_not_travel() -> None:
+    blob = f"sha256:{'a' * 64}"
+    watcher = Watcher()
+    line = f'level=debug msg="Skipping blob {blob} (already present):"\n'
+    under_test = skopeo(said(errors=line))
+    under_test.listen(lambda _registry, _digest: None, watcher)
+    under_test.copy(COPY)
+    to = str(COPY.destination)
+    assert watcher.told == [(to, 1024), (to, blob)], "what is read and written counts once"
 
 
 def test_a_copy_is_given_the_users_patience() -> None:

@@ -1,0 +1,15 @@
+"""The words that people are told, as gettext has them: English, where there is no catalogue."""
+
+from __future__ import annotations
+
+from gettext import NullTranslations
+
+Translations = NullTranslations
+"""What has `gettext` and `ngettext`."""
+
+ENGLISH: Translations = NullTranslations()
+
+
+def gettext_noop(text: str) -> str:
+    """Mark a text in a table, which is translated where it is shown."""
+    return text
