@@ -109,9 +109,17 @@ class FormatError(SyncerError):
 
 
 class ConfigurationError(SyncerError):
-    """config.env, targets.toml or the environment is wrong; the message names where."""
+    """config.env, targets.toml or the environment is wrong; the message names where.
+
+    Attributes:
+        problems: What is wrong line by line, where it stands in lines of a file.
+    """
 
     exit_status = ExitStatus.USAGE
+
+    def __init__(self, message: str, *, hint: str = "", problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
 
 
 class ToolMissingError(SyncerError):

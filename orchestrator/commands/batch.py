@@ -51,7 +51,11 @@ def run(invocation: Invocation) -> ExitStatus:
         _write_report(report, invocation)
     if settings.github:
         output = output_of_run(
-            report, file=images.file, written=arguments.report, badge=arguments.badge
+            report,
+            file=images.file,
+            written=arguments.report,
+            badge=arguments.badge,
+            unknown=settings.unknown,
         )
         write_output(output, settings.github, err, redact=invocation.redact)
     return report.exit_status

@@ -58,4 +58,4 @@ def _write_error(error: SyncerError, github: GitHubStep | None, err: TextIO) -> 
         if error.hint:
             print(printable(f"  -> {error.hint}"), file=err)
     if github:
-        write_output(StepOutput((of_error(error),)), github, err)
+        write_output(StepOutput(of_error(error)), github, err)

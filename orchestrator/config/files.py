@@ -39,10 +39,18 @@ NOTIFY_KEYS = ("url", "secret", "on", "format")
 
 @dataclass(frozen=True)
 class Value:
-    """A setting as it was found: its text, and where it stands."""
+    """A setting as it was found: its text, and where it stands.
+
+    Attributes:
+        origin: The place in words.
+        file: The file that it stands in, if `line` is known.
+        line: Counted from 1; 0 where it stands in no line of a file.
+    """
 
     text: str = field(repr=False)
     origin: str
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class ConfigFile:
     """What config.env says, and what in it is unknown to us."""
 
     values: Mapping[str, Value]
-    warnings: tuple[str, ...] = ()
+    unknown: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ def read_config(path: Path) -> ConfigFile:
         ConfigurationError: The file can't be read, or a line is no `KEY=value`.
     """
     values: dict[str, Value] = {}
-    warnings: list[str] = []
+    unknown: list[Problem] = []
     problems: list[Problem] = []
     for binding in parse_stream(io.StringIO(_text_of(path))):
         line = binding.original.line + _blank_lines_before(binding.original.string)
@@ -80,14 +88,14 @@ def read_config(path: Path) -> ConfigFile:
         elif binding.key is not None:
             if binding.key not in _KNOWN:
                 meant = did_you_mean(binding.key.upper(), _KNOWN) or "it is ignored"
-                warnings.append(str(Problem(str(path), line, 0, "", _unknown(binding.key), meant)))
+                unknown.append(Problem(str(path), line, 0, "", _unknown(binding.key), meant))
             elif binding.value:
-                values[binding.key] = Value(binding.value, f"{path}:{line}")
+                values[binding.key] = Value(binding.value, f"{path}:{line}", str(path), line)
             else:
                 values.pop(binding.key, None)
     if problems:
-        raise ConfigurationError("\n".join(map(str, problems)))
-    return ConfigFile(values, tuple(warnings))
+        raise ConfigurationError("\n".join(map(str, problems)), problems=problems)
+    return ConfigFile(values, tuple(unknown))
 
 
 def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:

@@ -46,7 +46,7 @@ from orchestrator.config.values import (
     target_names,
     web_url,
 )
-from orchestrator.errors import ConfigurationError, FormatError
+from orchestrator.errors import ConfigurationError, FormatError, Problem
 from orchestrator.oci.platform import PlatformChoice
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def load_settings(
     targets_path = path.parent / "targets.toml"
     tables = read_targets(targets_path, environ) if targets_path.is_file() else TargetsFile({})
     values = _Values(flags or {}, environ, file.values, base)
-    return _settings(values, tables, environ, base=base, warnings=file.warnings)
+    return _settings(values, tables, environ, base=base, unknown=file.unknown)
 
 
 def load_github_step(environ: Mapping[str, str]) -> GitHubStep | None:
@@ -135,7 +135,12 @@ def _parsed(value: Value, name: str, parse: Callable[[str], T]) -> T:
     except FormatError as error:
         is_secret = name in KEYS and KEYS[name].is_secret
         why = "its value can't be used" if is_secret else error.message
-        raise ConfigurationError(f"{value.origin}: {name}: {why}", hint=error.hint) from None
+        place = Problem(value.file, value.line, 0, name, f"{name}: {why}", error.hint)
+        raise ConfigurationError(
+            f"{value.origin}: {name}: {why}",
+            hint=error.hint,
+            problems=(place,) if value.line else (),
+        ) from None
 
 
 def _settings(
@@ -144,8 +149,9 @@ def _settings(
     environ: Mapping[str, str],
     *,
     base: Path,
-    warnings: tuple[str, ...],
+    unknown: tuple[Problem, ...],
 ) -> Settings:
+    warnings = tuple(map(str, unknown))
     naming = values.parsed("NAMING", naming_rule)
     targets = {
         "aliyun": _aliyun(values, naming, tables.targets.get("aliyun", {})),
@@ -187,6 +193,7 @@ def _settings(
         secrets=(*secrets, *_basic_forms(targets, logins)),
         unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
         warnings=warnings,
+        unknown=unknown,
         github=github,
     )
 

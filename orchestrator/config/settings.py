@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from orchestrator.config.targets import Target
-from orchestrator.errors import ConfigurationError, did_you_mean
+from orchestrator.errors import ConfigurationError, Problem, did_you_mean
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.system.http import is_loopback
@@ -118,6 +118,7 @@ class Settings:
         secrets: Every secret value, for redaction.
         unmasked: Those of the secrets that a runner can't know: they stand in files.
         warnings: What the user should know about the configuration.
+        unknown: The lines of config.env among that, which hold keys that we don't know.
         actions: The GitHub Actions runner that this is; None elsewhere.
     """
 
@@ -142,6 +143,7 @@ class Settings:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     unmasked: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
+    unknown: tuple[Problem, ...] = ()
     github: GitHubStep | None = None
 
     @property

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from orchestrator.config.settings import GitHubStep
-from orchestrator.errors import Problem, SyncerError
+from orchestrator.errors import ConfigurationError, Problem, SyncerError
 from orchestrator.report.badge import NO_BADGE, badge_document, badge_of, badge_picture
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.summary import markdown_summary
@@ -33,12 +33,13 @@ _BRAILLE = 0x2800
 
 @dataclass(frozen=True)
 class Annotation:
-    """An error, where the reader of a change or of a run sees it.
+    """An error or a warning, where the reader of a change or of a run sees it.
 
     Attributes:
         file: From the repository's root; empty where it is about no file.
         line: Counted from 1; 0 where it is about no line.
         column: Counted from 1; 0 means the whole line.
+        level: `error`, `warning` or `notice`.
     """
 
     title: str
@@ -46,6 +47,7 @@ class Annotation:
     file: str = ""
     line: int = 0
     column: int = 0
+    level: str = "error"
 
     @property
     def command(self) -> str:
@@ -53,37 +55,55 @@ class Annotation:
         places = {"file": self.file, "line": self.line, "col": self.column} if self.line else {}
         properties = [f"{name}={_property(str(value))}" for name, value in places.items() if value]
         properties.append(f"title={_property(self.title)}")
-        return f"::error {','.join(properties)}::{_data(self.message[:_LONGEST_MESSAGE])}"
+        return f"::{self.level} {','.join(properties)}::{_data(self.message[:_LONGEST_MESSAGE])}"
 
 
 def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:
-    """All there is to annotate of a run: bad lines, then failures.
+    """All there is to annotate of a run: bad lines, then one for each image that failed.
 
     Args:
         report: The run's.
         file: The list, as the repository has it.
     """
-    failed = of_outcome(report.results, Outcome.FAILED)
-    return (*of_problems(report.problems), *(_of_failure(result, file) for result in failed))
+    images: dict[tuple[int, str, str], list[Result]] = {}
+    for result in of_outcome(report.results, Outcome.FAILED):
+        item = result.item
+        image = (item.line, str(item.source), str(item.choice))
+        images.setdefault(image, []).append(result)
+    failures = (_of_failures(results, file) for results in images.values())
+    return (*of_problems(report.problems), *failures)
 
 
-def of_problems(problems: Iterable[Problem]) -> tuple[Annotation, ...]:
-    """The bad lines of a list."""
-    return tuple(map(_of_problem, problems))
+def of_problems(problems: Iterable[Problem], *, level: str = "error") -> tuple[Annotation, ...]:
+    """What is wrong line by line: in a list, or in config.env."""
+    return tuple(_of_problem(problem, level) for problem in problems)
 
 
-def of_error(error: SyncerError) -> Annotation:
-    """Why a run did not begin at all."""
-    return Annotation("Docker Image Syncer", _told(error.message, error.hint))
+def of_error(error: SyncerError) -> tuple[Annotation, ...]:
+    """Why a run did not begin at all; on the lines that are to blame, where they are known."""
+    if isinstance(error, ConfigurationError) and error.problems:
+        return of_problems(error.problems)
+    return (Annotation("Docker Image Syncer", _told(error.message, error.hint)),)
 
 
 def limited(annotations: Sequence[Annotation]) -> tuple[Annotation, ...]:
-    """As many as the runner shows; the last one says how many more there are."""
+    """As many of each level as the runner shows; the last one says how many more there are."""
+    levels = dict.fromkeys(annotation.level for annotation in annotations)
+    return tuple(
+        shown
+        for level in levels
+        for shown in _limited([one for one in annotations if one.level == level], level)
+    )
+
+
+def _limited(annotations: Sequence[Annotation], level: str) -> Iterator[Annotation]:
     if len(annotations) <= MOST_ANNOTATIONS:
-        return tuple(annotations)
-    shown = annotations[: MOST_ANNOTATIONS - 1]
-    left = len(annotations) - len(shown)
-    return (*shown, Annotation("And more", f"{left} more errors: see the summary of the run"))
+        yield from annotations
+        return
+    left = len(annotations) - MOST_ANNOTATIONS + 1
+    yield from annotations[: MOST_ANNOTATIONS - 1]
+    message = f"{left} more {level}s: see the summary of the run"
+    yield Annotation("And more", message, level=level)
 
 
 def cut(text: str, *, limit: int) -> str:
@@ -161,7 +181,12 @@ class StepOutput:
 
 
 def output_of_run(
-    report: Report, *, file: str, written: str | None, badge: str | None
+    report: Report,
+    *,
+    file: str,
+    written: str | None,
+    badge: str | None,
+    unknown: Iterable[Problem] = (),
 ) -> StepOutput:
     """All that there is to say of a run.
 
@@ -170,10 +195,13 @@ def output_of_run(
         file: The list, as the repository has it.
         written: Where the report stands, if it was written.
         badge: Where the badge stands, if it was written.
+        unknown: Lines of config.env that hold keys that we don't know.
     """
     totals = report.totals
+    would_copy = len(of_outcome(report.results, Outcome.WOULD_COPY))
     values = {
-        "copied": str(totals.copied),
+        "copied": str(len(of_outcome(report.results, Outcome.COPIED))),
+        "would-copy": str(would_copy),
         "skipped": str(totals.skipped),
         "failed": str(totals.failed),
         "report": str(Path(written).absolute()) if written else "",
@@ -181,7 +209,8 @@ def output_of_run(
     if badge and not report.is_dry_run:
         shown = badge_of(report)
         values["badge"] = unmaskable(f"{badge_document(shown)}{badge_picture(shown)}")
-    return StepOutput(of_report(report, file=file), markdown_summary(report), values)
+    annotations = (*of_report(report, file=file), *of_problems(unknown, level="warning"))
+    return StepOutput(annotations, markdown_summary(report), values)
 
 
 def output_of_nothing() -> StepOutput:
@@ -211,16 +240,29 @@ def _append(path: Path, text: str) -> None:
         _log.warning("%s can't be written: %s", path, error.strerror)
 
 
-def _of_problem(problem: Problem) -> Annotation:
-    message = _told(problem.message, problem.hint)
-    return Annotation("Bad line", message, problem.file, problem.line, problem.column)
+def _of_problem(problem: Problem, level: str) -> Annotation:
+    message, file = _told(problem.message, problem.hint), _from_checkout(problem.file)
+    return Annotation("Bad line", message, file, problem.line, problem.column, level)
 
 
-def _of_failure(result: Result, file: str) -> Annotation:
-    item, error = result.item, result.error
-    title = f"{item.source.familiar} -> {item.target.name}: {result.reason}"
-    message = _told(error.message, error.hint) if error else result.reason
-    return Annotation(title, message, file if item.line else "", item.line)
+def _from_checkout(file: str) -> str:
+    """A file as the repository has it: the runner works in its checkout."""
+    path = Path(file)
+    inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd())) if inside else file
+
+
+def _of_failures(results: Sequence[Result], file: str) -> Annotation:
+    """One image's failures, whatever number of targets it failed to reach."""
+    item = results[0].item
+    reasons = dict.fromkeys(result.reason for result in results)
+    targets = ", ".join(result.item.target.name for result in results)
+    told = dict.fromkeys(
+        _told(result.error.message, result.error.hint) if result.error else result.reason
+        for result in results
+    )
+    title = f"{item.source.familiar} -> {targets}: {', '.join(reasons)}"
+    return Annotation(title, "\n".join(told), file if item.line else "", item.line)
 
 
 def _told(message: str, hint: str) -> str:

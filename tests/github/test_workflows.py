@@ -72,6 +72,8 @@ def test_a_dry_run_writes_nothing_and_leaves_the_badge(repository: Repository) -
     run = repository.dispatch(BATCH, {"dry_run": True})
     assert run.result == "success"
     assert "1 would be copied" in sync(run).step("Sync").summary
+    outputs = sync(run).steps[-1].outputs
+    assert (outputs["copied"], outputs["would-copy"]) == ("0", "1")
     assert not repository.mirrored("app")
     assert run.jobs["badge"].result == "skipped"
 
@@ -180,6 +182,35 @@ def test_ten_annotations_at_most_and_the_last_one_says_how_many_more(
     errors = sync(run).step("Sync").errors
     assert len(errors) == 10
     assert "16 more" in errors[-1].data
+
+
+def test_with_two_targets_ten_annotations_are_ten_images(repository: Repository) -> None:
+    repository.configure(SYNC_MODE="double", RETRIES="1")
+    missing = f"{repository.network.upstream.host}/{repository.namespace}/missing"
+    repository.write("images.txt", *(f"{missing}{number}:1" for number in range(10)))
+    errors = sync(repository.run(BATCH, push_of(repository))).step("Sync").errors
+    assert sorted(int(error.properties["line"]) for error in errors) == list(range(1, 11))
+    assert "ghcr, aliyun" in errors[0].properties["title"]
+
+
+def test_mistakes_in_config_env_are_annotated_on_their_lines(repository: Repository) -> None:
+    repository.write("config.env", "# settings", "JOBS=many", "RETRIES=2")
+    (error,) = sync(repository.run(BATCH, push_of(repository))).step("Sync").errors
+    assert (error.properties["file"], error.properties["line"]) == ("config.env", "2")
+    assert "JOBS" in error.data
+    repository.write("config.env", "SYNC_MODE=aliyun", "", "this is no setting", "nor that")
+    errors = sync(repository.run(BATCH, push_of(repository))).step("Sync").errors
+    assert [error.properties["line"] for error in errors] == ["3", "4"]
+
+
+def test_an_unknown_key_in_config_env_is_a_warning_on_its_line(repository: Repository) -> None:
+    repository.configure(JOSB="2")
+    repository.write("images.txt", repository.publish())
+    run = repository.run(BATCH, push_of(repository))
+    assert run.result == "success"
+    (warning,) = sync(run).step("Sync").named("warning")
+    assert (warning.properties["file"], warning.properties["line"]) == ("config.env", "4")
+    assert "did you mean 'JOBS'?" in warning.data
 
 
 def test_the_state_is_restored_and_kept_after_a_failure_too(repository: Repository) -> None:

@@ -63,8 +63,12 @@ class StepRun:
 
     @property
     def errors(self) -> tuple[Command, ...]:
-        """The annotations."""
-        return tuple(command for command in self.commands if command.name == "error")
+        """The errors among the annotations."""
+        return self.named("error")
+
+    def named(self, name: str) -> tuple[Command, ...]:
+        """The commands of this name, such as `warning`."""
+        return tuple(command for command in self.commands if command.name == name)
 
 
 @dataclass(frozen=True)
@@ -342,8 +346,9 @@ class Runner:
         commands = tuple(obeyed(lines))
         summary = files["GITHUB_STEP_SUMMARY"].read_text(encoding="utf-8")
         assert len(summary.encode()) <= LARGEST_SUMMARY, "the summary would be refused"
-        errors = [command for command in commands if command.name == "error"]
-        assert len(errors) <= MOST_ANNOTATIONS, "annotations would be dropped"
+        for level in ("error", "warning", "notice"):
+            found = [command for command in commands if command.name == level]
+            assert len(found) <= MOST_ANNOTATIONS, "annotations would be dropped"
         outputs = dict(pairs(files["GITHUB_OUTPUT"].read_text(encoding="utf-8")))
         name = text(step.get("name")) or text(step["run"])
         is_stopped = stop is not None and any(stop.at in line for line in lines)

@@ -260,7 +260,7 @@ def test_every_key_may_stand_in_a_file(base: Path, name: str) -> None:
     (base / "config.env").write_text(f"{name}{FILE_SUFFIX}=value\n", encoding="utf-8")
     found = read_config(base / "config.env")
     assert found.values[f"{name}{FILE_SUFFIX}"].text == "value"
-    assert not found.warnings
+    assert not found.unknown
 
 
 def test_a_secrets_file_that_is_not_there_is_told_with_the_key_that_names_it(base: Path) -> None:

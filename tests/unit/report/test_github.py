@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -25,8 +26,9 @@ from orchestrator.report.github import (
     stopped_commands,
     write_output,
 )
+from orchestrator.report.result import Outcome
 from orchestrator.text import Redactor
-from tests.support.reports import a_report, bad_line, copied, failed, skipped
+from tests.support.reports import ALIYUN, a_report, an_item, bad_line, copied, failed, skipped
 
 ACTIONS = GitHubStep()
 
@@ -73,8 +75,36 @@ def test_bad_lines_come_first_and_failures_stand_on_their_lines() -> None:
     assert second.message == "there is no such tag\n-> see the tags"
 
 
+def test_an_image_that_reaches_no_target_is_one_annotation() -> None:
+    other = replace(ALIYUN, name="ghcr")
+    results = [
+        replace(failed(f"app:{line}"), item=an_item(f"app:{line}", line=line, target=target))
+        for line in range(1, 11)
+        for target in (ALIYUN, other)
+    ]
+    annotations = limited(of_report(a_report(*results), file="images.txt"))
+    assert [annotation.line for annotation in annotations] == list(range(1, 11))
+    assert annotations[0].title == "app:1 -> aliyun, ghcr: not-found"
+    assert annotations[0].message == "there is no such tag\n-> see the tags"
+
+
+def test_targets_that_fail_each_in_its_way_are_all_told() -> None:
+    other = an_item("nginx:nope", target=replace(ALIYUN, name="ghcr"))
+    results = [failed(), replace(failed(message="no right to push"), item=other)]
+    (annotation,) = of_report(a_report(*results), file="images.txt")
+    assert annotation.message.splitlines()[::2] == ["there is no such tag", "no right to push"]
+
+
+def test_errors_leave_room_for_warnings() -> None:
+    errors = [Annotation("", str(number)) for number in range(12)]
+    warnings = [Annotation("", str(number), level="warning") for number in range(12)]
+    shown = limited([*errors, *warnings])
+    assert [one.level for one in shown] == ["error"] * 10 + ["warning"] * 10
+    assert shown[-1].message.startswith("3 more warnings")
+
+
 def test_an_error_of_the_whole_run_says_what_to_do() -> None:
-    annotation = of_error(ConfigurationError("X is not set", hint="set it"))
+    (annotation,) = of_error(ConfigurationError("X is not set", hint="set it"))
     assert annotation.command == "::error title=Docker Image Syncer::X is not set%0A-> set it"
 
 
@@ -126,6 +156,7 @@ def test_a_run_has_totals_for_outputs() -> None:
     said = output_of_run(report, file="images.txt", written="/tmp/r.json", badge=None)
     assert said.outputs == {
         "copied": "1",
+        "would-copy": "0",
         "skipped": "1",
         "failed": "1",
         "report": "/tmp/r.json",
@@ -140,8 +171,11 @@ def test_a_badge_is_written_so_that_no_secret_is_in_it() -> None:
     assert picture.startswith("![mirror: 1 in sync · ")
 
 
-def test_a_dry_run_has_no_badge() -> None:
-    report = a_report(copied(), is_dry_run=True)
+def test_a_dry_run_copies_nothing_and_has_no_badge() -> None:
+    would = replace(copied(), outcome=Outcome.WOULD_COPY)
+    report = a_report(would, would, skipped(), is_dry_run=True)
+    outputs = output_of_run(report, file="", written=None, badge="b").outputs
+    assert (outputs["copied"], outputs["would-copy"], outputs["skipped"]) == ("0", "2", "1")
     assert "badge" not in output_of_run(report, file="", written=None, badge="b").outputs
 
 
