@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "demo"
 
@@ -44,6 +44,7 @@ _DEBIAN_NAMES: Mapping[str, str] = {
 _OWN_FILES = ("/bin/busybox", "/usr/bin/busybox", "/bin/true", "/usr/bin/true", "/etc/hostname")
 
 _UBUNTU_KEYS = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
+_UBUNTU_ARCHIVE = "archive.ubuntu.com/ubuntu"
 _UBUNTU_PORTS = "ports.ubuntu.com/ubuntu-ports"
 _UBUNTU_MAIN = frozenset({"amd64", "i386"})
 """What archive.ubuntu.com has; all else is at ports.ubuntu.com. Debian has all in one place."""
@@ -65,11 +66,14 @@ Acquire::IndexTargets::deb::DEP-11-icons::DefaultEnabled "false";
 Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false";
 Acquire::IndexTargets::deb::DEP-11-icons-large::DefaultEnabled "false";
 Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-Dir::Etc::sourceparts "{folder}/sources";
 Dir::State "{folder}/state";
 Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
 Dir::Log "{folder}/log";
+"""
+_OWN_SOURCES = """\
+Dir::Etc::sourcelist "{folder}/sources.list";
+Dir::Etc::sourceparts "/dev/null";
 """
 
 
@@ -109,12 +113,16 @@ def fetch_registry(cache: Path = CACHE, *, timeout: float = 90.0) -> str | None:
         return found
     native = _native_architecture()
     _fetch(_REGISTRY, (native,), cache, timeout)
-    if not (content := _unpack(_find_package(cache, _REGISTRY, native), f"bin/{_REGISTRY}")):
+    package = _find_package(cache, _REGISTRY, native)
+    content = _unpack(package, f"bin/{_REGISTRY}")
+    if not package or not content:
         return None
     unfinished = cache / f"{_REGISTRY}.{os.getpid()}"
     unfinished.write_bytes(content)
     unfinished.chmod(0o755)
-    return str(unfinished.replace(cache / _REGISTRY))
+    fetched = unfinished.replace(cache / _REGISTRY)
+    package.unlink()
+    return str(fetched)
 
 
 def _has_apt() -> bool:
@@ -140,47 +148,47 @@ def _fetch(package: str, names: Iterable[str], cache: Path, timeout: float) -> N
 
 
 def _download(package: str, names: Iterable[str], cache: Path, deadline: float) -> None:
-    """One update for all, but a download each: one that is missing stops no other."""
-    with tempfile.TemporaryDirectory(prefix="apt-") as private:
-        folder = Path(private)
-        settings = _write_settings(folder, names)
-        _run_apt(settings, deadline, "update")
-        for name in names:
-            if _run_apt(settings, deadline, "download", f"{package}:{name}"):
-                for file in folder.glob(f"{package}_*_{name}.deb"):
-                    shutil.move(file, cache / file.name)
+    """One update for all of a place, but a download each: one that is missing stops no other."""
+    for sources, group in _places(names):
+        with tempfile.TemporaryDirectory(prefix="apt-") as private:
+            folder = Path(private)
+            settings = _write_settings(folder, group, sources)
+            _run_apt(settings, deadline, "update")
+            for name in group:
+                if _run_apt(settings, deadline, "download", f"{package}:{name}"):
+                    for file in folder.glob(f"{package}_*_{name}.deb"):
+                        shutil.move(file, cache / file.name)
 
 
-def _write_settings(folder: Path, names: Iterable[str]) -> Path:
-    for private in ("state/lists/partial", "cache/archives/partial", "log", "sources"):
+def _places(names: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Where apt finds which architectures: lines for sources.list; empty for the system's own.
+
+    Ubuntu has most of them apart (and apt takes nothing of a source that lacks one).
+    """
+    release = _os_release()
+    is_main = _native_architecture() in _UBUNTU_MAIN
+    others = [one for one in names if (one in _UBUNTU_MAIN) != is_main]
+    apart = tuple(others) if release.get("ID") == "ubuntu" else ()
+    if own := tuple(one for one in names if one not in apart):
+        yield "", own
+    if apart:
+        archive = _UBUNTU_PORTS if is_main else _UBUNTU_ARCHIVE
+        suite = release.get("VERSION_CODENAME", "")
+        yield f"deb [signed-by={_UBUNTU_KEYS}] http://{archive} {suite} main\n", apart
+
+
+def _write_settings(folder: Path, names: Iterable[str], sources: str) -> Path:
+    for private in ("state/lists/partial", "cache/archives/partial", "log"):
         (folder / private).mkdir(parents=True)
     (folder / "status").touch()
-    for source in Path("/etc/apt/sources.list.d").glob("*"):
-        (folder / "sources" / source.name).symlink_to(source)
-    (folder / "sources" / "other-architectures.list").write_text(
-        _ubuntu_sources(names), encoding="utf-8"
-    )
     settings = folder / "apt.conf"
     architectures = "".join(f'"{name}";' for name in names)
     text = _APT_SETTINGS.format(architectures=architectures, folder=folder)
+    if sources:
+        (folder / "sources.list").write_text(sources, encoding="utf-8")
+        text += _OWN_SOURCES.format(folder=folder)
     settings.write_text(text, encoding="utf-8")
     return settings
-
-
-def _ubuntu_sources(names: Iterable[str]) -> str:
-    """Where Ubuntu has the architectures that this machine's own sources lack."""
-    release = _os_release()
-    native = _native_architecture()
-    if release.get("ID") != "ubuntu":
-        return ""
-    lines = []
-    for name in names:
-        if (name in _UBUNTU_MAIN) != (native in _UBUNTU_MAIN):
-            archive = "archive.ubuntu.com/ubuntu" if name in _UBUNTU_MAIN else _UBUNTU_PORTS
-            suite = release.get("VERSION_CODENAME", "")
-            options = f"[arch={name} signed-by={_UBUNTU_KEYS}]"
-            lines.append(f"deb {options} http://{archive} {suite} main universe\n")
-    return "".join(lines)
 
 
 def _os_release() -> Mapping[str, str]:
@@ -225,7 +233,7 @@ def _unpack(package: Path | None, path: str) -> bytes:
 
 def _take_own(platform: str) -> Binary:
     own = next(Path(one) for one in _OWN_FILES if Path(one).is_file())
-    origin = f"{own} of this machine, in place of a busybox: {platform} is only what its image says"
+    origin = f"{own} of this machine, since no busybox could be had for it"
     return Binary(platform, own.read_bytes(), origin)
 
 
