@@ -27,6 +27,9 @@ INDEX_TYPES = frozenset({OCI_INDEX, DOCKER_INDEX})
 LARGEST = 4 * 1024 * 1024
 """Bytes; registries should refuse larger manifests (distribution spec, "Pushing Manifests")."""
 
+LARGEST_LIST = 16 * 1024 * 1024
+"""Bytes of a list of referrers, all of its pages: some registries send 50,000 on one."""
+
 MOST_PARTS = 1000
 """Children of an index, or layers of an image. Container runtimes take 128 layers at most; an
 index of all platforms with their attestations has some fifty children."""
@@ -221,6 +224,26 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
     raise _bad(of, f"it is of an unknown type '{media_type[:100] or 'none'}'")
 
 
+def parse_referrers(raw: bytes, *, of: str) -> tuple[Mapping[str, Json], ...]:
+    """Read a list of what refers to a digest: its descriptors as they stand, with all their keys.
+
+    Some registries send `null` where nothing does.
+
+    Raises:
+        ImageError: `bad-manifest`, with what is wrong with it.
+    """
+    document = _document(raw, of=of, limit=LARGEST_LIST)
+    if document.get("manifests") is None:
+        return ()
+    try:
+        entries = _objects(document, "manifests")
+        for entry in entries:
+            _descriptor(entry)
+    except FormatError as error:
+        raise _bad(of, str(error)) from None
+    return entries
+
+
 def parse_config(raw: bytes, *, of: str) -> ImageConfig:
     """Read an image's config blob.
 
@@ -251,9 +274,9 @@ def parse_config(raw: bytes, *, of: str) -> ImageConfig:
         raise _bad(of, f"its config is wrong: {error}") from None
 
 
-def _document(raw: bytes, *, of: str) -> Mapping[str, Json]:
-    if len(raw) > LARGEST:
-        raise _bad(of, f"it is larger than {LARGEST} bytes")
+def _document(raw: bytes, *, of: str, limit: int = LARGEST) -> Mapping[str, Json]:
+    if len(raw) > limit:
+        raise _bad(of, f"it is larger than {limit} bytes")
     try:
         document = parse_json(raw, make_object=_without_duplicates)
     except FormatError as error:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from orchestrator.config.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
 from orchestrator.config.registries_conf import RegistriesConf
-from orchestrator.oci.manifest import LARGEST, OCI_INDEX, Descriptor
+from orchestrator.errors import ErrorKind
+from orchestrator.oci.manifest import LARGEST, LARGEST_LIST, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.host import RegistryHost, Request
 from orchestrator.registry.pull_limit import PullLimit, pull_limit_in
@@ -27,6 +28,7 @@ from orchestrator.registry.responses import (
     blob_in,
     digest_in,
     manifest_in,
+    next_page_in,
     push_right_in,
     referrers_in,
     upload_in,
@@ -35,6 +37,7 @@ from orchestrator.registry.responses import (
 from orchestrator.registry.transport import Transport
 from orchestrator.system.http import HttpClient, Response
 
+_MOST_PAGES = 1000
 _WRITE = "pull,push"
 _DELETE = "pull,push,delete"
 
@@ -107,13 +110,33 @@ class RegistryClient:
             return answer
         return blob_in(answer, blob, registry=repository.registry)
 
-    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
-        """What refers to a digest, as an index; absent where the registry has no such API.
+    def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
+        """What refers to a digest: indexes, one a page; absent where the registry has no such API.
 
-        Only the first page of a long list.
+        A list of which one page can't be had is not known at all.
         """
-        answer = self._ask("GET", reference, f"referrers/{reference.digest}")
-        return answer if isinstance(answer, Inconclusive) else referrers_in(answer, reference)
+        first = f"/v2/{reference.repository}/referrers/{reference.digest}"
+        pages: list[bytes] = []
+        path: str | None = first
+        while path:
+            if len(pages) == _MOST_PAGES:
+                return Inconclusive(f"{reference.registry} has too many pages of referrers")
+            room = LARGEST_LIST - sum(map(len, pages))
+            answer = self._ask("GET", reference, path, limit=room)
+            if isinstance(answer, Inconclusive):
+                return answer
+            page = referrers_in(answer, reference)
+            if isinstance(page, NotFound) and pages:
+                missing = f"{reference.registry} lacks a page of its referrers"
+                return Inconclusive(missing, kind=ErrorKind.BAD_MANIFEST)
+            if not isinstance(page, bytes):
+                return page
+            pages.append(page)
+            path = next_page_in(answer, path=first)
+        if path is None:
+            lost = f"{reference.registry} names a next page of referrers that is none"
+            return Inconclusive(lost, kind=ErrorKind.BAD_MANIFEST)
+        return tuple(pages)
 
     def put_index(self, raw: bytes, destination: Reference) -> None | WriteRefused | Inconclusive:
         """Write an index whose children are there already: None where it was taken.

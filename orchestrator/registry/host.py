@@ -54,7 +54,12 @@ class Request:
         """What goes along, but for the login."""
         if self.content_type:
             return {"Content-Type": self.content_type}
-        return _ACCEPT if self.path.startswith(("manifests/", "referrers/")) else {}
+        return _ACCEPT if self.path.startswith("manifests/") or self.is_list else {}
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it asks what refers to a digest: nobody else can be asked for that."""
+        return "/referrers/" in self.path
 
     @property
     def is_write(self) -> bool:
@@ -90,7 +95,8 @@ class RegistryHost:
         if self._failure and answer is None:
             return Inconclusive(f"{self._failure}; {self._name} was left alone", kind=self._kind)
         answer = answer or self._ask(question, login)
-        if isinstance(answer, Inconclusive) and answer.ends_host and not question.is_write:
+        is_own_fault = question.is_write or question.is_list
+        if isinstance(answer, Inconclusive) and answer.ends_host and not is_own_fault:
             self._failure, self._kind = answer.reason, answer.kind
         return answer
 

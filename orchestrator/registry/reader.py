@@ -47,8 +47,8 @@ class Reader(Protocol):
         """The raw config of a single image."""
         ...
 
-    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
-        """What refers to a digest, as a raw index; None where this way knows no list of it."""
+    def read_referrers(self, reference: Reference, *, side: Side) -> tuple[bytes, ...] | None:
+        """What refers to a digest: raw indexes, one a page; None where no list is kept of it."""
         ...
 
 
@@ -67,8 +67,8 @@ class HttpRegistry(Protocol):
         """A small blob."""
         ...
 
-    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
-        """What refers to a digest, as an index; not found where there is no such API."""
+    def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
+        """What refers to a digest: indexes, one a page; not found where there is no such API."""
         ...
 
 
@@ -141,10 +141,16 @@ class HttpReader:
         del side
         return self._config(reference)
 
-    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
-        """What refers to a digest; None where the registry has no such API."""
+    def read_referrers(self, reference: Reference, *, side: Side) -> tuple[bytes, ...] | None:
+        """What refers to a digest; None where the registry has no such API.
+
+        skopeo has no such question, so where HTTP can't tell nobody can.
+        """
         del side
-        return _settled(self._registry.referrers(reference), reference)
+        answer = self._registry.referrers(reference)
+        if isinstance(answer, Inconclusive):
+            raise _unread_referrers(answer, reference)
+        return None if isinstance(answer, NotFound) else answer
 
     def _ask_digest(self, reference: Reference) -> Digest | None:
         return _settled(self._registry.head(reference), reference)
@@ -204,7 +210,7 @@ class HttpFirstReader:
             lambda reader: reader.read_config(reference, side=side), may_be_http=may_be_http
         )
 
-    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+    def read_referrers(self, reference: Reference, *, side: Side) -> tuple[bytes, ...] | None:
         """What refers to a digest; None where the registry has no such list."""
         return self._first(lambda reader: reader.read_referrers(reference, side=side))
 
@@ -241,7 +247,7 @@ class RetryingReader:
         """The raw config of a single image."""
         return self._retry.run(lambda: self._reader.read_config(reference, side=side))
 
-    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+    def read_referrers(self, reference: Reference, *, side: Side) -> tuple[bytes, ...] | None:
         """What refers to a digest; None where the registry has no such list."""
         return self._retry.run(lambda: self._reader.read_referrers(reference, side=side))
 
@@ -251,6 +257,16 @@ def digest_or_none(answer: Digest | NotFound | Inconclusive, reference: Referenc
     if isinstance(answer, Inconclusive):
         _log.debug("%s: nothing by HTTP: %s", reference.familiar, answer.reason)
     return None if isinstance(answer, Inconclusive | NotFound) else answer
+
+
+def _unread_referrers(answer: Inconclusive, reference: Reference) -> ImageError:
+    return ImageError(
+        answer.kind or ErrorKind.UNREACHABLE,
+        f"{reference.familiar}: what refers to it can't be read: {answer.reason}",
+        hint="SIGNATURES=false, or a run without --with-signatures, leaves it out",
+        transient=None if answer.kind or answer.ends_host else False,
+        registry=reference.registry,
+    )
 
 
 def _settled(answer: T | NotFound | Inconclusive, reference: Reference) -> T | None:

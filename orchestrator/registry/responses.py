@@ -8,20 +8,22 @@ codes"; Docker Hub's documentation of its pull limit for the `ratelimit-` header
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timezone
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from orchestrator.errors import ErrorKind, FormatError
 from orchestrator.oci.json_text import Json
-from orchestrator.oci.manifest import MANIFEST_TYPES, OCI_INDEX, Descriptor
+from orchestrator.oci.manifest import LARGEST_LIST, MANIFEST_TYPES, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.system.http import Response
 
 _ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 _LONGEST_MESSAGE = 200
+_NEXT = re.compile(r'<([^<>]*)>\s*;(?:[^,"<>]|"[^"]*")*\brel\s*=\s*"?next\b', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,42 @@ def blob_in(answer: Response, wanted: Descriptor, *, registry: str) -> bytes | I
 def referrers_in(answer: Response, reference: Reference) -> bytes | NotFound | Inconclusive:
     """What a GET for referrers says: an index; a registry that has no such API has none.
 
-    Source: OCI distribution specification 1.1, "Listing Referrers".
+    Some registries that know no such API answer with a page of theirs (as oras and
+    go-containerregistry take it, too). Source: OCI distribution specification 1.1, "Listing
+    Referrers".
     """
-    if 400 <= answer.status < 500 and answer.status not in (401, 403):
+    if 400 <= answer.status < 500 and answer.status not in (401, 403, 429):
         return NotFound()
-    if answer.status != 200 or _media_type(answer) != OCI_INDEX or not answer.is_whole:
-        return Inconclusive(f"{reference.registry} answered {answer.status} for referrers")
+    if answer.status == 200 and _media_type(answer) != OCI_INDEX:
+        return NotFound()
+    said = f"{reference.registry} answered {answer.status} for referrers"
+    if answer.status != 200:
+        refusals = {401: ErrorKind.UNAUTHORIZED, 403: ErrorKind.DENIED}
+        return Inconclusive(said, kind=refusals.get(answer.status))
+    if not answer.is_whole:
+        too_large = f"{reference.registry} lists more referrers than {LARGEST_LIST} bytes hold"
+        return Inconclusive(too_large, kind=ErrorKind.BAD_MANIFEST)
     return answer.body
+
+
+def next_page_in(answer: Response, *, path: str) -> str | None:
+    """The path and query of the page that follows; empty where none does.
+
+    Whatever host the Link names, it is the registry's own that is asked. None where it leads
+    anywhere but to the same list.
+
+    Args:
+        answer: One page, whose Link header may name the next (RFC 8288, RFC 3986 section 5).
+        path: The list's own, from the host on.
+    """
+    found = _NEXT.search(answer.headers.get("link", ""))
+    if found is None:
+        return ""
+    try:
+        parts = urlsplit(urljoin(path, found[1]))
+    except ValueError:
+        return None
+    return f"{path}?{parts.query}" if parts.path == path and parts.query else None
 
 
 def written_in(answer: Response) -> WriteRefused | None:

@@ -191,7 +191,9 @@ class Skopeo:
         """
         return self._inspect(("--config", "--raw"), reference, side)
 
-    def read_referrers(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+    def read_referrers(
+        self, reference: Reference, *, side: Side = Side.SOURCE
+    ) -> tuple[bytes, ...] | None:
         """Nothing: skopeo does not know the API that lists what refers to a digest."""
         del reference, side
         return None

@@ -99,7 +99,7 @@ class CountedTool:
         """The raw config of a single image; its manifest is read for it."""
         return self._read(reference, lambda: self._tool.read_config(reference, side=side))
 
-    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+    def read_referrers(self, reference: Reference, *, side: Side) -> tuple[bytes, ...] | None:
         """What refers to a digest, which Docker Hub does not count."""
         return self._tool.read_referrers(reference, side=side)
 

@@ -8,7 +8,6 @@ Schema"). All of them speak of one digest, so they hold where that digest was ke
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from typing import TypeAlias
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.index import compact
 from orchestrator.oci.json_text import Json
-from orchestrator.oci.manifest import OCI_INDEX, Image, Index, parse_manifest
+from orchestrator.oci.manifest import OCI_INDEX, Image, parse_manifest, parse_referrers
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.reader import Reader
 from orchestrator.report.result import Outcome, Result
@@ -111,7 +110,7 @@ class Signatures:
         return replace(result, note=note, bytes=result.bytes + found.bytes)
 
     def _follow(self, result: Result, found: _Found) -> None:
-        """The image's own first; its children's where it brings news, or can bring none."""
+        """The image's own first, then its children's: one may be signed at any time."""
         item, digest, signed = result.item, result.digest, result.source_digest
         if digest is None:
             return
@@ -122,8 +121,7 @@ class Signatures:
             of_index, _ = replace(pair, digest=signed).tagged(".sig")
             if self._reader.read_digest(of_index, side=Side.SOURCE):
                 found.notes[_ELSEWHERE] = None
-        has_news = found.brought or is_elsewhere or result.outcome is Outcome.COPIED
-        if has_news and not item.choice.single:
+        if not item.choice.single:
             for child in self._children(pair):
                 self._bring_all(replace(pair, digest=child), found)
 
@@ -155,8 +153,7 @@ class Signatures:
             is_there = self._digest_there(destination) is not None
             if is_there or self._bring(pair.source.at(digest), destination, found):
                 there.append(one)
-        there_now = pair.destination.at(pair.digest)
-        if self._reader.read_referrers(there_now, side=Side.DESTINATION) is not None:
+        if self._by_api(pair.destination.at(pair.digest), Side.DESTINATION) is not None:
             return
         _, tag = pair.tagged("")
         ours = self._tagged_list(tag, Side.DESTINATION)
@@ -195,16 +192,25 @@ class Signatures:
 
     def _listed(self, pair: _Pair) -> tuple[RawDescriptor, ...]:
         """What refers to a digest at the source, by its API or by its tag."""
-        subject = pair.source.at(pair.digest)
-        raw = self._reader.read_referrers(subject, side=Side.SOURCE)
-        if raw is not None:
-            return _entries(raw, of=subject.familiar)
+        listed = self._by_api(pair.source.at(pair.digest), Side.SOURCE)
+        if listed is not None:
+            return listed
         source, _ = pair.tagged("")
         return self._tagged_list(source, Side.SOURCE)
 
+    def _by_api(self, subject: Reference, side: Side) -> tuple[RawDescriptor, ...] | None:
+        """What a registry's API lists; None where it has none."""
+        pages = self._reader.read_referrers(subject, side=side)
+        if pages is None:
+            return None
+        lists = (parse_referrers(page, of=subject.familiar) for page in pages)
+        return tuple(entry for one in lists for entry in one)
+
     def _tagged_list(self, tag: Reference, side: Side) -> tuple[RawDescriptor, ...]:
         digest = self._reader.read_digest(tag, side=side)
-        return _entries(self._read(tag.at(digest), side), of=tag.familiar) if digest else ()
+        if digest is None:
+            return ()
+        return parse_referrers(self._read(tag.at(digest), side), of=tag.familiar)
 
     def _digest_there(self, destination: Reference) -> Digest | None:
         return self._reader.read_digest(destination, side=Side.DESTINATION)
@@ -226,13 +232,6 @@ def _lost(reference: Reference) -> ImageError:
 
 def _with_tag(reference: Reference, tag: str) -> Reference:
     return Reference(reference.registry, reference.repository, tag)
-
-
-def _entries(raw: bytes, *, of: str) -> tuple[RawDescriptor, ...]:
-    """The descriptors of an index as they stand; none where it is no index."""
-    if not isinstance(parse_manifest(raw, of=of), Index):
-        return ()
-    return tuple(json.loads(raw)["manifests"])
 
 
 def _moved(raw: bytes, uploaded: tuple[Digest, ...], *, of: str) -> int:

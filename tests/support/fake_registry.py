@@ -71,7 +71,9 @@ class FakeRegistries:
         raw = self.read_manifest(reference, side=side)
         return digest_of(raw) if raw is not None else None
 
-    def read_referrers(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+    def read_referrers(
+        self, reference: Reference, *, side: Side = Side.SOURCE
+    ) -> tuple[bytes, ...] | None:
         """Nothing, as with skopeo."""
         del reference, side
         return None

@@ -85,7 +85,7 @@ class NoHttp:
         """Nor of any blob."""
         return Inconclusive(f"nobody asks for {blob.digest} in {repository}")
 
-    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+    def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
         """Nor of what refers to any digest."""
         return Inconclusive(f"nobody asks for {reference}")
 

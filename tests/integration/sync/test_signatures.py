@@ -168,8 +168,9 @@ def test_what_is_not_signed_is_no_failure(site: Site, index: Index) -> None:
     assert site.mirrored() == index.digest
     before = len(site.asked(site.mirror))
     sync(site)
-    asked = [(one.method, one.path) for one in site.asked(site.mirror)[before:]]
-    assert len(asked) == 1, "only the tag itself is asked for"
+    asked = [one.path.rpartition("/")[2] for one in site.asked(site.mirror)[before:]]
+    named = {"1", index.digest, *(image.digest for image in index.images)}
+    assert set(asked) <= named, "nothing is asked for that is not signed"
 
 
 def test_what_is_signed_later_comes_later(site: Site, index: Index) -> None:
@@ -183,6 +184,22 @@ def test_what_is_signed_later_comes_later(site: Site, index: Index) -> None:
     tag = tag_of(index.digest, ".sig")
     expected[tag] = site.publish(signature_of("another"), f"app:{tag}")
     sync(site)
+    assert signatures_in(site) == expected
+
+
+def test_a_child_may_be_signed_later_or_its_signature_fail_once(
+    site: Site, index: Index, far: FaultProxy
+) -> None:
+    sync(site)
+    expected = sign(site, index.images[1], ".sig")
+    (tag,) = expected
+    far.add(Rule(Response.error(403, "DENIED", "no"), method="PUT", path=f"/manifests/{tag}"))
+    assert sync(site, status=1).verdict == ("failed", "denied")
+    assert signatures_in(site) == {}
+    far.clear()
+    outcome = sync(site)
+    assert outcome.verdict == ("skipped", "same-digest")
+    assert outcome.item["note"] == "with 1 signature or the like"
     assert signatures_in(site) == expected
 
 
@@ -214,6 +231,45 @@ def test_referrers_of_an_api_travel(site: Site, index: Index) -> None:
     assert site.mirror.digest(name, bundle.digest) == bundle.digest
     (entry,) = json.loads(site.mirror.manifest(name, tag_of(index.digest)))["manifests"]
     assert (entry["digest"], entry["artifactType"]) == (bundle.digest, BUNDLE)
+
+
+def test_each_page_of_an_api_travels(site: Site, index: Index) -> None:
+    artifacts = [referrer_of(index, kind) for kind in (BUNDLE, SPDX)]
+    for artifact in artifacts:
+        push(site.upstream.url, f"{site.namespace}/app", None, artifact)
+    first, second = (list_of(artifact).manifest for artifact in artifacts)
+    path = f"/v2/{site.namespace}/app/referrers/{index.digest}"
+    link = {"Content-Type": INDEX, "Link": f'<{path}?n=1&last=x>; rel="next"'}
+    gone = Response.error(404, "MANIFEST_UNKNOWN", "gone")
+    with FaultProxy(site.upstream.url) as near:
+        near.add(Rule(Response(200, link, first), path=f"{path}$"))
+        near.add(Rule(gone, path=r"last=x", times=1))
+        near.add(Rule(Response(200, {"Content-Type": INDEX}, second), path=r"last=x"))
+        site.list_images(f"{ALL} {site.source(host=near.host)} --name=app:1")
+        lost = site.run("batch", "--with-signatures")
+        outcome = site.run("batch", "--with-signatures")
+    assert (lost.status, lost.verdict) == (1, ("failed", "bad-manifest"))
+    assert "lacks a page of its referrers" in lost.error["message"]
+    assert outcome.item["note"] == "with 2 signatures or the like"
+    there = [site.mirror.digest(f"{site.namespace}/app", one.digest) for one in artifacts]
+    assert there == [artifact.digest for artifact in artifacts]
+
+
+def test_a_long_list_is_read_and_one_of_null_is_empty(site: Site, index: Index) -> None:
+    bundle = referrer_of(index, BUNDLE)
+    push(site.upstream.url, f"{site.namespace}/app", None, bundle)
+    long = json.loads(list_of(bundle).manifest) | {"annotations": {"x": "x" * 5_000_000}}
+    null = {"schemaVersion": 2, "mediaType": INDEX, "manifests": None}
+    kind = {"Content-Type": INDEX}
+    with FaultProxy(site.upstream.url) as near:
+        for image in index.images:
+            answer = Response(200, kind, json.dumps(null).encode())
+            near.add(Rule(answer, path=f"/referrers/{image.digest}"))
+        answer = Response(200, kind, json.dumps(long).encode())
+        near.add(Rule(answer, path=f"/referrers/{index.digest}"))
+        site.list_images(f"{ALL} {site.source(host=near.host)} --name=app:1")
+        outcome = site.run("batch", "--with-signatures")
+    assert (outcome.status, outcome.item["note"]) == (0, "with 1 signature or the like")
 
 
 def test_a_mirror_with_the_api_needs_no_list(site: Site, index: Index, far: FaultProxy) -> None:

@@ -66,9 +66,10 @@ class Registry:
         self.asked["blob"] += 1
         return self.blob
 
-    def referrers(self, reference: Reference) -> bytes | NotFound | Inconclusive:
+    def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
         self.asked["referrers"] += 1
-        return self.contents.get(reference, BROKEN)
+        found = self.contents.get(reference, BROKEN)
+        return (found,) if isinstance(found, bytes) else found
 
 
 @dataclass
@@ -81,7 +82,7 @@ class Skopeo:
         self.asked.append(f"{side.value}: digest of {reference}")
         return None
 
-    def read_referrers(self, reference: Reference, *, side: Side) -> bytes | None:
+    def read_referrers(self, reference: Reference, *, side: Side) -> tuple[bytes, ...] | None:
         self.asked.append(f"{side.value}: referrers of {reference}")
         return None
 
@@ -181,16 +182,23 @@ def test_only_a_single_image_has_a_config(content: bytes | Inconclusive) -> None
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        pytest.param(INDEX.manifest, INDEX.manifest, id="a list"),
+        pytest.param(INDEX.manifest, (INDEX.manifest,), id="a list"),
         pytest.param(NotFound(), None, id="no such API"),
-        pytest.param(BROKEN, None, id="no answer"),
     ],
 )
 def test_referrers_are_what_the_registry_lists(
-    answer: bytes | NotFound | Inconclusive, found: bytes | None
+    answer: bytes | NotFound, found: tuple[bytes, ...] | None
 ) -> None:
     reader = HttpFirstReader(HttpReader(Registry(contents={PINNED: answer})), Skopeo())
     assert reader.read_referrers(PINNED, side=Side.SOURCE) == found
+
+
+def test_referrers_that_http_can_not_tell_nobody_can() -> None:
+    skopeo = Skopeo()
+    reader = HttpFirstReader(HttpReader(Registry()), skopeo)
+    with pytest.raises(ImageError, match="what refers to it can't be read"):
+        reader.read_referrers(PINNED, side=Side.SOURCE)
+    assert skopeo.asked == []
 
 
 # Counted

@@ -14,6 +14,7 @@ from orchestrator.registry.responses import (
     blob_in,
     digest_in,
     manifest_in,
+    next_page_in,
     referrers_in,
     written_in,
 )
@@ -187,6 +188,9 @@ def test_the_pull_limit_is_read(limit: str, remaining: str, expected: PullLimit 
         pytest.param(Response(404, HTML, b"404 page not found"), NotFound(), id="no such API"),
         pytest.param(Response(400, JSON, error("UNSUPPORTED")), NotFound(), id="unsupported"),
         pytest.param(Response(405), NotFound(), id="no such method"),
+        pytest.param(
+            Response(200, headers(media_type="text/html"), BODY), NotFound(), id="a page of its own"
+        ),
     ],
 )
 def test_referrers_are_a_list_or_there_is_no_api(
@@ -198,7 +202,6 @@ def test_referrers_are_a_list_or_there_is_no_api(
 @pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(Response(200, headers(media_type="text/html"), BODY), id="a page"),
         pytest.param(
             Response(200, headers(media_type=OCI_INDEX), BODY, is_whole=False), id="too large"
         ),
@@ -209,6 +212,31 @@ def test_referrers_are_a_list_or_there_is_no_api(
 )
 def test_what_else_is_said_of_referrers_is_unknown(answer: Response) -> None:
     assert isinstance(referrers_in(answer, PINNED), Inconclusive)
+
+
+LIST = "/v2/team/app/referrers/sha256:1"
+
+
+@pytest.mark.parametrize(
+    ("link", "expected"),
+    [
+        pytest.param(None, "", id="no header"),
+        pytest.param("", "", id="an empty header"),
+        pytest.param(f'<{LIST}?n=2&last=x>; rel="next"', f"{LIST}?n=2&last=x", id="a path"),
+        pytest.param(f'<https://other{LIST}?p=2>; rel="next"', f"{LIST}?p=2", id="a URL"),
+        pytest.param('<?p=2>; rel="next"', f"{LIST}?p=2", id="a query alone"),
+        pytest.param("<?p=2>;rel=next", f"{LIST}?p=2", id="no quotes"),
+        pytest.param('<?p=2>; title="a, b"; REL="next"', f"{LIST}?p=2", id="more parameters"),
+        pytest.param('</x>; rel="prev", <?p=2>; rel="next"', f"{LIST}?p=2", id="the second link"),
+        pytest.param('</x>; rel="prev"', "", id="another relation"),
+        pytest.param('</v2/other/referrers/x?p=2>; rel="next"', None, id="another list"),
+        pytest.param(f'<{LIST}>; rel="next"', None, id="the same page"),
+        pytest.param('<http://[>; rel="next"', None, id="no URL"),
+    ],
+)
+def test_the_next_page_of_a_list_is_the_links(link: str | None, expected: str | None) -> None:
+    answer = Response(200, {} if link is None else {"link": link})
+    assert next_page_in(answer, path=LIST) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.images import build_image
 from orchestrator.errors import DeferredError, ErrorKind, ImageError
+from orchestrator.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from orchestrator.oci.reference import Digest
 from orchestrator.registry.reader import HttpFirstReader, HttpReader
+from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.signatures import Signatures
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import AMD, INDEX, SOURCE, NoHttp, Patience, fault, item
 
+if TYPE_CHECKING:
+    from orchestrator.oci.reference import Reference
+
 HERE = "near.example/lab/app"
 SIGNATURE = build_image(files={"signature": b"of app"})
 TAG = f"{AMD.digest.replace(':', '-')}.sig"
+
+
+@dataclass
+class Unanswering(NoHttp):
+    """A client that can't tell what a reference names.
+
+    Attributes:
+        lists: What it says of referrers, by the repository and digest asked for; of others,
+            that there is no such API.
+    """
+
+    asked: list[str] = field(default_factory=list)
+    lists: dict[str, tuple[bytes, ...] | Inconclusive] = field(default_factory=dict)
+
+    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
+        self.asked.append(str(reference))
+        return super().head(reference)
+
+    def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
+        self.asked.append(f"list of {reference}")
+        return self.lists.get(str(reference), NotFound())
 
 
 @pytest.fixture
@@ -29,9 +57,19 @@ def registries() -> FakeRegistries:
     return made
 
 
-def follow(registries: FakeRegistries, result: Result) -> Result:
-    reader = HttpFirstReader(HttpReader(NoHttp()), registries)
+def follow(registries: FakeRegistries, result: Result, client: Unanswering | None = None) -> Result:
+    reader = HttpFirstReader(HttpReader(client or Unanswering()), registries)
     return Signatures(reader, registries, Patience().rule, jobs=1).follow(result)
+
+
+def list_of(*digests: str, **keys: object) -> bytes:
+    entries = [{"mediaType": OCI_MANIFEST, "digest": one, "size": 9} for one in digests]
+    return json.dumps({"mediaType": OCI_INDEX, "manifests": entries, **keys}).encode()
+
+
+def of_all(outcome: Outcome = Outcome.SKIPPED) -> Result:
+    digest = Digest(INDEX.digest)
+    return Result(item("all"), outcome, "same-digest", source_digest=digest, digest=digest)
 
 
 def result(outcome: Outcome = Outcome.SKIPPED) -> Result:
@@ -99,3 +137,77 @@ def test_an_index_that_is_signed_elsewhere_is_told(registries: FakeRegistries) -
     registries.remove(f"{SOURCE}:{TAG}")
     of_index = replace(result(), source_digest=Digest(INDEX.digest))
     assert "its signature does not hold" in follow(registries, of_index).note
+
+
+def test_a_child_that_is_signed_later_has_its_signature_follow() -> None:
+    registries = FakeRegistries()
+    registries.put(f"{SOURCE}:1", INDEX)
+    registries.put(f"{HERE}:1", INDEX)
+    assert follow(registries, of_all()).note == ""
+    registries.put(f"{SOURCE}:{TAG}", SIGNATURE)
+    assert follow(registries, of_all()).note == "with 1 signature or the like"
+    assert follow(registries, of_all()).note == ""
+
+
+def test_every_page_of_referrers_is_brought(registries: FakeRegistries) -> None:
+    artifacts = [build_image(files={"sbom": word}) for word in (b"one", b"two")]
+    for artifact in artifacts:
+        registries.put(f"{SOURCE}@{artifact.digest}", artifact)
+    pages = tuple(list_of(artifact.digest) for artifact in artifacts)
+    lists: dict[str, tuple[bytes, ...] | Inconclusive] = {
+        f"{SOURCE}@{AMD.digest}": pages,
+        f"{HERE}@{AMD.digest}": (list_of(),),
+    }
+    followed = follow(registries, result(), Unanswering(lists=lists))
+    assert followed.note == "a note; with 3 signatures or the like"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [pytest.param(list_of(manifests=None), id="null"), pytest.param(list_of(), id="an empty list")],
+)
+def test_a_list_of_nothing_is_no_failure(registries: FakeRegistries, raw: bytes) -> None:
+    client = Unanswering(lists={f"{SOURCE}@{AMD.digest}": (raw,)})
+    followed = follow(registries, result(), client)
+    assert (followed.outcome, followed.error) == (Outcome.SKIPPED, None)
+
+
+@pytest.mark.parametrize(
+    ("why", "kind", "tries"),
+    [
+        pytest.param(Inconclusive("it is dark"), ErrorKind.UNREACHABLE, 1, id="nobody can ask"),
+        pytest.param(
+            Inconclusive("it is down", ends_host=True), ErrorKind.UNREACHABLE, 3, id="a fault"
+        ),
+        pytest.param(
+            Inconclusive("too large", kind=ErrorKind.BAD_MANIFEST),
+            ErrorKind.BAD_MANIFEST,
+            1,
+            id="too large",
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", [SOURCE, HERE])
+def test_referrers_that_can_not_be_read_are_a_failure(
+    registries: FakeRegistries, where: str, why: Inconclusive, kind: ErrorKind, tries: int
+) -> None:
+    artifact = build_image(files={"sbom": b"one"})
+    registries.put(f"{SOURCE}@{artifact.digest}", artifact)
+    lists: dict[str, tuple[bytes, ...] | Inconclusive] = {
+        f"{SOURCE}@{AMD.digest}": (list_of(artifact.digest),),
+        f"{where}@{AMD.digest}": why,
+    }
+    client = Unanswering(lists=lists)
+    followed = follow(registries, result(), client)
+    assert (followed.outcome, followed.reason) == (Outcome.FAILED, kind.value)
+    assert followed.error is not None
+    assert followed.error.message == (
+        f"{where}@{AMD.digest}: what refers to it can't be read: {why.reason}"
+    )
+    assert client.asked.count(f"list of {where}@{AMD.digest}") == tries
+
+
+def test_a_list_that_is_none_is_a_failure(registries: FakeRegistries) -> None:
+    client = Unanswering(lists={f"{SOURCE}@{AMD.digest}": (b'{"manifests": [{}]}',)})
+    followed = follow(registries, result(), client)
+    assert (followed.outcome, followed.reason) == (Outcome.FAILED, "bad-manifest")
