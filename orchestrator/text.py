@@ -67,6 +67,11 @@ def _character_width(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
+def shortened(text: str, limit: int = 100) -> str:
+    """At most so many characters of a text; three dots say that it goes on."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
 def first_lines(lines: Sequence[object], *, of: str) -> tuple[str, ...]:
     """As many lines as people read; the last one says how many more there are.
 

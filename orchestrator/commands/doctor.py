@@ -16,13 +16,12 @@ from pathlib import Path
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
 from orchestrator.config.authfile import run_logins
 from orchestrator.config.image_list import ImageList
-from orchestrator.config.registries_conf import read_registries_conf, usual_paths
 from orchestrator.config.settings import Settings, Webhook
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, SyncerError, UsageError
 from orchestrator.oci.reference import Reference
 from orchestrator.plan.items import NamedItems, name_items
-from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.github import stopped_commands
@@ -37,8 +36,6 @@ from orchestrator.system.terminal import coloured, has_colour
 from orchestrator.text import one_line
 
 _AT_ONCE = 8
-_CONNECT_TIMEOUT = 5.0
-_READ_TIMEOUT = 10.0
 _MOST_PROBLEMS = 20
 _LARGEST_SKEW = 300.0
 """Seconds; tokens and the chats' signatures go by the clock, and forgive a few minutes."""
@@ -109,7 +106,7 @@ def examine(
     tools = _tried("skopeo", patient.check_skopeo)
     state = _tried("state", patient.check_state)
     checks += (*listed, *tools, *state)
-    with closing(HttpClient(connect_timeout=_CONNECT_TIMEOUT, read_timeout=_READ_TIMEOUT)) as http:
+    with closing(http_of(settings, connections=_AT_ONCE)) as http:
         checks += _tried("registries", lambda: patient.check_registries(http))
     return (*checks, check_webhooks(settings.webhooks))
 
@@ -272,13 +269,7 @@ class _Examination:
 
     def check_registries(self, http: HttpClient) -> Iterator[CheckResult]:
         """Targets, sources, and what their answers say of the clock and of Docker Hub."""
-        client = RegistryClient(
-            http,
-            run_logins(self._settings, self._usable),
-            is_insecure=self._settings.is_insecure,
-            ca_of=self._settings.ca_of,
-            conf=read_registries_conf(usual_paths(self._settings.tool_environ)),
-        )
+        client = client_of(self._settings, http, run_logins(self._settings, self._usable))
         sources = {entry.source.registry: entry.source for entry in reversed(self._images.entries)}
         questions = [
             *(

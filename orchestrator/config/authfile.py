@@ -19,7 +19,7 @@ from orchestrator.config.settings import Login, Settings
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError
 from orchestrator.oci.json_text import Json
-from orchestrator.oci.reference import DOCKER_HUB
+from orchestrator.oci.reference import registry_of
 
 
 def run_logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
@@ -62,9 +62,6 @@ def sealing_logins(settings: Settings, document: bytes) -> tuple[Login, ...]:
 
 def _is_readable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.R_OK)
-
-
-_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 
 
 @dataclass(frozen=True)
@@ -248,7 +245,7 @@ def _canonical(key: str) -> str:
     bare = key.removeprefix("http://").removeprefix("https://")
     if bare != key:
         bare = _host(bare)
-    return DOCKER_HUB if bare in _DOCKER_HUB_HOSTS else bare
+    return registry_of(bare)
 
 
 def _login_key(login: Login) -> str:

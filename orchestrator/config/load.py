@@ -48,6 +48,7 @@ from orchestrator.config.values import (
 )
 from orchestrator.errors import ConfigurationError, FormatError, Problem
 from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import DOCKER_HUB
 
 T = TypeVar("T")
 
@@ -270,7 +271,7 @@ def _notify(table: Mapping[str, Value]) -> Webhook:
 def _dockerhub(values: _Values) -> Iterator[Login]:
     username, token = values.text("DOCKERHUB_USERNAME"), values.text("DOCKERHUB_TOKEN")
     if username and token:
-        yield Login("docker.io", username, token)
+        yield Login(DOCKER_HUB, username, token)
     elif username or token:
         missing = "DOCKERHUB_TOKEN" if username else "DOCKERHUB_USERNAME"
         raise ConfigurationError(f"{missing} is not set, and a login to Docker Hub needs both")

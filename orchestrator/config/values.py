@@ -5,7 +5,6 @@ They raise FormatError; whoever knows where the text stands says so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
@@ -20,18 +19,13 @@ from orchestrator.config.targets import (
     check_naming,
 )
 from orchestrator.errors import FormatError, did_you_mean
+from orchestrator.oci.reference import is_host, is_repository
+from orchestrator.text import shortened
 
 E = TypeVar("E", bound=Enum)
 
 NO_TARGETS = "none"
 _HIGHEST = 10_000
-_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
-"""A repository's path, as the distribution specification has it."""
-
-_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:]+\])(?::[0-9]+)?")
-"""A host as the grammar of references has it (distribution/reference, "domain")."""
 _HOST_HINT = "write it as registry.example.com, or with its port"
 
 
@@ -102,7 +96,7 @@ def host(text: str) -> str:
             f"'{text}' is not a host: it has neither a dot nor a port",
             hint=_HOST_HINT,
         )
-    if text and not _HOST.fullmatch(text):
+    if text and not is_host(text):
         raise FormatError(f"'{text}' is not a host", hint=_HOST_HINT)
     return text
 
@@ -115,11 +109,11 @@ def hosts(text: str) -> frozenset[str]:
 def namespace(text: str) -> str:
     """The path below a host that all repositories share; slashes at its ends don't count."""
     path = text.strip("/")
-    if not path or _PATH.fullmatch(path):
+    if not path or is_repository(path):
         return path
     lower = path.lower()
     grammar = "lower-case letters and digits, with '.', '_', '-' or '/' between"
-    hint = f"write '{lower}'" if _PATH.fullmatch(lower) else f"it is made of {grammar}"
+    hint = f"write '{lower}'" if is_repository(lower) else f"it is made of {grammar}"
     raise FormatError(f"'{text}' is not a namespace", hint=hint)
 
 
@@ -140,7 +134,7 @@ def count(text: str) -> int:
     is_short = len(text) <= len(str(_HIGHEST))
     if is_short and text.isascii() and text.isdigit() and 1 <= int(text) <= _HIGHEST:
         return int(text)
-    raise FormatError(f"'{text[:100]}' is not a number from 1 to {_HIGHEST:,}")
+    raise FormatError(f"'{shortened(text)}' is not a number from 1 to {_HIGHEST:,}")
 
 
 def boolean(text: str) -> bool:

@@ -17,6 +17,7 @@ from orchestrator.oci.index import PushIndex, compact
 from orchestrator.oci.json_text import Json
 from orchestrator.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, Descriptor, Image
 from orchestrator.oci.reference import Digest, digest_of
+from orchestrator.text import shortened
 
 _OCI = "application/vnd.oci.image"
 _DOCKER = "application/vnd.docker"
@@ -141,7 +142,7 @@ def _no_type_for(media_type: str, of: str) -> ImageError:
         what = "its layers are packed with zstd"
         hint = "ask its maintainer for gzip, or mirror it to a registry that takes OCI's types"
     else:
-        what = f"a part of it is '{media_type[:100]}'"
+        what = f"a part of it is '{shortened(media_type)}'"
         hint = "it is no image; mirror it to a registry that takes OCI's types"
     return ImageError(
         ErrorKind.BAD_MANIFEST,

@@ -16,6 +16,7 @@ from orchestrator.errors import ErrorKind, FormatError, ImageError
 from orchestrator.oci.json_text import Json, parse_json
 from orchestrator.oci.platform import UNKNOWN, Platform
 from orchestrator.oci.reference import Digest, digest_of, parse_digest
+from orchestrator.text import shortened
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -221,7 +222,7 @@ def parse_manifest(raw: bytes, *, of: str) -> Manifest:
             "it has Docker's schema 1, which registries dropped",
             hint="ask its maintainer to push it anew, or choose a newer tag",
         )
-    raise _bad(of, f"it is of an unknown type '{media_type[:100] or 'none'}'")
+    raise _bad(of, f"it is of an unknown type '{shortened(media_type) or 'none'}'")
 
 
 def parse_referrers(raw: bytes, *, of: str) -> tuple[Mapping[str, Json], ...]:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, replace
 
 from orchestrator.errors import FormatError
+from orchestrator.text import shortened
 
 _ARCHITECTURES = frozenset(
     "386 amd64 amd64p32 arm arm64 arm64be armbe loong64 loongarch64 mips mips64 mips64el mips64le "
@@ -146,7 +147,7 @@ class Platform:
         """
         found = _SHOWN.fullmatch(text)
         if found is None:
-            raise FormatError(f"'{_shown(text)}' is not a platform")
+            raise FormatError(f"'{shortened(text)}' is not a platform")
         return cls(found["os"], found["architecture"], found["variant"] or "", found["ver"] or "")
 
     @property
@@ -228,13 +229,13 @@ class PlatformChoice:
         parts = text.split(",")
         if len(parts) > 1 and not all(parts):
             hint = "write them as 'linux/amd64,linux/arm64', no spaces"
-            raise FormatError(f"'{_shown(text)}' has a comma too many", hint=hint)
+            raise FormatError(f"'{shortened(text)}' has a comma too many", hint=hint)
         platforms = tuple(Platform.parse(part.removesuffix("?")) for part in parts)
         marked = zip(parts, platforms, strict=True)
         optional = frozenset(platform for part, platform in marked if part.endswith("?"))
         if len(set(platforms)) == 1 and optional:
             hint = "a question mark goes behind one of several"
-            raise FormatError(f"'{_shown(text)}' would leave nothing", hint=hint)
+            raise FormatError(f"'{shortened(text)}' would leave nothing", hint=hint)
         return cls(tuple(dict.fromkeys(platforms)), optional)
 
     @property
@@ -276,11 +277,7 @@ def _is_known(word: str) -> bool:
 
 def _refused(text: str, hint: str = "") -> FormatError:
     otherwise = "write it as 'linux/arm64' or 'linux/arm/v7'"
-    return FormatError(f"'{_shown(text)}' is not a platform", hint=hint or otherwise)
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return FormatError(f"'{shortened(text)}' is not a platform", hint=hint or otherwise)
 
 
 def _meant(system: str, architecture: str, variant: str = "") -> str:

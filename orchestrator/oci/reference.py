@@ -15,14 +15,19 @@ from typing import NewType
 from docker_image.digest import InvalidDigest
 from docker_image.reference import InvalidReference
 from docker_image.reference import Reference as Grammar
+from docker_image.regexp import ImageRegexps
 
 from orchestrator.errors import FormatError
+from orchestrator.text import shortened
 
 Digest = NewType("Digest", str)
 """`sha256:` and 64 hexadecimal digits: the identity of a blob or a manifest."""
 
 DOCKER_HUB = "docker.io"
-_DOCKER_HUB_HOSTS = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+"""Docker Hub's name in references."""
+DOCKER_HUB_SERVER = "registry-1.docker.io"
+"""The host that answers for it."""
+_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", DOCKER_HUB_SERVER})
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NOT_PLAIN = re.compile(r"[^\x21-\x7e]")
 _NAME = re.compile(r"(?:.*/)?[^:@/]*")
@@ -109,6 +114,21 @@ class Reference:
         return f"{self.name}{tag}{digest}"
 
 
+def registry_of(host: str) -> str:
+    """The registry that a host in lower case stands for: Docker Hub has one name."""
+    return DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
+
+
+def is_host(text: str) -> bool:
+    """Whether a text is a registry's host, with or without a port, as references have it."""
+    return bool(ImageRegexps.DOMAIN_REGEXP.fullmatch(text))
+
+
+def is_repository(text: str) -> bool:
+    """Whether a text is a repository's path, as references have it."""
+    return bool(ImageRegexps.REMOTE_NAME_REGEXP.fullmatch(text))
+
+
 def parse_digest(text: str) -> Digest:
     """Check that `text` is a sha256 digest.
 
@@ -118,7 +138,7 @@ def parse_digest(text: str) -> Digest:
     if _DIGEST.fullmatch(text):
         return Digest(text)
     raise FormatError(
-        f"'{_shortened(text)}' is not a digest",
+        f"'{shortened(text)}' is not a digest",
         hint=_DIGEST_HINT,
     )
 
@@ -166,7 +186,7 @@ def _lower_host(text: str) -> str:
     if not is_host:
         return text
     lowered = host.lower()
-    return f"{DOCKER_HUB if lowered in _DOCKER_HUB_HOSTS else lowered}/{path}"
+    return f"{registry_of(lowered)}/{path}"
 
 
 def _with_library(registry: str, repository: str) -> str:
@@ -176,11 +196,7 @@ def _with_library(registry: str, repository: str) -> str:
 
 
 def _refused(text: str, why: str, *, hint: str) -> FormatError:
-    return FormatError(f"'{_shortened(text)}' is not an image reference: {why}", hint=hint)
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:97]}..."
+    return FormatError(f"'{shortened(text)}' is not an image reference: {why}", hint=hint)
 
 
 def _in_words(reason: str) -> str:

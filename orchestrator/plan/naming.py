@@ -13,6 +13,7 @@ from orchestrator.config.targets import FLAT, NESTED, Target
 from orchestrator.errors import FormatError
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import DOCKER_HUB, Reference
+from orchestrator.text import shortened
 
 _NOT_IN_A_COMPONENT = re.compile(r"[^a-z0-9._-]+")
 _NAME_HINT = (
@@ -112,7 +113,7 @@ def _checked(name: str, tag: str, repository: str, target: Target) -> Reference:
     destination = f"{name}:{tag}"
     if len(name) > _LONGEST_NAME:
         raise FormatError(
-            f"the name '{name[:60]}...' has {len(name)} characters, {_LONGEST_NAME} at most",
+            f"the name '{shortened(name, 63)}' has {len(name)} characters, {_LONGEST_NAME} at most",
             hint="give the image a shorter one with --name",
         )
     if target.profile.is_one_level and "/" in repository:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from orchestrator.config.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
-from orchestrator.config.registries_conf import RegistriesConf
+from orchestrator.config.registries_conf import RegistriesConf, read_registries_conf, usual_paths
+from orchestrator.config.settings import Settings
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.manifest import LARGEST, LARGEST_LIST, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference
@@ -42,6 +43,45 @@ _WRITE = "pull,push"
 _DELETE = "pull,push,delete"
 
 _log = logging.getLogger(__name__)
+
+
+_CONNECT_TIMEOUT = 5.0
+_READ_TIMEOUT = 10.0
+"""Seconds; what can't be had by HTTP soon, skopeo asks for with more patience."""
+
+
+def http_of(settings: Settings, *, connections: int) -> HttpClient:
+    """The connections that registries are asked over.
+
+    Args:
+        settings: The user's patience bounds ours.
+        connections: At most so many to one registry.
+    """
+    return HttpClient(
+        connections,
+        connect_timeout=_CONNECT_TIMEOUT,
+        read_timeout=min(_READ_TIMEOUT, settings.stall_timeout),
+    )
+
+
+def client_of(settings: Settings, http: HttpClient, logins: bytes) -> RegistryClient:
+    """A client that reaches registries as the settings say.
+
+    Args:
+        settings: Which hosts are insecure, or have an authority of their own.
+        http: From `http_of`.
+        logins: The run's own authfile.
+
+    Raises:
+        ConfigurationError: The logins can't be read.
+    """
+    return RegistryClient(
+        http,
+        logins,
+        is_insecure=settings.is_insecure,
+        ca_of=settings.ca_of,
+        conf=read_registries_conf(usual_paths(settings.tool_environ)),
+    )
 
 
 class RegistryClient:

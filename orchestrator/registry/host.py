@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator.config.authfile import Credentials, FoundLogin
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.manifest import LARGEST, MANIFEST_TYPES
-from orchestrator.oci.reference import DOCKER_HUB
+from orchestrator.oci.reference import DOCKER_HUB, DOCKER_HUB_SERVER
 from orchestrator.registry.challenge import Challenge, basic_authorization, usable_challenge
 from orchestrator.registry.pull_limit import is_over_limit
 from orchestrator.registry.responses import Inconclusive, skew_in
@@ -17,7 +17,7 @@ from orchestrator.registry.tokens import Tokens
 from orchestrator.registry.transport import Transport
 from orchestrator.system.http import HttpError, Response
 
-_SERVED_AT: Mapping[str, str] = {DOCKER_HUB: "registry-1.docker.io"}
+_SERVED_AT: Mapping[str, str] = {DOCKER_HUB: DOCKER_HUB_SERVER}
 _ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
 """All four always: a registry converts, or hides, what a client doesn't say it takes."""
 

@@ -20,6 +20,7 @@ from orchestrator.oci.json_text import Json
 from orchestrator.oci.manifest import LARGEST_LIST, MANIFEST_TYPES, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.system.http import Response
+from orchestrator.text import shortened
 
 _ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 _LONGEST_MESSAGE = 200
@@ -155,7 +156,7 @@ def written_in(answer: Response) -> WriteRefused | None:
         return None
     for error in _errors(answer):
         code = str(error.get("code")).lower().replace("_", " ")
-        return WriteRefused(f"{code}: {error.get('message') or ''}"[:_LONGEST_MESSAGE])
+        return WriteRefused(shortened(f"{code}: {error.get('message') or ''}", _LONGEST_MESSAGE))
     return WriteRefused(f"received unexpected HTTP status: {answer.status}")
 
 
@@ -214,7 +215,7 @@ def _first_message(answer: Response) -> str:
     errors = _errors(answer)
     if not errors:
         return ""
-    return f": {errors[0].get('code')}: {errors[0].get('message')}"[:_LONGEST_MESSAGE]
+    return shortened(f": {errors[0].get('code')}: {errors[0].get('message')}", _LONGEST_MESSAGE)
 
 
 def _surprise_in(answer: Response, reference: Reference) -> Inconclusive | None:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from orchestrator.errors import ErrorKind
-from orchestrator.system.http import HttpClient, HttpError, Response, host_of
+from orchestrator.system.http import HttpClient, HttpError, Response, host_of, location_of
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _LONGEST_CHAIN = 4
 
 
@@ -88,19 +87,12 @@ class Transport:
 
     def _next(self, url: str, answer: Response) -> str:
         """Where an answer leads; empty where it doesn't, or to where we would not go."""
-        location = answer.headers.get("location", "")
-        if answer.status not in _REDIRECTS or not location:
-            return ""
-        try:
-            there = urljoin(url, location)
-            parts = urlsplit(there)
-            is_plain_address = "@" not in parts.netloc and bool(parts.hostname)
-        except ValueError:
-            return ""
+        there = location_of(url, answer)
+        parts = urlsplit(there)
         is_safe = parts.scheme == "https" or (
             parts.scheme == "http" and self.is_insecure(parts.netloc)
         )
-        return there if is_safe and is_plain_address else ""
+        return there if is_safe and "@" not in parts.netloc else ""
 
 
 def _origin(url: str) -> tuple[str, str]:

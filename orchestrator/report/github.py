@@ -21,7 +21,7 @@ from orchestrator.errors import ConfigurationError, Problem, SyncerError
 from orchestrator.report.badge import NO_BADGE, badge_document, badge_of, badge_picture
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.summary import markdown_summary
-from orchestrator.text import Redactor, printable
+from orchestrator.text import Redactor, printable, shortened
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ class Annotation:
         places = {"file": self.file, "line": self.line, "col": self.column} if self.line else {}
         properties = [f"{name}={_property(str(value))}" for name, value in places.items() if value]
         properties.append(f"title={_property(self.title)}")
-        return f"::{self.level} {','.join(properties)}::{_data(self.message[:_LONGEST_MESSAGE])}"
+        message = _data(shortened(self.message, _LONGEST_MESSAGE))
+        return f"::{self.level} {','.join(properties)}::{message}"
 
 
 def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:

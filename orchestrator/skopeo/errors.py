@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.reference import DOCKER_HUB, Reference
-from orchestrator.text import printable
+from orchestrator.text import printable, shortened
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def image_error(failure: SkopeoFailure) -> ImageError:
         ((kind, words) for pattern, kind, words in rows if re.search(pattern, said)),
         (ErrorKind.TOOL, "skopeo failed"),
     )
-    detail = printable(" ".join(_PREFIXES.sub("", failure.text).split())[:_SHOWN])
+    detail = shortened(printable(" ".join(_PREFIXES.sub("", failure.text).split())), _SHOWN)
     subject = failure.reference.familiar
     return ImageError(
         kind,

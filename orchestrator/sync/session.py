@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from types import FrameType
 
 from orchestrator.config.authfile import run_logins, sealing_logins
-from orchestrator.config.registries_conf import read_registries_conf, usual_paths
 from orchestrator.config.settings import Settings
 from orchestrator.plan.items import Item
-from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader
 from orchestrator.skopeo.adapter import Skopeo
@@ -27,15 +26,10 @@ from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.sync.copier import CopyTool
 from orchestrator.sync.pull_budget import CountedTool
-from orchestrator.system.http import HttpClient
 from orchestrator.system.program import ProgramRunner
 
 HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
-
-_CONNECT_TIMEOUT = 5.0
-_READ_TIMEOUT = 10.0
-"""Seconds; what the fast path can't have soon, skopeo asks for with more patience."""
 
 
 class StopSignal:
@@ -120,26 +114,12 @@ def session(
         if is_writing:
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
-        http = stack.enter_context(
-            closing(
-                HttpClient(
-                    HEADS_AT_ONCE,
-                    connect_timeout=_CONNECT_TIMEOUT,
-                    read_timeout=min(_READ_TIMEOUT, settings.stall_timeout),
-                )
-            )
-        )
+        http = stack.enter_context(closing(http_of(settings, connections=HEADS_AT_ONCE)))
         stack.enter_context(stop.on_signals(programs.end_all, http.end_all))
         logins = run_logins(settings, targets)
         seals = Seals(sealing_logins(settings, logins))
         state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))
-        client = RegistryClient(
-            http,
-            logins,
-            is_insecure=settings.is_insecure,
-            ca_of=settings.ca_of,
-            conf=read_registries_conf(usual_paths(settings.tool_environ)),
-        )
+        client = client_of(settings, http, logins)
         connection = connection_of(settings, targets, folder, logins)
         skopeo = Skopeo(
             programs,

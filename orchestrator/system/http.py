@@ -43,7 +43,8 @@ BODY_LIMIT = 4 * 1024 * 1024
 """Bytes read of an answer: registries must take manifests of 4 MiB (distribution spec)."""
 
 _CHUNK = 64 * 1024
-_REDIRECTS = frozenset({301, 302, 307, 308})
+_SEE_OTHER = 303
+_REDIRECTS = frozenset({301, 302, _SEE_OTHER, 307, 308})
 
 
 @dataclass(frozen=True)
@@ -214,22 +215,36 @@ class HttpClient:
         self._session.close()
 
 
+def location_of(url: str, answer: Response) -> str:
+    """Where a redirect leads, as a whole URL; empty where an answer is none that can be read.
+
+    Whether to go there is for whoever asked to decide.
+    """
+    location = answer.headers.get("location", "")
+    if answer.status not in _REDIRECTS or not location:
+        return ""
+    try:
+        there = urljoin(url, location)
+        parts = urlsplit(there)
+        is_readable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return ""
+    return there if is_readable else ""
+
+
 def redirect_of(url: str, answer: Response) -> str:
     """Where an answer sends the same request to, as long as it is the same host; else "".
 
-    http may become https, https never http.
+    http may become https, https never http. See Other (303) asks for another request.
     """
-    if answer.status not in _REDIRECTS or not answer.headers.get("location"):
+    there = location_of(url, answer)
+    if not there or answer.status == _SEE_OTHER:
         return ""
-    try:
-        there = urljoin(url, answer.headers["location"])
-        old, new = urlsplit(url), urlsplit(there)
-        is_same = old.netloc == new.netloc and old.scheme == new.scheme
-        is_upgrade = (old.scheme, new.scheme) == ("http", "https") and (
-            (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
-        )
-    except ValueError:
-        return ""
+    old, new = urlsplit(url), urlsplit(there)
+    is_same = old.netloc == new.netloc and old.scheme == new.scheme
+    is_upgrade = (old.scheme, new.scheme) == ("http", "https") and (
+        (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
+    )
     return there if is_same or is_upgrade else ""
 
 
