@@ -1,4 +1,4 @@
-"""TODO."""
+"""Which webhooks are told of a run; a warning for each that did not take the message."""
 
 from __future__ import annotations
 
