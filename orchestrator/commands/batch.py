@@ -55,7 +55,7 @@ def run(invocation: Invocation) -> ExitStatus:
             file=images.file,
             written=arguments.report,
             badge=arguments.badge,
-            unknown=settings.unknown,
+            doubtful=settings.doubtful,
         )
         write_output(output, settings.github, err, redact=invocation.redact)
     return report.exit_status

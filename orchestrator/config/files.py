@@ -1,19 +1,18 @@
 """The files a user edits: config.env and targets.toml, read with where each value stands.
 
-config.env is read as a shell or `docker --env-file` reads it, without expansion.
+config.env is read as a shell reads it, without expansion (`env_file`).
 """
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import tomli
-from dotenv.parser import parse_stream
 
+from orchestrator.config.env_file import Assignment, BadLine, read_assignments
 from orchestrator.config.keys import FILE_SUFFIX, KEYS
 from orchestrator.errors import ConfigurationError, Problem, did_you_mean
 
@@ -55,10 +54,10 @@ class Value:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """What config.env says, and what in it is unknown to us."""
+    """What config.env says, and what of it may not be what was meant."""
 
     values: Mapping[str, Value]
-    unknown: tuple[Problem, ...] = ()
+    doubtful: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,32 +69,40 @@ class TargetsFile:
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Read config.env; an unknown key is a warning with a hint.
+    """Read config.env.
 
     Raises:
-        ConfigurationError: The file can't be read, or a line is no `KEY=value`.
+        ConfigurationError: The file can't be read, a line is no `KEY=value`, or a key is unknown;
+            all such lines are named at once.
     """
     values: dict[str, Value] = {}
-    unknown: list[Problem] = []
+    doubtful: list[Problem] = []
     problems: list[Problem] = []
-    for binding in parse_stream(io.StringIO(_text_of(path))):
-        line = binding.original.line + _blank_lines_before(binding.original.string)
-        if binding.error or (binding.key is not None and binding.value is None):
-            text = binding.original.string.strip().partition("=")[0]
-            problems.append(
-                Problem(str(path), line, 0, text, "this is not KEY=value", "quote odd values")
-            )
-        elif binding.key is not None:
-            if binding.key not in _KNOWN:
-                meant = did_you_mean(binding.key.upper(), _KNOWN) or "it is ignored"
-                unknown.append(Problem(str(path), line, 0, "", _unknown(binding.key), meant))
-            elif binding.value:
-                values[binding.key] = Value(binding.value, f"{path}:{line}", str(path), line)
-            else:
-                values.pop(binding.key, None)
+    for found in read_assignments(_text_of(path)):
+        problem = _problem_of(found, path)
+        if problem or isinstance(found, BadLine):
+            problems += filter(None, (problem,))
+            continue
+        if found.value:
+            values[found.key] = Value(found.value, f"{path}:{found.line}", str(path), found.line)
+        else:
+            values.pop(found.key, None)
+        if found.value and found.is_cut and KEYS[found.key.removesuffix(FILE_SUFFIX)].is_secret:
+            cut = f"{found.key} ends before ' #', and the rest is taken for a comment"
+            hint = "if it belongs to the value, put all of it in single quotes"
+            doubtful.append(Problem(str(path), found.line, 0, "", cut, hint))
     if problems:
         raise ConfigurationError("\n".join(map(str, problems)), problems=problems)
-    return ConfigFile(values, tuple(unknown))
+    return ConfigFile(values, tuple(doubtful))
+
+
+def _problem_of(found: Assignment | BadLine, path: Path) -> Problem | None:
+    if isinstance(found, BadLine):
+        return Problem(str(path), found.line, 0, "", found.message, found.hint)
+    if found.key in _KNOWN:
+        return None
+    meant = did_you_mean(found.key.upper(), _KNOWN) or "docs/settings.md has the keys"
+    return Problem(str(path), found.line, 0, "", _unknown(found.key), meant)
 
 
 def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
@@ -169,12 +176,6 @@ def _text_of(path: Path, *, named_at: str = "") -> str:
         raise ConfigurationError(
             f"{prefix}{path} is not UTF-8 text", hint="save the file as UTF-8"
         ) from None
-
-
-def _blank_lines_before(text: str) -> int:
-    """The parser counts a binding from the blank lines before it; people do not."""
-    stripped = text.lstrip()
-    return text[: len(text) - len(stripped)].count("\n")
 
 
 def _unknown(key: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from orchestrator.errors import FormatError, Problem, did_you_mean
+from orchestrator.oci.pasted import named_by_command
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
 
@@ -124,6 +125,7 @@ def _shown(raw: bytes) -> str:
 def _parse_line(line: str, number: int) -> Entry | None:
     text = _COMMENT.sub("", line)
     _refuse_hidden(text)
+    _refuse_command(text)
     draft = _draft(_words(text))
     if not draft.images and not draft.options:
         return None
@@ -155,6 +157,13 @@ def _refuse_hidden(text: str) -> None:
         if character.isspace():
             what, hint = "a space that is not the plain one", "write a plain space"
         raise _BadLineError(column, f"{what} (U+{ord(character):04X})", hint)
+
+
+def _refuse_command(text: str) -> None:
+    meant = named_by_command(text)
+    if meant:
+        column = len(text) - len(text.lstrip()) + 1
+        raise _BadLineError(column, "a line is an image and its options", f"write '{meant}'")
 
 
 def _words(text: str) -> Iterator[_Word]:

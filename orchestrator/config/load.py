@@ -32,7 +32,7 @@ from orchestrator.config.settings import (
     Settings,
     Webhook,
 )
-from orchestrator.config.targets import GHCR, Target, aliyun_profile
+from orchestrator.config.targets import GHCR, Target, aliyun_profile, check_levels
 from orchestrator.config.values import (
     aliyun_edition,
     boolean,
@@ -77,7 +77,7 @@ def load_settings(
     targets_path = path.parent / "targets.toml"
     tables = read_targets(targets_path, environ) if targets_path.is_file() else TargetsFile({})
     values = _Values(flags or {}, environ, file.values, base)
-    return _settings(values, tables, environ, base=base, unknown=file.unknown)
+    return _settings(values, tables, environ, base=base, doubtful=file.doubtful)
 
 
 def load_github_step(environ: Mapping[str, str]) -> GitHubStep | None:
@@ -150,9 +150,9 @@ def _settings(
     environ: Mapping[str, str],
     *,
     base: Path,
-    unknown: tuple[Problem, ...],
+    doubtful: tuple[Problem, ...],
 ) -> Settings:
-    warnings = tuple(map(str, unknown))
+    warnings = tuple(map(str, doubtful))
     naming = values.parsed("NAMING", naming_rule)
     targets = {
         "aliyun": _aliyun(values, naming, tables.targets.get("aliyun", {})),
@@ -160,6 +160,8 @@ def _settings(
     }
     for name, table in tables.targets.items():
         targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
+    for name, target in targets.items():
+        _check_levels(target, tables.targets.get(name, {}), values)
     hooks = [table for table in tables.notify if "url" in table]
     if len(hooks) < len(tables.notify):
         warnings = (*warnings, "targets.toml: a [[notify]] without a url tells nobody")
@@ -194,7 +196,7 @@ def _settings(
         secrets=(*secrets, *_basic_forms(targets, logins)),
         unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
         warnings=warnings,
-        unknown=unknown,
+        doubtful=doubtful,
         github=github,
     )
 
@@ -249,6 +251,12 @@ def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Targe
         ca=base / ca if ca else target.ca,
         jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
     )
+
+
+def _check_levels(target: Target, table: Mapping[str, Value], values: _Values) -> None:
+    key = "namespace" if "namespace" in table else "ALIYUN_NAMESPACE"
+    value = table[key] if key in table else values.find("ALIYUN_NAMESPACE")
+    _parsed(value, key, lambda _: check_levels(target))
 
 
 def _webhook(values: _Values) -> Iterator[Webhook]:

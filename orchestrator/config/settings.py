@@ -118,7 +118,7 @@ class Settings:
         secrets: Every secret value, for redaction.
         unmasked: Those of the secrets that a runner can't know: they stand in files.
         warnings: What the user should know about the configuration.
-        unknown: The lines of config.env among that, which hold keys that we don't know.
+        doubtful: The lines of config.env among that, which may not say what was meant.
         actions: The GitHub Actions runner that this is; None elsewhere.
     """
 
@@ -143,7 +143,7 @@ class Settings:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     unmasked: tuple[str, ...] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
-    unknown: tuple[Problem, ...] = ()
+    doubtful: tuple[Problem, ...] = ()
     github: GitHubStep | None = None
 
     @property

@@ -115,5 +115,24 @@ def check_naming(naming: str) -> None:
         raise FormatError(f"'{naming}' is not a way of naming", hint=hint)
     for name, rule, conversion in fields:
         if name not in _FIELDS or rule or conversion:
-            meant = did_you_mean(name, _FIELDS) or f"a template holds {known}"
+            meant = did_you_mean(f"{{{name}}}", map("{{{}}}".format, _FIELDS))
+            meant = meant or f"a template holds {known}"
             raise FormatError(f"'{{{name}}}' is not a field of a naming template", hint=meant)
+
+
+def check_levels(target: Target) -> None:
+    """Check that a target's namespace is of one level where its registry takes no more.
+
+    Raises:
+        FormatError: It has more.
+    """
+    levels = target.namespace.split("/")
+    if not target.profile.is_one_level or len(levels) == 1:
+        return
+    meant = next((level for level in levels if "." not in level), levels[0])
+    edition = ", or ALIYUN_EDITION=enterprise for an Enterprise instance"
+    raise FormatError(
+        f"'{target.namespace}' has {len(levels)} levels, and the namespace is one name in Aliyun's "
+        "Personal Edition",
+        hint=f"write '{meant}'{edition if target.name == 'aliyun' else ''}",
+    )

@@ -85,20 +85,28 @@ def host(text: str) -> str:
     if "@" in text:
         raise FormatError("a host holds no login", hint="user name and password have their keys")
     if "://" in text:
-        raise FormatError(f"'{text}' is not a host", hint=f"write '{text.partition('://')[2]}'")
+        meant = text.rpartition("://")[2].partition("/")[0]
+        hint = f"write '{meant}'" if _is_told_from_a_user(meant) else _HOST_HINT
+        raise FormatError(f"'{text}' is not a host", hint=hint)
     if "/" in text.rstrip("/") or any(character.isspace() for character in text):
         raise FormatError(
             f"'{text}' is not a host", hint="the path below it goes into the namespace"
         )
     text = text.rstrip("/")
-    if text and "." not in text and ":" not in text and text != "localhost":
+    if text.startswith("["):
         raise FormatError(
-            f"'{text}' is not a host: it has neither a dot nor a port",
-            hint=_HOST_HINT,
+            f"'{text}' is an IPv6 address, which skopeo does not take",
+            hint="give the registry a host name, in /etc/hosts or DNS",
         )
-    if text and not is_host(text):
-        raise FormatError(f"'{text}' is not a host", hint=_HOST_HINT)
+    if text and not _is_told_from_a_user(text):
+        why = "a host: it has neither a dot nor a port" if is_host(text) else "a host"
+        raise FormatError(f"'{text}' is not {why}", hint=_HOST_HINT)
     return text
+
+
+def _is_told_from_a_user(text: str) -> bool:
+    """Whether a reference that begins with it means a host, and not a user of Docker Hub."""
+    return is_host(text) and ("." in text or ":" in text or text == "localhost")
 
 
 def hosts(text: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ from docker_image.reference import Reference as Grammar
 from docker_image.regexp import ImageRegexps
 
 from orchestrator.errors import FormatError
+from orchestrator.oci.pasted import as_meant, named_by_command, named_by_page
 from orchestrator.text import shortened
 
 Digest = NewType("Digest", str)
@@ -27,15 +28,22 @@ DOCKER_HUB = "docker.io"
 """Docker Hub's name in references."""
 DOCKER_HUB_SERVER = "registry-1.docker.io"
 """The host that answers for it."""
-_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", DOCKER_HUB_SERVER})
+_DOCKER_HUB_HOSTS = frozenset(
+    {DOCKER_HUB, "index.docker.io", DOCKER_HUB_SERVER, "registry.hub.docker.com"}
+)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _NOT_PLAIN = re.compile(r"[^\x21-\x7e]")
 _NAME = re.compile(r"(?:.*/)?[^:@/]*")
 """What stands before tag and digest, whose case counts; a port's colon has a slash after it."""
 _DIGEST_HINT = "a digest is 'sha256:' and 64 hexadecimal digits in lower case"
-_HUB_PAGE = re.compile(r"^hub\.docker\.com/(?:_|r)/(?=.)")
+_GRAMMAR_HINT = "write it as [registry/]repository[:tag][@sha256:digest]"
+_PASTED_AROUND = "\"'`,;<>()"
 _LONGEST = 1024
 """Far above the longest valid reference: 255 of name, 128 of tag, 71 of digest."""
+
+
+class _MalformedError(Exception):
+    """A text breaks the grammar of references."""
 
 
 @dataclass(frozen=True, order=True)
@@ -58,22 +66,18 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """Read a reference as Docker's command line does.
 
-        `redis` is `docker.io/library/redis:latest`; a tag and a digest may both stand.
+        `redis` is `docker.io/library/redis:latest`; a tag and a digest may both stand. Blanks
+        around it don't count, and what can mean but one image means it (`pasted.as_meant`).
 
         Raises:
             FormatError: The text is no reference; the hint says what to write instead.
         """
+        text = as_meant(text)
         _refuse_what_people_paste(text)
         try:
-            parsed = Grammar.parse_normalized_named(_lower_host(text))
-        except (InvalidReference, InvalidDigest) as error:
-            raise _refused(text, _in_words(str(error)), hint=_hint_for(text)) from None
-        digest = parse_digest(parsed["digest"]) if parsed["digest"] else None
-        tag = parsed["tag"] or (None if digest else "latest")
-        registry = parsed.domain()
-        if registry != registry.lower():
-            raise _refused(text, "capital letters", hint=_hint_for(text))
-        return cls(registry, _with_library(registry, parsed.path()), tag, digest)
+            return _of_grammar(text)
+        except _MalformedError as error:
+            raise _refused(text, str(error), hint=_hint_for(text)) from None
 
     @property
     def name(self) -> str:
@@ -148,19 +152,40 @@ def digest_of(content: bytes) -> Digest:
     return Digest(f"sha256:{hashlib.sha256(content).hexdigest()}")
 
 
+def _of_grammar(text: str) -> Reference:
+    try:
+        parsed = Grammar.parse_normalized_named(_lower_host(text))
+    except (InvalidReference, InvalidDigest) as error:
+        raise _MalformedError(_in_words(str(error))) from None
+    registry = parsed.domain()
+    if registry != registry.lower():
+        raise _MalformedError("capital letters")
+    digest = parse_digest(parsed["digest"]) if parsed["digest"] else None
+    tag = parsed["tag"] or (None if digest else "latest")
+    return Reference(registry, _with_library(registry, parsed.path()), tag, digest)
+
+
 def _refuse_what_people_paste(text: str) -> None:
     if not text:
         raise FormatError("an image reference is empty", hint="write one, as 'nginx:alpine'")
     if len(text) > _LONGEST:
         raise FormatError(f"an image reference of {len(text)} characters is too long")
+    scheme, found, rest = text.rpartition("://")
+    meant = named_by_command(text) or named_by_page(rest)
+    if found and not _NOT_PLAIN.search(text):
+        hint = _write(meant or rest.partition("?")[0].rstrip("/"))
+        raise _refused(
+            text, f"it starts with '{scheme}://'", hint=hint or "write one, as 'nginx:alpine'"
+        )
+    if meant and _write(meant.rpartition(" ")[2]):
+        why = "it is more than a name" if " " in text else "it is the address of a page"
+        raise _refused(text, why, hint=f"write '{meant}'")
     odd = _NOT_PLAIN.search(text)
     if odd:
         raise _refused_for(odd[0])
-    scheme, found, rest = text.partition("://")
-    if found:
-        meant = _HUB_PAGE.sub("", rest).partition("?")[0].rstrip("/")
-        hint = f"write '{meant}'" if meant else "write one, as 'nginx:alpine'"
-        raise _refused(text, f"it starts with '{scheme}://'", hint=hint)
+    if text.startswith("["):
+        why = "skopeo can't reach a registry by an IPv6 address"
+        raise _refused(text, why, hint="give the registry a host name, in /etc/hosts or DNS")
 
 
 def _refused_for(character: str) -> FormatError:
@@ -208,7 +233,21 @@ def _in_words(reason: str) -> str:
 def _hint_for(text: str) -> str:
     name = _NAME.match(text)
     if name and name[0] != name[0].lower():
-        return f"names are in lower case: '{name[0].lower()}{text[name.end() :]}'"
+        lowered = f"{name[0].lower()}{text[name.end() :]}"
+        if _write(lowered):
+            return f"names are in lower case: '{lowered}'"
     if "@" in text:
         return _DIGEST_HINT
-    return "write it as [registry/]repository[:tag][@sha256:digest]"
+    return _write(text.strip(_PASTED_AROUND).rstrip("/:")) or _GRAMMAR_HINT
+
+
+def _write(proposed: str) -> str:
+    """A hint to write something else, where that would be taken."""
+    is_plain = 0 < len(proposed) <= _LONGEST and not _NOT_PLAIN.search(proposed)
+    if not is_plain or proposed.startswith("["):
+        return ""
+    try:
+        _of_grammar(as_meant(proposed))
+    except (_MalformedError, FormatError):
+        return ""
+    return f"write '{proposed}'"

@@ -16,9 +16,11 @@ from orchestrator.oci.reference import DOCKER_HUB, Reference
 from orchestrator.text import shortened
 
 _NOT_IN_A_COMPONENT = re.compile(r"[^a-z0-9._-]+")
-_NAME_HINT = (
-    "choose one with --name: lower-case letters and digits, with '.', '_' or '-' between, and a tag"
-)
+_NOT_IN_A_TAG = re.compile(r"[^A-Za-z0-9_.-]+")
+_SEPARATORS = re.compile(r"(?!(?:__|-+)(?![._-]))[._-]{2,}")
+"""Several in a row, but for what the grammar has: two underscores, or any number of dashes."""
+
+_LONGEST_TAG = 128
 _LONGEST_NAME = 255
 """Host and repository together, as many clients limit it (distribution spec, "Pulling")."""
 
@@ -40,16 +42,30 @@ def destination_of(
     Raises:
         FormatError: The name breaks the grammar, or a rule of the target.
     """
-    repository, tag = _chosen(name, source) if name else _derived(source, target, platform)
-    name = f"{target.base}/{repository}"
-    return _checked(name.lower() if target.profile.lowers_names else name, tag, repository, target)
+    if name:
+        repository, tag = _chosen(name.strip(), source, target)
+        return _checked(repository, tag, target, is_tag_given=":" in name)
+    repository, tag = _derived(source, target, platform)
+    return _checked(repository, tag, target, is_chosen=False)
 
 
-def _chosen(name: str, source: Reference) -> tuple[str, str]:
+def _chosen(name: str, source: Reference, target: Target) -> tuple[str, str]:
+    if name.startswith(f"{target.base}/"):
+        below = name.removeprefix(f"{target.base}/")
+        raise FormatError(
+            f"'{name}' can't be a name: it begins with the registry and namespace of {target.name}",
+            hint=_hint(*_split(below), target, is_chosen=True),
+        )
     if "@" in name:
-        raise FormatError(f"'{name}' can't be a name: it holds a digest")
+        hint = _hint(*_split(name.partition("@")[0]), target, is_chosen=True)
+        raise FormatError(f"'{name}' can't be a name: it holds a digest", hint=hint)
+    repository, tag = _split(name)
+    return repository, tag if ":" in name else _tag_of(source)
+
+
+def _split(name: str) -> tuple[str, str]:
     repository, colon, tag = name.rpartition(":")
-    return (repository, tag) if colon else (name, _tag_of(source))
+    return (repository, tag) if colon else (name, "")
 
 
 def _derived(source: Reference, target: Target, platform: PlatformChoice | None) -> tuple[str, str]:
@@ -109,8 +125,11 @@ def _tag_of(source: Reference) -> str:
     return f"sha256-{digest.removeprefix('sha256:')[:12]}"
 
 
-def _checked(name: str, tag: str, repository: str, target: Target) -> Reference:
-    destination = f"{name}:{tag}"
+def _checked(
+    repository: str, tag: str, target: Target, *, is_chosen: bool = True, is_tag_given: bool = False
+) -> Reference:
+    name = f"{target.base}/{repository}"
+    name = name.lower() if target.profile.lowers_names else name
     if len(name) > _LONGEST_NAME:
         raise FormatError(
             f"the name '{shortened(name, 63)}' has {len(name)} characters, {_LONGEST_NAME} at most",
@@ -119,17 +138,33 @@ def _checked(name: str, tag: str, repository: str, target: Target) -> Reference:
     if target.profile.is_one_level and "/" in repository:
         raise FormatError(
             f"'{repository}' has a slash, and {target.name} takes names of one level only",
-            hint=f"write '{repository.replace('/', '_')}', or NAMING=flat",
+            hint=_hint(repository, tag if is_tag_given else "", target, is_chosen=is_chosen),
         )
+    destination = f"{name}:{tag}"
     try:
         parsed = Reference.parse(destination)
     except FormatError:
-        raise FormatError(
-            f"the destination '{destination}' is no valid name", hint=_NAME_HINT
-        ) from None
+        hint = _hint(repository, tag if is_tag_given else "", target, is_chosen=is_chosen)
+        raise FormatError(f"the destination '{destination}' is no valid name", hint=hint) from None
     if parsed.is_docker_hub and not target.registry.lower().endswith(DOCKER_HUB):
         raise FormatError(
             f"'{target.registry}' is read as a user of Docker Hub, not as a registry",
             hint=f"give it a port, as in '{target.registry}:443', or its full host name",
         )
     return parsed
+
+
+def _hint(repository: str, tag: str, target: Target, *, is_chosen: bool) -> str:
+    """A name that would be taken in the place of one that is not."""
+    otherwise = "" if is_chosen or target.naming == FLAT else ", or name as 'flat' does"
+    separator = "_" if target.profile.is_one_level else "/"
+    path = separator.join(filter(None, map(_as_component, repository.split("/"))))
+    tag = _NOT_IN_A_TAG.sub("-", tag).lstrip(".-")[:_LONGEST_TAG]
+    proposed = f"{path or 'image'}:{tag}" if tag else path or "image"
+    return f"write --name={proposed}{otherwise}"
+
+
+def _as_component(text: str) -> str:
+    """What a text becomes as one component of a path."""
+    plain = _NOT_IN_A_COMPONENT.sub("-", text.lower())
+    return _SEPARATORS.sub("_", plain).strip("._-")

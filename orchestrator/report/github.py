@@ -187,7 +187,7 @@ def output_of_run(
     file: str,
     written: str | None,
     badge: str | None,
-    unknown: Iterable[Problem] = (),
+    doubtful: Iterable[Problem] = (),
 ) -> StepOutput:
     """All that there is to say of a run.
 
@@ -196,7 +196,7 @@ def output_of_run(
         file: The list, as the repository has it.
         written: Where the report stands, if it was written.
         badge: Where the badge stands, if it was written.
-        unknown: Lines of config.env that hold keys that we don't know.
+        doubtful: Lines of config.env that may not say what was meant.
     """
     totals = report.totals
     would_copy = len(of_outcome(report.results, Outcome.WOULD_COPY))
@@ -210,7 +210,7 @@ def output_of_run(
     if badge and not report.is_dry_run:
         shown = badge_of(report)
         values["badge"] = unmaskable(f"{badge_document(shown)}{badge_picture(shown)}")
-    annotations = (*of_report(report, file=file), *of_problems(unknown, level="warning"))
+    annotations = (*of_report(report, file=file), *of_problems(doubtful, level="warning"))
     return StepOutput(annotations, markdown_summary(report), values)
 
 

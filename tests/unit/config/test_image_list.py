@@ -219,12 +219,12 @@ def test_an_entry_knows_where_its_image_stands() -> None:
         ),
         pytest.param(
             "--platform=linux/amd46 nginx",
-            "1:12: 'linux/amd46' is not a platform; did you mean 'amd64'?",
+            "1:12: 'linux/amd46' is not a platform; did you mean 'linux/amd64'?",
             id="no platform",
         ),
         pytest.param(
             "--platform linux/amd46 nginx",
-            "1:12: 'linux/amd46' is not a platform; did you mean 'amd64'?",
+            "1:12: 'linux/amd46' is not a platform; did you mean 'linux/amd64'?",
             id="no platform after a space",
         ),
         pytest.param(

@@ -301,8 +301,8 @@ def test_all_problems_come_together_in_the_lists_order() -> None:
 def test_a_name_that_a_target_does_not_take_is_told_with_the_line() -> None:
     found = named("nginx:1\nredis:7 --name=a/b\n")
     assert told(found) == [
-        "images.txt:2:1: 'a/b' has a slash, and aliyun takes names of one level only; write 'a_b', "
-        "or NAMING=flat"
+        "images.txt:2:1: 'a/b' has a slash, and aliyun takes names of one level only; write "
+        "--name=a_b"
     ]
     assert len(found.items) == 1
 
