@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Protocol
 
 from orchestrator.errors import ErrorKind, ImageError, Side
@@ -26,6 +27,8 @@ from orchestrator.plan.decision import Upstream, Verdict
 from orchestrator.plan.items import Item
 from orchestrator.registry.reader import Reader
 from orchestrator.skopeo.arguments import CopyRequest
+from orchestrator.sync.late_reads import read_until
+from orchestrator.system.parallel import RetryPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +90,7 @@ class Copier:
         tool: Copies, and reads destinations.
         forms: Knows what else would do.
         has: Whether a HEAD tells that a destination has a digest.
+        retry: How long is waited for what was written to be seen.
     """
 
     def __init__(
@@ -94,10 +98,12 @@ class Copier:
         tool: CopyTool,
         forms: Forms,
         has: Callable[[Reference, Digest], bool],
+        retry: RetryPolicy,
     ) -> None:
         self._tool = tool
         self._forms = forms
         self._has = has
+        self._retry = retry
 
     def copy(self, verdict: Verdict, feed: Reference | None) -> CopyOutcome:
         """Copy as planned; where the registry refuses that, in the next best form.
@@ -160,9 +166,7 @@ class Copier:
         if subset is None and upstream.blobs and self._has(item.destination, upstream.expected):
             sizes = {blob.digest: blob.size for blob in upstream.blobs}
             return CopyOutcome(upstream.expected, uploaded, sizes)
-        raw = self._asked_again(request)
-        if digest_of(raw) != upstream.expected:
-            raise _mismatch(request, upstream.expected, raw)
+        raw = self._read_back(request, upstream, lambda raw: digest_of(raw) == upstream.expected)
         return CopyOutcome(upstream.expected, uploaded, self._sizes(request, raw))
 
     def _assemble(
@@ -208,35 +212,53 @@ class Copier:
             keeps_digests=False,
         )
         uploaded = self._tool.copy(request)
-        raw = self._asked_again(request)
-        if not self._is_same_content(request, upstream, raw):
-            raise _mismatch(request, upstream.expected, raw)
+        raw = self._read_back(request, upstream, self._content_check(request, upstream))
         return CopyOutcome(digest_of(raw), uploaded, self._sizes(request, raw), _BY_SKOPEO)
 
-    def _asked_again(self, request: CopyRequest) -> bytes:
-        raw = self._tool.read_manifest(request.destination, side=Side.DESTINATION)
+    def _read_back(
+        self, request: CopyRequest, upstream: Upstream, is_good: Callable[[bytes], bool]
+    ) -> bytes:
+        """What the destination has after a copy, as soon as that is what was copied."""
+
+        def read() -> tuple[bytes | None, bool]:
+            raw = self._tool.read_manifest(request.destination, side=Side.DESTINATION)
+            return raw, raw is not None and is_good(raw)
+
+        raw, is_as_copied = read_until(lambda found: found[1], read, self._retry)
         if raw is None:
             raise ImageError(
                 ErrorKind.DIGEST_MISMATCH,
                 f"{request.destination.familiar}: it is not there after the copy",
                 hint="the registry says it took it; ask its operator",
             )
+        if not is_as_copied:
+            raise _mismatch(request, upstream.expected, raw)
         return raw
 
-    def _is_same_content(self, request: CopyRequest, upstream: Upstream, raw: bytes) -> bool:
-        if digest_of(raw) == upstream.expected:
-            return True
-        manifest = parse_manifest(raw, of=request.destination.familiar)
-        if not isinstance(manifest, Image):
-            return False
-        if manifest.config.digest == upstream.config_digest:
-            return True
-        ours = self._config(request.source, Side.SOURCE)
-        theirs = self._config(request.destination, Side.DESTINATION)
-        source = self._tool.read_manifest(request.source, side=Side.SOURCE)
-        image = parse_manifest(source, of=request.source.familiar) if source else manifest
-        is_converted = isinstance(image, Image) and is_converted_to_oci(image, manifest)
-        return ours.is_same_image_as(theirs, is_converted=is_converted)
+    def _content_check(self, request: CopyRequest, upstream: Upstream) -> Callable[[bytes], bool]:
+        """What tells whether a converted image is the same; the source is read once for it."""
+
+        @cache
+        def ours() -> tuple[ImageConfig, bytes | None]:
+            manifest = self._tool.read_manifest(request.source, side=Side.SOURCE)
+            return self._config(request.source, Side.SOURCE), manifest
+
+        def is_same(raw: bytes) -> bool:
+            manifest = parse_manifest(raw, of=request.destination.familiar)
+            if manifest.digest == upstream.expected or not isinstance(manifest, Image):
+                return manifest.digest == upstream.expected
+            if manifest.config.digest == upstream.config_digest:
+                return True
+            destination = request.destination.at(manifest.digest)
+            if self._tool.read_manifest(destination, side=Side.DESTINATION) is None:
+                return False
+            config, source = ours()
+            image = parse_manifest(source, of=request.source.familiar) if source else manifest
+            is_converted = isinstance(image, Image) and is_converted_to_oci(image, manifest)
+            theirs = self._config(destination, Side.DESTINATION)
+            return config.is_same_image_as(theirs, is_converted=is_converted)
+
+        return is_same
 
     def _config(self, reference: Reference, side: Side) -> ImageConfig:
         raw = self._tool.read_config(reference, side=side)
@@ -253,7 +275,11 @@ class Copier:
         sizes: dict[Digest, int] = {}
         for child in manifest.manifests:
             reference = request.destination.at(child.digest)
-            found = self._tool.read_manifest(reference, side=Side.DESTINATION)
+            found = read_until(
+                lambda raw: raw is not None,
+                partial(self._tool.read_manifest, reference, side=Side.DESTINATION),
+                self._retry,
+            )
             if found is None:
                 raise _lost_child(request, child.digest)
             sizes |= self._sizes(replace(request, destination=reference), found)

@@ -71,6 +71,7 @@ class Executor:
             tool,
             forms,
             conflicts.destination_has if conflicts else lambda _destination, _digest: False,
+            retry,
         )
         self._retry = retry
         self._conditions = conditions

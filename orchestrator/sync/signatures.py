@@ -23,6 +23,7 @@ from orchestrator.registry.reader import Reader
 from orchestrator.report.result import Outcome, Result
 from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.sync.copier import CopyTool
+from orchestrator.sync.late_reads import read_until
 from orchestrator.system.parallel import RetryPolicy
 
 _log = logging.getLogger(__name__)
@@ -176,7 +177,11 @@ class Signatures:
             _log.info("%s", error.message)
             found.notes[_REFUSED] = None
             return False
-        digest = self._digest_there(destination)
+        digest = read_until(
+            lambda found: found == source.digest,
+            lambda: self._digest_there(destination),
+            self._retry,
+        )
         if digest is None:
             raise _lost(destination)
         if digest != source.digest:
@@ -185,7 +190,14 @@ class Signatures:
                 f"{destination.familiar}: after the copy it has {digest}",
                 hint="another program may write to the same tag; the next run tries again",
             )
-        raw = self._read(destination.at(digest), Side.DESTINATION)
+        there = destination.at(digest)
+        raw = read_until(
+            lambda raw: raw is not None,
+            lambda: self._reader.read_manifest(there, side=Side.DESTINATION),
+            self._retry,
+        )
+        if raw is None:
+            raise _lost(there)
         found.brought += 1
         found.bytes += _moved(raw, uploaded, of=destination.familiar)
         return True

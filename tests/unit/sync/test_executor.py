@@ -11,7 +11,7 @@ import pytest
 from demo.images import Image as BuiltImage
 from demo.images import build_image, build_index
 from orchestrator.config.targets import ALIYUN_PERSONAL, SWR
-from orchestrator.errors import DeferredError, ErrorKind, InterruptedRunError
+from orchestrator.errors import DeferredError, ErrorKind, InterruptedRunError, Side
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.items import Item
 from orchestrator.plan.planner import Planner, PlanOptions
@@ -464,3 +464,72 @@ def test_the_time_of_planning_counts(run: Run) -> None:
     (task,) = run.tasks(item())
     slow = replace(task, planned=replace(task.planned, seconds=100.0))
     assert 100 <= run.execute([slow])[0].seconds < 110
+
+
+# Registries that show late what they took
+
+
+class Late(FakeRegistries):
+    """Shows a manifest only when it has been asked for so many times after it was pushed."""
+
+    def __init__(self, readings: int) -> None:
+        super().__init__()
+        self._readings = readings
+        self._before: dict[str, bytes | None] = {}
+        self._left: dict[str, int] = {}
+
+    def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
+        for name in (str(request.destination), f"{HERE.removesuffix(':1')}@{AMD.digest}"):
+            self._before[name] = super().read_manifest(Reference.parse(name))
+            self._left[name] = self._readings
+        return super().copy(request)
+
+    def read_manifest(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes | None:
+        name = str(reference)
+        if self._left.get(name, 0):
+            self._left[name] -= 1
+            return self._before[name]
+        return super().read_manifest(reference, side=side)
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "all", "linux/amd64,linux/arm64"])
+@pytest.mark.parametrize(
+    "there", [pytest.param(None, id="absent"), pytest.param(OTHER, id="what it was before")]
+)
+def test_a_good_copy_that_is_shown_late_is_a_good_copy(
+    platform: str, there: BuiltImage | None
+) -> None:
+    registries = Late(readings=5)
+    registries.put(f"{SOURCE}:1", INDEX)
+    if there:
+        registries.put(HERE, there)
+    result = Run(registries).result(item(platform))
+    assert (result.outcome, result.attempts) == (Outcome.COPIED, 1)
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        pytest.param(None, "it is not there after the copy", id="absent"),
+        pytest.param(OTHER, f"after the copy it has {OTHER.digest}, not {AMD.digest}", id="other"),
+    ],
+)
+def test_what_is_never_shown_is_a_mismatch(there: BuiltImage | None, words: str) -> None:
+    registries = Late(readings=6)
+    registries.put(f"{SOURCE}:1", INDEX)
+    if there:
+        registries.put(HERE, there)
+    result = Run(registries).result(item())
+    assert (result.outcome, result.reason) == (Outcome.FAILED, "digest-mismatch")
+    assert result.error is not None
+    assert result.error.message == f"{HERE}: {words}"
+
+
+def test_a_conversion_that_is_shown_late_reads_its_source_once() -> None:
+    registries = Late(readings=4)
+    registries.refuses_oci.add("near.example")
+    registries.put(f"{SOURCE}:1", ARM_V6)
+    registries.put(HERE, OTHER)
+    result = Run(registries).result(item("linux/arm/v6"))
+    assert result.outcome is Outcome.COPIED
+    assert "converted" in result.note
