@@ -178,7 +178,8 @@ def _draft(words: Iterator[_Word]) -> _Draft:
             continue
         option, equals, value = word.text.partition("=")
         if option not in OPTIONS:
-            hint = did_you_mean(option, OPTIONS) or f"the options are {', '.join(OPTIONS)}"
+            meant = did_you_mean(option, OPTIONS) if option.strip("-") else ""
+            hint = meant or f"the options are {', '.join(OPTIONS)}"
             raise _BadLineError(word.column, f"unknown option '{option}'", hint)
         given = _Word(word.column + len(option) + 1, value) if equals else next(words, None)
         if given is None or not given.text or given.text.startswith("-"):

@@ -203,14 +203,23 @@ def test_mistakes_in_config_env_are_annotated_on_their_lines(repository: Reposit
     assert [error.properties["line"] for error in errors] == ["3", "4"]
 
 
-def test_an_unknown_key_in_config_env_is_a_warning_on_its_line(repository: Repository) -> None:
+def test_an_unknown_key_in_config_env_is_an_error_on_its_line(repository: Repository) -> None:
     repository.configure(JOSB="2")
+    run = repository.run(BATCH, push_of(repository))
+    (error,) = sync(run).step("Sync").errors
+    assert (error.properties["file"], error.properties["line"]) == ("config.env", "4")
+    assert "did you mean 'JOBS'?" in error.data
+
+
+def test_a_secret_that_is_cut_short_is_a_warning_on_its_line(repository: Repository) -> None:
+    repository.configure(WEBHOOK_SECRET="before #after")
     repository.write("images.txt", repository.publish())
     run = repository.run(BATCH, push_of(repository))
     assert run.result == "success"
     (warning,) = sync(run).step("Sync").named("warning")
     assert (warning.properties["file"], warning.properties["line"]) == ("config.env", "4")
-    assert "did you mean 'JOBS'?" in warning.data
+    assert "WEBHOOK_SECRET ends before ' #'" in warning.data
+    assert "after" not in warning.data
 
 
 def test_the_state_is_restored_and_kept_after_a_failure_too(repository: Repository) -> None:

@@ -185,7 +185,7 @@ def test_an_entry_knows_where_its_image_stands() -> None:
         ),
         pytest.param(
             "nginx -- redis",
-            "1:7: unknown option '--'; did you mean '--to'?",
+            "1:7: unknown option '--'; the options are --platform, --name, --to",
             id="two dashes",
         ),
         pytest.param(
@@ -318,6 +318,35 @@ def test_a_bad_line_says_where_and_what_to_do(line: str, told: str) -> None:
 def test_what_is_no_entry_is_a_problem(line: str) -> None:
     (problem,) = problems_of(line)
     assert (problem.file, problem.line) == ("images.txt", 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        pytest.param("docker pull nginx:1", "docker pull nginx:1", id="a whole command"),
+        pytest.param(
+            "  sudo docker pull --platform linux/arm64 -q quay.io/a/b # web",
+            "sudo docker pull --platform linux/arm64 -q quay.io/a/b",
+            id="a whole command with a platform",
+        ),
+        pytest.param("  image: 'nginx:1'", "image: 'nginx:1'", id="compose's line"),
+        pytest.param("- image: nginx", "- image: nginx", id="a list's line in YAML"),
+        pytest.param("FROM nginx AS web", "FROM nginx AS web", id="a Dockerfile's line"),
+        pytest.param("https://hub.docker.com/_/nginx --to=ghcr", "https://hub.docker.com/_/nginx"),
+        pytest.param("quay.io/repository/a/b", "quay.io/repository/a/b", id="a page"),
+        pytest.param("'nginx:1' --to=ghcr", "'nginx:1'", id="quotes"),
+        pytest.param("Nginx:Alpine", "Nginx:Alpine", id="capitals"),
+        pytest.param("nginx --platfrom=arm64", "--platfrom", id="an option"),
+        pytest.param("nginx --platform=linux/armv6", "linux/armv6", id="a platform"),
+        pytest.param("nginx --platform=amd64/linux", "amd64/linux", id="the wrong way round"),
+        pytest.param("nginx --platform windows/amd46", "windows/amd46", id="a system's platform"),
+    ],
+)
+def test_a_hint_that_is_followed_mends_the_line(line: str, wrong: str) -> None:
+    (problem,) = problems_of(line)
+    meant = problem.hint.split("'")[1]
+    assert parse_list(line.replace(wrong, meant).encode(), file="x").problems == ()
+    assert line[problem.column - 1 :].startswith(wrong)
 
 
 def test_bytes_that_are_no_utf_8_are_a_problem_of_their_line_only() -> None:
