@@ -24,7 +24,7 @@ from enum import Enum, IntEnum
 
 
 class Side(Enum):
-    """Which end of a copy a complaint is about."""
+    """Which end of a copy something is about."""
 
     SOURCE = "source"
     DESTINATION = "destination"

@@ -1,4 +1,4 @@
-"""The words that people are told, as gettext has them: English, where there is no catalogue."""
+"""The words of messages in the user's language, by gettext; English has no catalogue."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _LINE_BREAKS = re.compile(r"[\r\n\t]+")
 HIDDEN = "***"
 MOST_LINES = 100
 _SHORTEST_SECRET = 4
-"""A shorter secret would blot out half of every message; it is too weak to be one."""
+"""A shorter secret would mask half of every message; it is too weak to be one."""
 
 
 def printable(text: str) -> str:
@@ -85,7 +85,7 @@ def first_lines(lines: Sequence[object], *, of: str) -> tuple[str, ...]:
 
 
 class Redactor:
-    """Blots out secrets, in the forms that they may appear in.
+    """Masks secrets in a text, in the forms that they may appear in.
 
     It is the last line of defence: nothing should put a secret into a text at all.
     """

@@ -1,4 +1,4 @@
-"""The commands that mirror, or plan it: run, report, tell the chats."""
+"""The commands that mirror, or plan it: run, report, notify."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(invocation: Invocation) -> ExitStatus:
-    """Do a run, or plan one, and tell everybody who wants to know."""
+    """Do a run, or plan one; write the report, and notify the chats."""
     arguments, settings = invocation.arguments, invocation.settings
     err = invocation.streams.err
     targets = chosen_targets(arguments, settings)
@@ -72,7 +72,7 @@ def _options(arguments: Arguments, targets: tuple[str, ...]) -> RunOptions:
 
 
 def _notified(report: Report, settings: Settings) -> Report:
-    """Tell the chats; what goes wrong there is a warning, never the run's result."""
+    """Notify the chats; what goes wrong there is a warning, never the run's result."""
     with closing(HttpClient()) as http:
         sender = Sender(http, lambda: datetime.now(timezone.utc), time.sleep)
         run_url = settings.github.run_url if settings.github else ""

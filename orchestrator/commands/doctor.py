@@ -1,7 +1,7 @@
-"""The doctor: whatever a run needs is tried, and what is amiss is told with its remedy.
+"""The `doctor` command: whatever a run needs is tried; what is wrong is said with its remedy.
 
 It leaves nothing behind in a registry: the right to push is found out by an upload that is
-begun and called off before it has a byte. Nothing is copied, and no chat is told.
+begun and called off before it has a byte. Nothing is copied, and no chat is notified.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class CheckResult:
     """
 
     subject: str
-    mark: CheckStatus
-    told: str
+    status: CheckStatus
+    finding: str
     remedy: str = ""
     is_configuration: bool = False
 
@@ -100,20 +100,20 @@ def examine(
         targets: Names of a run's targets.
         read_list: Reads the list, and raises what is wrong with it as a whole.
     """
-    patient = _Examination(settings, targets)
+    examination = _Examination(settings, targets)
     checks = list(check_settings(settings, targets))
-    listed = _tried("list", lambda: patient.read(read_list))
-    tools = _tried("skopeo", patient.check_skopeo)
-    state = _tried("state", patient.check_state)
+    listed = _tried("list", lambda: examination.read(read_list))
+    tools = _tried("skopeo", examination.check_skopeo)
+    state = _tried("state", examination.check_state)
     checks += (*listed, *tools, *state)
     with closing(http_of(settings, connections=_AT_ONCE)) as http:
-        checks += _tried("registries", lambda: patient.check_registries(http))
+        checks += _tried("registries", lambda: examination.check_registries(http))
     return (*checks, check_webhooks(settings.webhooks))
 
 
 def status_of(checks: Iterable[CheckResult]) -> ExitStatus:
     """The exit status that says it all."""
-    wrong = [check for check in checks if check.mark is CheckStatus.WRONG]
+    wrong = [check for check in checks if check.status is CheckStatus.WRONG]
     if any(check.is_configuration for check in wrong):
         return ExitStatus.USAGE
     return ExitStatus.FAILED if wrong else ExitStatus.OK
@@ -123,14 +123,14 @@ def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:
     """A line for each check, and another for each remedy; the last one sums it up."""
     checks = tuple(checks)
     lines = [line for check in checks for line in _lines(check, is_coloured=is_coloured)]
-    wrong = sum(check.mark is CheckStatus.WRONG for check in checks)
+    wrong = sum(check.status is CheckStatus.WRONG for check in checks)
     verdict = f"{wrong} of {len(checks)} checks found something wrong" if wrong else "all is fine"
     return "\n".join((*lines, "", verdict)) + "\n"
 
 
 def _lines(check: CheckResult, *, is_coloured: bool) -> Iterator[str]:
-    word = coloured(f"{check.mark.value:<5}", _COLOURS[check.mark] if is_coloured else "")
-    yield f"{word}  {one_line(f'{check.subject}: {check.told}')}"
+    word = coloured(f"{check.status.value:<5}", _COLOURS[check.status] if is_coloured else "")
+    yield f"{word}  {one_line(f'{check.subject}: {check.finding}')}"
     if check.remedy:
         yield f"       -> {one_line(check.remedy)}"
 
@@ -176,7 +176,7 @@ def check_clock(skew: float | None) -> CheckResult:
     """Whether our clock is a registry's.
 
     Args:
-        skew: Seconds that it is ahead; None where nobody told the time.
+        skew: Seconds that it is ahead; None where no registry sent a Date.
     """
     if skew is None:
         return CheckResult(
@@ -199,17 +199,17 @@ def check_pull_limit(limit: PullLimit | None, *, has_login: bool) -> CheckResult
     """What Docker Hub leaves us."""
     if limit is None:
         return CheckResult("pull limit", CheckStatus.FINE, "Docker Hub names none here")
-    told = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
+    finding = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
     if limit.remaining:
-        return CheckResult("pull limit", CheckStatus.FINE, told)
+        return CheckResult("pull limit", CheckStatus.FINE, finding)
     login = "" if has_login else ", or set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN for more"
     return CheckResult(
-        "pull limit", CheckStatus.WRONG, told, f"wait for the next of its six hours{login}"
+        "pull limit", CheckStatus.WRONG, finding, f"wait for the next of its six hours{login}"
     )
 
 
 def check_webhooks(webhooks: tuple[Webhook, ...]) -> CheckResult:
-    """Who would be told; nobody is."""
+    """Which webhooks would be notified; none is."""
     if not webhooks:
         return CheckResult("webhooks", CheckStatus.NOTE, "none is set, so that a run tells no chat")
     hosts = ", ".join([f"{host_of(one.url)} ({one.on.value})" for one in webhooks])
@@ -312,10 +312,10 @@ class _Examination:
         right = client.push_right(destination)
         if isinstance(right, Inconclusive):
             return self._refused(subject, right, destination, _MAY_PUSH)
-        told = f"{destination.name} may be pushed to"
+        finding = f"{destination.name} may be pushed to"
         if not right.is_cleared:
-            told += "; the upload that was begun to find out is left for the registry to forget"
-        return CheckResult(subject, CheckStatus.FINE, told)
+            finding += "; the upload that was begun to find out is left for the registry to forget"
+        return CheckResult(subject, CheckStatus.FINE, finding)
 
     def _check_source(self, source: Reference, client: RegistryClient) -> CheckResult:
         """One HEAD; what that can't tell, skopeo is asked."""
@@ -328,8 +328,8 @@ class _Examination:
             is_there = self._is_there(source)
         if is_there:
             return CheckResult(subject, CheckStatus.FINE, f"it answers, and has {source.familiar}")
-        told = f"it answers, but has no {source.familiar}"
-        return CheckResult(subject, CheckStatus.NOTE, told, "correct the line, or take it out")
+        finding = f"it answers, but has no {source.familiar}"
+        return CheckResult(subject, CheckStatus.NOTE, finding, "correct the line, or take it out")
 
     def _is_there(self, source: Reference) -> bool:
         """Ask skopeo, which knows helpers of logins and what registries.conf says."""

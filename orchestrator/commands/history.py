@@ -18,8 +18,8 @@ def run(invocation: Invocation) -> ExitStatus:
     with closing(State(invocation.settings.state_dir)) as state:
         run_id = invocation.arguments.run
         width = invocation.screen.width
-        told = _of_run(state, run_id, width) if run_id else _of_all(state, width)
-        invocation.streams.out.write(told)
+        text = _of_run(state, run_id, width) if run_id else _of_all(state, width)
+        invocation.streams.out.write(text)
     return ExitStatus.OK
 
 

@@ -69,11 +69,11 @@ def _name_list(names: NameTable, invocation: Invocation) -> ExitStatus:
     """Write the whole list; every bad line is reported, and makes the status 1."""
     settings, streams = invocation.settings, invocation.streams
     if invocation.arguments.output == "markdown":
-        told = markdown_names(names)
+        text = markdown_names(names)
     else:
-        told = text_names(names, width=invocation.screen.width)
+        text = text_names(names, width=invocation.screen.width)
     with stopped_commands(streams.err, settings.github):
-        streams.out.write(told)
+        streams.out.write(text)
         streams.out.flush()
     if settings.github:
         output = StepOutput(of_problems(names.problems), markdown_names(names))

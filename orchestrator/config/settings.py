@@ -1,6 +1,6 @@
 """Settings: everything a run depends on, in frozen values.
 
-Past this module nobody looks at a variable or a file of settings again;
+Past this module nobody reads a variable or a file of settings again;
 orchestrator/config/load.py makes it from flags, environment and files.
 """
 
@@ -44,7 +44,7 @@ _ON_ACTIONS = (
 
 
 class NotifyOn(str, Enum):
-    """Which runs are told of (`WEBHOOK_ON`)."""
+    """Of which runs a webhook is notified (`WEBHOOK_ON`)."""
 
     ALWAYS = "always"
     CHANGE = "change"
@@ -111,7 +111,7 @@ class Settings:
         logins: Logins to sources; a target bears its own.
         user_authfiles: Where the user's own logins may stand, the strongest first.
         tool_environ: What a program we start sees: no secret of ours.
-        jobs: Copies at once, and at most as many looks beside them.
+        jobs: Copies at once, and at most as many inspections beside them.
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
         takes_signatures: Whether what is signed about an image goes with it.

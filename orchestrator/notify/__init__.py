@@ -1,1 +1,1 @@
-"""Chats are told; one module a service."""
+"""Chats are notified of a run; one module a service."""

@@ -42,7 +42,7 @@ class Sender:
     sleep: Callable[[float], None]
 
 
-def deliver(
+def send(
     webhook: Webhook, chat: Format, message: Callable[[], Message], *, by: Sender
 ) -> Refusal | None:
     """Send a message, again where the fault may pass; None where it was taken.

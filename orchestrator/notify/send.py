@@ -1,4 +1,4 @@
-"""Which webhooks are told of a run; a warning for each that did not take the message."""
+"""Which webhooks are notified of a run; a warning for each that did not take the message."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.config.settings import NotifyOn, Webhook
 from orchestrator.errors import ExitStatus, did_you_mean
-from orchestrator.notify.delivery import Sender, deliver, hidden
+from orchestrator.notify.delivery import Sender, hidden, send
 from orchestrator.notify.formats import FORMATS, format_of
 from orchestrator.notify.message import Message, NotifyContext
 from orchestrator.report.result import Report
@@ -18,12 +18,12 @@ _LONGEST_URL = 1000
 def send_all(
     report: Report, webhooks: Iterable[Webhook], by: Sender, *, run_url: str, document: str
 ) -> tuple[str, ...]:
-    """Tell every webhook that wants to know; a warning for each that did not take it.
+    """Notify every webhook that wants to know; a warning for each that did not take it.
 
-    A dry run is told to nobody.
+    Nobody is notified of a dry run.
 
     Args:
-        report: What is told.
+        report: What the message is about.
         webhooks: To whom, and of which runs.
         by: How messages travel.
         run_url: Where the run's log is to be read; empty where there is none.
@@ -62,7 +62,7 @@ def _send(
     def message() -> Message:
         return chat.payload(report, NotifyContext(webhook, by.clock(), run_url, document))
 
-    refusal = deliver(webhook, chat, message, by=by)
+    refusal = send(webhook, chat, message, by=by)
     if refusal:
         hint = f"; {refusal.hint}" if refusal.hint else ""
         words = hidden(refusal.words, webhook)

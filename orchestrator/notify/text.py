@@ -75,7 +75,7 @@ def text_of(
     """The message's text.
 
     Args:
-        report: What is told.
+        report: What the message is about.
         markup: How the service writes.
         limit: Bytes, counted as JSON writes them; characters are never more than that.
         head: Lines before it, in the service's own markup.
@@ -99,7 +99,7 @@ def _summary(report: Report) -> Iterator[str]:
 
 
 def _blocks(report: Report, markup: Markup) -> Iterator[str]:
-    """What is told one by one, the most important first."""
+    """What is listed one by one, the most important first."""
     for result in of_outcome(report.results, Outcome.FAILED):
         yield _failure(result, markup)
     for problem in report.problems:

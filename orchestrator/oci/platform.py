@@ -2,7 +2,7 @@
 
 Sources: containerd/platforms (database.go, platforms.go) for the normal form;
 the OCI image index specification for the fields; the platform matcher of
-containers/image for which variants serve which wish.
+containers/image for which variants serve which choice.
 """
 
 from __future__ import annotations

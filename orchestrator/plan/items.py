@@ -1,4 +1,4 @@
-"""Entries and targets become items: named, checked, and told apart, without the network.
+"""Entries and targets become items: named, checked, and clashes found, without the network.
 
 Whatever can't be named, or would land where another lands, is known before
 anything runs.
@@ -137,19 +137,19 @@ def _clashes(named: Iterable[_NamedEntry]) -> Iterator[tuple[_Claim, ...]]:
 
 def _clash_problems(file: str, clashes: Iterable[tuple[_Claim, ...]]) -> Iterator[Problem]:
     """Say of each clashing entry, once, which others it clashes with."""
-    told: set[int] = set()
+    named: set[int] = set()
     for clash in clashes:
         for claim in clash:
-            if id(claim.entry) in told:
+            if id(claim.entry) in named:
                 continue
-            told.add(id(claim.entry))
+            named.add(id(claim.entry))
             others = _others_of(claim, clash)
             message = f"it would be '{claim.item.destination}', and so would {others}"
             yield _problem(file, claim.entry, message, "give one of them another --name")
 
 
 def _others_of(claim: _Claim, clash: tuple[_Claim, ...]) -> str:
-    """The first few of those that a claim clashes with: of many, all would be told of all."""
+    """The first few of those that a claim clashes with, and how many more there are."""
     others = islice((other for other in clash if other is not claim), _MOST_OTHERS)
     left = len(clash) - 1 - _MOST_OTHERS
     more = (f"and {left} more",) if left > 0 else ()

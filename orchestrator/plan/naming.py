@@ -1,7 +1,7 @@
 """Names: where an image goes in a target, predictably, and without the network.
 
 `flat` puts everything in one level, as lists of this kind have always done;
-`nested` keeps the path; a template says it piece by piece. What comes out is
+`nested` keeps the path; a template has a field for each part. What comes out is
 checked against distribution's grammar and the target's own rules.
 """
 

@@ -1,4 +1,4 @@
-"""How a registry wants to be told who asks: challenges, tokens and their realms. No I/O.
+"""How a registry wants a client to log in: WWW-Authenticate challenges and tokens. No I/O.
 
 Sources: RFC 9110 section 11 for the challenge's grammar; the distribution project's
 token authentication specification (spec/auth/token) for what a token server is asked and

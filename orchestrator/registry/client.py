@@ -1,4 +1,4 @@
-"""The fast path: questions to registries over pooled HTTP, without skopeo.
+"""A client for the API of registries (OCI distribution specification 1.1), without skopeo.
 
 It can prove that nothing is to be done, and no more: what it can't settle is `Inconclusive`, and
 goes to skopeo. A HEAD does not count against Docker Hub's pull limit, a GET does. Source:
@@ -85,7 +85,7 @@ def client_of(settings: Settings, http: HttpClient, logins: bytes) -> RegistryCl
 
 
 class RegistryClient:
-    """Asks registries, for any number of threads at once."""
+    """Asks registries over pooled HTTP; any number of threads may use it at once."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class RegistryClient:
         Raises:
             ConfigurationError: The document of logins can't be read.
         """
-        self._access = Transport(http, is_insecure, ca_of, clock)
+        self._transport = Transport(http, is_insecure, ca_of, clock)
         self._logins = (parse_authfile(authfile, origin="the run's authfile"),)
         self._conf = conf
         self._hosts: dict[str, RegistryHost] = {}
@@ -199,7 +199,7 @@ class RegistryClient:
     def push_right(self, reference: Reference) -> PushAllowed | Inconclusive:
         """Whether a login may write to a repository: an upload is begun, and called off at once.
 
-        Nothing is sent but the question. To call it off is a deletion to some token servers,
+        Nothing is sent but the request. To call it off is a deletion to some token servers,
         and a few registries know no way to; these forget it by themselves, as it got no byte.
         """
         begin = Request("POST", reference.repository, "blobs/uploads/", actions=_WRITE)
@@ -232,17 +232,17 @@ class RegistryClient:
     ) -> Response | Inconclusive:
         return self._ask_as(Request(method, reference.repository, path, limit), reference)
 
-    def _ask_as(self, question: Request, reference: Reference) -> Response | Inconclusive:
+    def _ask_as(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Ask under the login that there is for the reference."""
         if reason := self._conf.reason_against(reference):
             return Inconclusive(f"{reference.familiar}: {reason}")
         login = credentials_for(self._logins, reference.registry, reference.repository)
         if isinstance(login, NeedsHelper):
             return Inconclusive(f"{reference.registry}: {login.reason}")
-        answer = self._host(reference.registry).ask(question, login)
+        answer = self._host(reference.registry).ask(request, login)
         said = answer.reason if isinstance(answer, Inconclusive) else answer.status
-        path = question.path.partition("?")[0]  # what follows may open an upload
-        _log.debug("%s %s of %s: %s", question.method, path, reference.name, said)
+        path = request.path.partition("?")[0]  # what follows may open an upload
+        _log.debug("%s %s of %s: %s", request.method, path, reference.name, said)
         if reference.is_docker_hub and self._pull_limit is None and isinstance(answer, Response):
             self._pull_limit = pull_limit_in(answer)
         return answer
@@ -250,7 +250,7 @@ class RegistryClient:
     def _host(self, registry: str) -> RegistryHost:
         with self._lock:
             if registry not in self._hosts:
-                self._hosts[registry] = RegistryHost(registry, self._access)
+                self._hosts[registry] = RegistryHost(registry, self._transport)
             return self._hosts[registry]
 
 

@@ -1,4 +1,4 @@
-"""One registry as a run knows it: where it is, how it wants to be asked, whether it failed."""
+"""One registry: its address, how it wants a client to log in, and whether it has failed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
 
 @dataclass(frozen=True)
 class Request:
-    """What a registry is asked.
+    """One HTTP request to a registry, without the login.
 
     Attributes:
         path: Below the repository, as `manifests/latest`; empty for "who are you?".
@@ -68,16 +68,16 @@ class Request:
 
 
 class RegistryHost:
-    """One registry, asked by any number of threads.
+    """One registry; any number of threads may ask.
 
     Attributes:
-        skew: Seconds that our clock is ahead of its; None where it has told no time.
+        skew: Seconds that our clock is ahead of its; None where it sent no Date.
     """
 
-    def __init__(self, name: str, access: Transport) -> None:
+    def __init__(self, name: str, transport: Transport) -> None:
         self._name = name
-        self._access = access
-        self._tokens = Tokens(access)
+        self._transport = transport
+        self._tokens = Tokens(transport)
         self._meeting = threading.Lock()
         self._base = ""
         self._challenge: Challenge | None = None
@@ -89,13 +89,13 @@ class RegistryHost:
         """Say which repositories will be read, so that one token serves several."""
         self._tokens.expect(login, repositories)
 
-    def ask(self, question: Request, login: FoundLogin) -> Response | Inconclusive:
+    def ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask; a registry that failed once is left alone from then on."""
-        answer = None if self._is_known else self._meet(question, login)
+        answer = None if self._is_known else self._meet(request, login)
         if self._failure and answer is None:
             return Inconclusive(f"{self._failure}; {self._name} was left alone", kind=self._kind)
-        answer = answer or self._ask(question, login)
-        is_own_fault = question.is_write or question.is_list
+        answer = answer or self._ask(request, login)
+        is_own_fault = request.is_write or request.is_list
         if isinstance(answer, Inconclusive) and answer.ends_host and not is_own_fault:
             self._failure, self._kind = answer.reason, answer.kind
         return answer
@@ -104,8 +104,8 @@ class RegistryHost:
     def _is_known(self) -> bool:
         return bool(self._base or self._failure)
 
-    def _meet(self, question: Request, login: FoundLogin) -> Response | Inconclusive | None:
-        """Find the registry by a first question, while other threads wait; None: ask again.
+    def _meet(self, request: Request, login: FoundLogin) -> Response | Inconclusive | None:
+        """Find the registry by a first request, while other threads wait; None: ask again.
 
         Whoever has a login asks who is there first, as skopeo does: some registries tell
         strangers that an image is not there, instead of asking who they are. Where plain
@@ -115,8 +115,8 @@ class RegistryHost:
             if self._is_known:
                 return None
             has_login = isinstance(login, Credentials)
-            asks_who = has_login or question.is_write
-            first = Request("GET", question.repository, "") if asks_who else question
+            asks_who = has_login or request.is_write
+            first = Request("GET", request.repository, "") if asks_who else request
             found = self._find(first)
             if isinstance(found, Inconclusive):
                 self._failure, self._kind = found.reason, found.kind
@@ -127,32 +127,32 @@ class RegistryHost:
             is_answered = not asks_who and answer.status != 401
             return self._judge(answer) if is_answered else None
 
-    def _find(self, question: Request) -> tuple[str, Response] | Inconclusive:
+    def _find(self, request: Request) -> tuple[str, Response] | Inconclusive:
         host = _SERVED_AT.get(self._name, self._name)
-        schemes = ("https", "http") if self._access.is_insecure(self._name) else ("https",)
+        schemes = ("https", "http") if self._transport.is_insecure(self._name) else ("https",)
         failures: list[HttpError] = []
         for scheme in schemes:
             base = f"{scheme}://{host}"
             try:
-                return base, self._send(base, question, "")
+                return base, self._send(base, request, "")
             except HttpError as error:
                 failures.append(error)
         return Inconclusive(failures[-1].message, ends_host=True, kind=failures[-1].kind)
 
-    def _ask(self, question: Request, login: FoundLogin) -> Response | Inconclusive:
+    def _ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask under the login that the registry wants; once more where that has run out."""
-        is_shared = self._tokens.is_shared(login, question.repository)
-        known = self._authorization(question, login)
+        is_shared = self._tokens.is_shared(login, request.repository)
+        known = self._authorization(request, login)
         if isinstance(known, Inconclusive):
             return known
-        answer = self._try(question, known)
+        answer = self._try(request, known)
         if isinstance(answer, Inconclusive) or not _is_refused(answer, is_shared=is_shared):
             return answer
         self._learn(answer)
-        fresh = self._authorization(question, login, is_fresh=bool(known))
+        fresh = self._authorization(request, login, is_fresh=bool(known))
         if isinstance(fresh, Inconclusive) or fresh == known:
             return fresh if isinstance(fresh, Inconclusive) else answer
-        again = self._try(question, fresh)
+        again = self._try(request, fresh)
         if (
             known
             and is_shared
@@ -163,7 +163,7 @@ class RegistryHost:
         return again
 
     def _authorization(
-        self, question: Request, login: FoundLogin, *, is_fresh: bool = False
+        self, request: Request, login: FoundLogin, *, is_fresh: bool = False
     ) -> str | Inconclusive:
         """The Authorization header's value; empty where the registry asks for none."""
         if self._challenge is None:
@@ -175,26 +175,26 @@ class RegistryHost:
         token = self._tokens.get(
             self._challenge,
             login,
-            question.repository,
-            actions=question.actions,
+            request.repository,
+            actions=request.actions,
             is_fresh=is_fresh,
         )
         return token if isinstance(token, Inconclusive) else f"Bearer {token.text}"
 
-    def _try(self, question: Request, authorization: str) -> Response | Inconclusive:
+    def _try(self, request: Request, authorization: str) -> Response | Inconclusive:
         try:
-            answer = self._send(self._base, question, authorization)
+            answer = self._send(self._base, request, authorization)
         except HttpError as error:
             return Inconclusive(error.message, ends_host=True, kind=error.kind)
-        return answer if question.is_write else self._judge(answer)
+        return answer if request.is_write else self._judge(answer)
 
-    def _send(self, base: str, question: Request, authorization: str) -> Response:
+    def _send(self, base: str, request: Request, authorization: str) -> Response:
         login = {"Authorization": authorization} if authorization else {}
-        url, headers = f"{base}{question.url_path}", {**question.headers, **login}
-        if question.body is not None:
-            return self._access.write(question.method, url, headers, question.body)
-        answer = self._access.follow(question.method, url, headers, limit=question.limit)
-        skew = skew_in(answer, now=self._access.clock())
+        url, headers = f"{base}{request.url_path}", {**request.headers, **login}
+        if request.body is not None:
+            return self._transport.write(request.method, url, headers, request.body)
+        answer = self._transport.follow(request.method, url, headers, limit=request.limit)
+        skew = skew_in(answer, now=self._transport.clock())
         self.skew = self.skew if skew is None else skew
         return answer
 

@@ -253,7 +253,7 @@ class RetryingReader:
 
 
 def digest_or_none(answer: Digest | NotFound | Inconclusive, reference: Reference) -> Digest | None:
-    """The digest that a HEAD told, if it told one."""
+    """The digest that a HEAD named, if it named one."""
     if isinstance(answer, Inconclusive):
         _log.debug("%s: nothing by HTTP: %s", reference.familiar, answer.reason)
     return None if isinstance(answer, Inconclusive | NotFound) else answer
@@ -270,7 +270,7 @@ def _unread_referrers(answer: Inconclusive, reference: Reference) -> ImageError:
 
 
 def _settled(answer: T | NotFound | Inconclusive, reference: Reference) -> T | None:
-    """What HTTP told; None where it told that there is nothing."""
+    """What HTTP settled; None where it settled that there is nothing."""
     if isinstance(answer, Inconclusive):
         raise InconclusiveError(reference, answer.reason)
     return None if isinstance(answer, NotFound) else answer

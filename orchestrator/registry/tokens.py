@@ -1,4 +1,4 @@
-"""The tokens of one registry: asked for once, for many repositories at once, and kept.
+"""Bearer tokens of one registry: asked for once, for many repositories at once, and kept.
 
 A token server may grant less than was asked, or refuse to hear of several repositories
 (distribution's token specification: the token holds the intersection of what was asked and
@@ -34,7 +34,7 @@ _READ = "pull"
 
 @dataclass(frozen=True)
 class _TokenRequest:
-    """What a token is for, to whom, and who gives it."""
+    """The key of a token: for what, for whom, and from which server."""
 
     challenge: Challenge
     login: FoundLogin
@@ -56,10 +56,10 @@ class _TokenSlot:
 
 
 class Tokens:
-    """Tokens to read a registry's repositories, for any number of threads."""
+    """Bearer tokens for a registry's repositories; any number of threads may ask."""
 
-    def __init__(self, access: Transport) -> None:
-        self._access = access
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
         self._batches: dict[tuple[FoundLogin, str], tuple[str, ...]] = {}
         self._slots: dict[_TokenRequest, _TokenSlot] = {}
         self._lock = threading.Lock()
@@ -111,39 +111,43 @@ class Tokens:
     def _batch(self, login: FoundLogin, repository: str) -> tuple[str, ...]:
         return self._batches.get((login, repository), (repository,))
 
-    def _kept(self, wish: _TokenRequest, *, is_fresh: bool = False) -> Token | Inconclusive:
+    def _kept(self, request: _TokenRequest, *, is_fresh: bool = False) -> Token | Inconclusive:
         with self._lock:
-            slot = self._slots.setdefault(wish, _TokenSlot())
+            slot = self._slots.setdefault(request, _TokenSlot())
         with slot.lock:
             if slot.refusal and not is_fresh:
                 return slot.refusal
-            if slot.token and not is_fresh and self._access.clock() < slot.token.expires_at:
+            if slot.token and not is_fresh and self._transport.clock() < slot.token.expires_at:
                 return slot.token
-            found = self._ask(wish)
+            found = self._ask(request)
             slot.token, slot.refusal = (found, None) if isinstance(found, Token) else (None, found)
             return found
 
-    def _ask(self, wish: _TokenRequest) -> Token | Inconclusive:
-        realm = wish.challenge.realm
-        if not is_realm_safe(realm, self._access.is_insecure):
+    def _ask(self, request: _TokenRequest) -> Token | Inconclusive:
+        realm = request.challenge.realm
+        if not is_realm_safe(realm, self._transport.is_insecure):
             return Inconclusive("the token server that was named can't be trusted with a login")
-        if wish.token_server in self._rejected:
-            return self._rejected[wish.token_server]
+        if request.token_server in self._rejected:
+            return self._rejected[request.token_server]
         host = host_of(realm)
-        url = token_url(wish.challenge, wish.repositories, wish.login, actions=wish.actions)
+        url = token_url(
+            request.challenge, request.repositories, request.login, actions=request.actions
+        )
         try:
-            answer = self._access.ask("GET", url, _headers(wish.login), limit=_LARGEST)
+            answer = self._transport.ask("GET", url, _headers(request.login), limit=_LARGEST)
         except HttpError as error:
             return Inconclusive(error.message, ends_host=True, kind=error.kind)
         if answer.status == 429 or answer.status >= 500:
             return Inconclusive(f"{host} answered {answer.status} for a token", ends_host=True)
-        token = parse_token(answer.body, now=self._access.clock()) if answer.status == 200 else None
+        token = (
+            parse_token(answer.body, now=self._transport.clock()) if answer.status == 200 else None
+        )
         refusal = Inconclusive(
             f"{host} gave no token (it answered {answer.status})", kind=_kind(answer.status)
         )
-        is_single = len(wish.repositories) == 1
-        if answer.status == 401 and is_single and isinstance(wish.login, Credentials):
-            self._rejected[wish.token_server] = refusal  # name or password are wrong
+        is_single = len(request.repositories) == 1
+        if answer.status == 401 and is_single and isinstance(request.login, Credentials):
+            self._rejected[request.token_server] = refusal  # name or password are wrong
         return token or refusal
 
 

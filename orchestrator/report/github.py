@@ -161,7 +161,7 @@ def stopped_commands(
 
 
 def mask(stream: TextIO, values: Iterable[str]) -> None:
-    """Have the runner blot out secrets that it can't know, since they come from files."""
+    """Have the runner mask secrets that it can't know, since they come from files."""
     lines = {line for value in values for line in value.splitlines() if line}
     _say(stream, *(f"::add-mask::{_data(line)}" for line in sorted(lines)))
 
@@ -258,12 +258,12 @@ def _of_failures(results: Sequence[Result], file: str) -> Annotation:
     item = results[0].item
     reasons = dict.fromkeys(result.reason for result in results)
     targets = ", ".join(result.item.target.name for result in results)
-    told = dict.fromkeys(
+    messages = dict.fromkeys(
         _told(result.error.message, result.error.hint) if result.error else result.reason
         for result in results
     )
     title = f"{item.source.familiar} -> {targets}: {', '.join(reasons)}"
-    return Annotation(title, "\n".join(told), file if item.line else "", item.line)
+    return Annotation(title, "\n".join(messages), file if item.line else "", item.line)
 
 
 def _told(message: str, hint: str) -> str:

@@ -256,5 +256,5 @@ _MOST_NUMBERS = 5
 
 def _problems(report: Report, words: Translations) -> list[str]:
     """The first bad lines: the JSON report has them all."""
-    told: Iterable[str] = first_lines(report.problems, of=words.gettext("bad lines"))
-    return [one_line(problem) for problem in told]
+    shown: Iterable[str] = first_lines(report.problems, of=words.gettext("bad lines"))
+    return [one_line(problem) for problem in shown]

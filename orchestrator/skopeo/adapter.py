@@ -1,4 +1,4 @@
-"""The skopeo adapter: questions in, values out; nobody else knows its flags or its words.
+"""The adapter of skopeo: one method a question, answered by a value.
 
 skopeo 1.9.3 is the oldest that has what we need (`--preserve-digests` came with
 1.6, and 1.9.3 is what Debian 12 has). References are passed as `docker://` and a
@@ -95,11 +95,11 @@ class Skopeo:
         self.used_version = ""
 
     def listen(self, on_upload: Callable[[str, Digest], None], watcher: CopyWatcher) -> None:
-        """Have somebody told of what copies do, at once, by any thread.
+        """Choose what is called while copies run, at once, by any thread.
 
         Args:
-            on_upload: Is told of each blob that a registry has got.
-            watcher: Is told how far each copy is.
+            on_upload: Called with each blob that a registry has got.
+            watcher: Learns how far each copy is.
         """
         self._on_upload = on_upload
         self._watcher = watcher
@@ -204,7 +204,7 @@ class Skopeo:
         Others were there already, or were mounted.
 
         Raises:
-            ImageError: It did not work; the end where it failed is part of the diagnosis.
+            ImageError: It did not work; the end where it failed stands in its `registry`.
         """
         finished, uploaded = self._copy(request)
         if finished.status != 0:

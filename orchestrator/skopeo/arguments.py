@@ -60,7 +60,7 @@ class Connection:
         is_insecure: Whether a registry may be spoken to in plain HTTP or unverified TLS.
         certificates: The folder that holds a registry's own CA, where it has one.
         login_of: What holds a registry's credentials, in the user's words.
-        redact: Blots secrets out of skopeo's words: a registry may send back what it was sent.
+        redact: Masks secrets in skopeo's words: a registry may send back what it was sent.
     """
 
     authfile: Path

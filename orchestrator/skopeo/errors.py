@@ -1,4 +1,4 @@
-"""What skopeo's complaints mean: its last fatal line becomes an error of our family.
+"""What skopeo's words mean: its last fatal line becomes an error of our family.
 
 skopeo exits with 1 whatever happened (2 for a missing manifest, from 1.16 on),
 so its words are all there is. The table goes from the particular to the
@@ -17,7 +17,7 @@ from orchestrator.text import printable, shortened
 
 @dataclass(frozen=True)
 class SkopeoFailure:
-    """A complaint, and about what.
+    """A failure of skopeo, and what it is about.
 
     Attributes:
         text: The last fatal message, as skopeo says it.
@@ -210,7 +210,7 @@ def side_of(text: str) -> Side:
 
 
 def image_error(failure: SkopeoFailure) -> ImageError:
-    """Say what a complaint means, and what the user can do about it."""
+    """The error that a failure means, and what the user can do about it."""
     said = _without_names(failure)
     rows = (*_AT_DESTINATION, *_TABLE) if failure.side is Side.DESTINATION else _TABLE
     kind, words = next(
@@ -246,7 +246,7 @@ def _transient(kind: ErrorKind, failure: SkopeoFailure) -> bool | None:
 
 
 def _without_names(failure: SkopeoFailure) -> str:
-    """The complaint less names and addresses: x509-exporter's trouble need not be TLS's."""
+    """The message without names and addresses: x509-exporter's trouble need not be TLS's."""
     reference = failure.reference
     text = _NAMES.sub("", failure.text)
     return text.replace(reference.name, "").replace(reference.registry, "")

@@ -1,7 +1,7 @@
 """The one door to SQLite: a file of tables that may be lost at any time without harm.
 
 A database that is damaged is set aside and begun anew; one that is locked, read-only or out
-of reach is replaced by one in memory. Either is told as a warning, and never as an error.
+of reach is replaced by one in memory. Either is a warning, and never an error.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def run_row(report: Report) -> Row:
 
 def result_rows(report: Report) -> tuple[Row, ...]:
     """What a run changed or could not do, as rows of `RESULTS`."""
-    told = (result for result in report.results if result.outcome not in _IN_SYNC)
-    return tuple((report.run_id, at, *_cells(result)) for at, result in enumerate(told))
+    kept = (result for result in report.results if result.outcome not in _IN_SYNC)
+    return tuple((report.run_id, at, *_cells(result)) for at, result in enumerate(kept))
 
 
 def past_run(row: Row) -> PastRun:

@@ -1,4 +1,4 @@
-"""Getting an image to its destination, in the form that the registry there takes.
+"""Copying an image to its destination, in the form that the registry there takes.
 
 "Copied" is never said on skopeo's word alone: afterwards the destination is
 asked again, and has the expected digest, or the copy has failed.
@@ -55,7 +55,7 @@ class CopyTool(Reader, Protocol):
 
 
 class Forms(Protocol):
-    """Who knows what else would do."""
+    """Knows in which other forms a target may be given an image."""
 
     def other_forms(self, item: Item) -> Iterator[tuple[str, Upstream]]:
         """What may be copied where a registry refuses what was planned, and the words for it."""
@@ -64,9 +64,12 @@ class Forms(Protocol):
 
 @dataclass(frozen=True)
 class CopyOutcome:
-    """What a copy brought: blobs that travelled, and what the destination has now.
+    """What a copy came to.
 
     Attributes:
+        digest: What the destination has now.
+        uploaded: The blobs that travelled.
+        sizes: Bytes of the blobs, as far as they are known.
         note: In which form it is there, if not as its source has it.
         was_there: Whether it was there in that form before.
     """
@@ -105,12 +108,13 @@ class Copier:
         self._has = has
         self._retry = retry
 
-    def copy(self, verdict: Verdict, feed: Reference | None) -> CopyOutcome:
+    def copy(self, verdict: Verdict, previous: Reference | None) -> CopyOutcome:
         """Copy as planned; where the registry refuses that, in the next best form.
 
         Args:
             verdict: The item, what its destination has to become, and what was found there.
-            feed: Another target that has it already; None reads the source.
+            previous: The same image in the target before this one, which is read in the source's
+                place; None reads the source.
 
         Raises:
             ImageError: It did not work.
@@ -118,7 +122,7 @@ class Copier:
         item, upstream = verdict.item, verdict.upstream
         try:
             note = CONVERTED if upstream.rewritten else ""
-            return replace(self._copy(item, upstream, feed), note=note)
+            return replace(self._copy(item, upstream, previous), note=note)
         except ImageError as error:
             refusal = _refusal(error, item)
         for note, other in self._fallbacks(item, upstream):
@@ -133,7 +137,7 @@ class Copier:
     def _fallbacks(self, item: Item, upstream: Upstream) -> Iterator[tuple[str, Upstream]]:
         """What to try, in this order, where a registry refuses what was planned.
 
-        A whole index goes in pieces first: some versions of skopeo would add annotations of
+        A whole index goes child by child first: some versions of skopeo would add annotations of
         their own to it, or can't write all of its keys (skopeo#2627, skopeo#2778).
         """
         if upstream.index and upstream.index.is_whole:
@@ -144,13 +148,13 @@ class Copier:
                 tried.add(other.expected)
                 yield note, other
 
-    def _copy(self, item: Item, upstream: Upstream, feed: Reference | None) -> CopyOutcome:
+    def _copy(self, item: Item, upstream: Upstream, previous: Reference | None) -> CopyOutcome:
         """Copy from the target before this one in the chain, or else from the source."""
-        if feed is not None:
+        if previous is not None:
             try:
-                return self._copy_from(feed, item, replace(upstream, rewritten=()))
+                return self._copy_from(previous, item, replace(upstream, rewritten=()))
             except ImageError as error:
-                if error.registry != feed.registry:
+                if error.registry != previous.registry:
                     raise
                 _log.info("%s; it is read from the source instead", error.message)
         return self._copy_from(item.source, item, upstream)

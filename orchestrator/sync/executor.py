@@ -1,4 +1,4 @@
-"""The executor: a verdict becomes a result. It delivers, tries again, and says how it went."""
+"""The executor: a task becomes a result. It copies, tries again, and says how it went."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Conditions:
 
 
 class Executor:
-    """Carries verdicts out; safe to be asked by many threads.
+    """Carries tasks out; safe to be asked by many threads.
 
     Args:
         tool: Copies, and reads destinations.
@@ -81,7 +81,7 @@ class Executor:
         self._held: dict[int, Reference] = {}
 
     def execute(self, task: CopyTask) -> Result:
-        """Make a result of a verdict; what goes wrong is part of it."""
+        """Carry a task out; what goes wrong is part of the result."""
         started = time.monotonic()
         planned = task.planned
         result = self._execute(task)
@@ -123,9 +123,9 @@ class Executor:
 
     def _copied(self, result: Result, task: CopyTask, verdict: Verdict) -> Result:
         attempts = 0
-        feed = self._held.get(task.after) if task.after is not None else None
-        if feed is not None and feed.digest != verdict.upstream.expected:
-            feed = None  # its target wanted the index in another form
+        previous = self._held.get(task.after) if task.after is not None else None
+        if previous is not None and previous.digest != verdict.upstream.expected:
+            previous = None  # its target wanted the index in another form
 
         destination, name = str(verdict.item.destination), verdict.item.source.familiar
         sizes = {str(blob.digest): blob.size for blob in verdict.upstream.blobs}
@@ -136,7 +136,7 @@ class Executor:
             if self._conflicts:
                 self._conflicts.check(verdict)
             with self._conditions.transfers.begun(destination, name=name, sizes=sizes):
-                return self._copier.copy(verdict, feed)
+                return self._copier.copy(verdict, previous)
 
         try:
             outcome = self._retry.run(attempt)

@@ -28,7 +28,7 @@ class PullBudget:
     """What Docker Hub leaves to this run.
 
     Attributes:
-        limit: What Docker Hub told first.
+        limit: What Docker Hub's first answer named.
         pulls: What it has counted since.
     """
 
@@ -36,7 +36,7 @@ class PullBudget:
     pulls: PullCounter
 
     def left(self) -> int | None:
-        """Pulls that are left; None where no limit was told."""
+        """Pulls that are left; None where none was named."""
         limit = self.limit()
         return None if limit is None else max(0, limit.remaining - self.pulls.count)
 

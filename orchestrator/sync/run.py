@@ -44,11 +44,11 @@ _log = logging.getLogger(__name__)
 _SAME_DATE = Reason.CREATED_ONLY.value
 """Believing a date (CREATED_CHECK=trust) is no knowledge of the content."""
 
-_PROOFS_AT_ONCE = 2 * HEADS_AT_ONCE
+_HEAD_CHECKS_AT_ONCE = 2 * HEADS_AT_ONCE
 """An item asks two registries, one after the other; so both are kept busy."""
 
-_FIRST_LOOKS = 4
-"""Looks at once to begin with: enough to keep ahead of the copies that they lead to."""
+_FIRST_INSPECTIONS = 4
+"""Inspections at once to begin with: enough to keep ahead of the copies that they lead to."""
 
 _RETRY_BASE = 1.0
 """Seconds before the second try."""
@@ -176,12 +176,12 @@ class _Stages:
         links = (
             chain_links(items) if self.settings.fan_out is FanOut.CHAIN else (None,) * len(items)
         )
-        looks = jobs if self.options.is_dry_run else min(jobs, _FIRST_LOOKS)
+        inspections = jobs if self.options.is_dry_run else min(jobs, _FIRST_INSPECTIONS)
         steps_left = StepQueue(
             items,
             # In a dry run the bytes of a blob count for the first in the list that needs it.
             (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
-            StepLimits(_PROOFS_AT_ONCE, looks=looks, most_looks=jobs),
+            StepLimits(_HEAD_CHECKS_AT_ONCE, inspections=inspections, most_inspections=jobs),
             Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
             CopyTaskFactory(links),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls),
@@ -198,7 +198,7 @@ class _Stages:
         steps = self._steps(transfers)
         done = {}
         with self._progress(len(items), "syncing", transfers) as shown:
-            at_once = _PROOFS_AT_ONCE + 2 * jobs
+            at_once = _HEAD_CHECKS_AT_ONCE + 2 * jobs
             for step, found in map_bounded(steps, queue, jobs=at_once, ended=ended):
                 if isinstance(found, Result):
                     done[step.place] = found

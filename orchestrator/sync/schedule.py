@@ -27,7 +27,7 @@ Blob = tuple[str, Digest]
 
 @dataclass(frozen=True)
 class CopyTask:
-    """A verdict, and what stands between it and being carried out.
+    """A planned item, and what has to be known to carry it out in its turn.
 
     Attributes:
         place: Where it stands in the run's order.
@@ -63,7 +63,7 @@ def chain_links(items: Iterable[Item]) -> tuple[int | None, ...]:
 
 
 class CopyTaskFactory:
-    """Makes tasks of verdicts; that of a chain's link after that of the one before it.
+    """Makes tasks of planned items; that of a chain's link after that of the one before it.
 
     Args:
         links: For each item the place of the one that feeds it, if any.
@@ -129,7 +129,7 @@ def _blobs(planned: PlannedItem) -> dict[Blob, int]:
 class Schedule:
     """Hands tasks out, each as soon as nothing stands in its way.
 
-    What is no copy is done at once and counts nowhere. It is asked and told by one thread.
+    What is no copy is done at once and counts nowhere. It is used by one thread.
 
     Args:
         jobs: How many copies may run at once.

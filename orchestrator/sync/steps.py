@@ -1,6 +1,6 @@
-"""The flow of a run: items are checked, looked at and copied side by side.
+"""The steps of a run: items are checked, inspected and copied side by side.
 
-Each item goes through three steps: two HEADs may prove it in sync; else it is looked at closely;
+Each item goes through three steps: two HEADs may prove it in sync; else it is inspected;
 then its task is carried out. Each step has its own bound, and none waits for another item's, with
 two exceptions: a link of a chain waits for the one before it; and what Docker Hub counts waits
 until it is certain that its pull limit will do.
@@ -28,7 +28,11 @@ through with it, its manifest, and that again for the copy."""
 
 @dataclass(frozen=True)
 class HeadCheck:
-    """An item that HEADs may prove to be in sync."""
+    """The step that may prove an item in sync, by two HEADs.
+
+    Attributes:
+        place: The item's, in the order of the run.
+    """
 
     place: int
     item: Item
@@ -36,7 +40,11 @@ class HeadCheck:
 
 @dataclass(frozen=True)
 class Inspect:
-    """An item that has to be looked at closely."""
+    """The step that reaches a verdict: source and destination are read.
+
+    Attributes:
+        place: The item's, in the order of the run.
+    """
 
     place: int
     item: Item
@@ -50,31 +58,31 @@ StepResult: TypeAlias = "PlannedItem | Result | None"
 
 @dataclass(frozen=True)
 class StepLimits:
-    """How many of each step there may be at once; the schedule bounds the copies.
+    """How many of each step there may be at once; the schedule limits the copies.
 
     Attributes:
         checks: Items that HEADs are asked for.
-        looks: Items that are looked at, to begin with. Most looks lead to a copy, and then a few
+        inspections: Items that are inspected, to begin with. Most lead to a copy, and then a few
             keep ahead of the copies; begun all together, they would keep the first copy waiting,
             and the copies would all be at the same stage at any time, now all talking, now all
-            loading. Each look that leads to none makes room for one more.
-        most_looks: As many as there ever are.
+            loading. Each one that leads to none makes room for one more.
+        most_inspections: As many as there ever are.
     """
 
     checks: int
-    looks: int
-    most_looks: int
+    inspections: int
+    most_inspections: int
 
 
 class StepQueue:
-    """Hands out what can be done next; asked and told by one thread, but for arrivals.
+    """Hands out the steps that can be taken next; used by one thread, but for `arrived`.
 
     Args:
         items: In the list's order.
         before: For each item the place of the one whose task has to be made first, if any.
-        bounds: How many of each step at once.
+        limits: How many of each step at once.
         schedule: Orders the copies.
-        maker: Makes tasks of verdicts.
+        factory: Makes tasks of planned items.
         budget: What Docker Hub leaves.
     """
 
@@ -82,9 +90,9 @@ class StepQueue:
         self,
         items: Sequence[Item],
         before: Sequence[int | None],
-        bounds: StepLimits,
+        limits: StepLimits,
         schedule: Schedule,
-        maker: CopyTaskFactory,
+        factory: CopyTaskFactory,
         budget: PullBudget,
     ) -> None:
         self._items = items
@@ -95,10 +103,10 @@ class StepQueue:
         self._next = 0
         self._unseen: deque[int] = deque()
         self._schedule = schedule
-        self._maker = maker
+        self._factory = factory
         self._budget = budget
-        self._room = {HeadCheck: bounds.checks, Inspect: bounds.looks}
-        self._more_looks = bounds.most_looks - bounds.looks
+        self._room = {HeadCheck: limits.checks, Inspect: limits.inspections}
+        self._more_inspections = limits.most_inspections - limits.inspections
         self._verdicts: dict[int, PlannedItem] = {}
         self._unmade = set(range(len(items)))
         self._held: list[CopyTask] = []
@@ -139,8 +147,8 @@ class StepQueue:
 
     def _learn(self, step: HeadCheck | Inspect, planned: PlannedItem) -> None:
         """An item is planned: all tasks are made that can be."""
-        if isinstance(step, Inspect) and not is_copy(planned) and self._more_looks > 0:
-            self._more_looks -= 1
+        if isinstance(step, Inspect) and not is_copy(planned) and self._more_inspections > 0:
+            self._more_inspections -= 1
             self._room[Inspect] += 1
         if step.item.source.is_docker_hub and not is_copy(planned):
             self._counted[bool(step.item.choice.single)] -= 1
@@ -152,7 +160,7 @@ class StepQueue:
         self._let_go()
 
     def _open(self, place: int, *, is_open: bool) -> None:
-        """Line up for a look, in the list's order, what has passed its check without a verdict."""
+        """Line up for an inspection, in the list's order, what its check proved nothing of."""
         self._is_open[place] = is_open
         while (is_next_open := self._is_open.pop(self._next, None)) is not None:
             if is_next_open:
@@ -162,7 +170,7 @@ class StepQueue:
     def _make(self, place: int) -> None:
         planned = self._verdicts.pop(place)
         self._unmade.discard(place)
-        task = self._maker.make(place, planned)
+        task = self._factory.make(place, planned)
         if is_copy(planned) and planned.item.source.is_docker_hub:
             self._held.append(task)
         else:

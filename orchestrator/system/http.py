@@ -109,7 +109,7 @@ class HttpClient:
         warnings.simplefilter("ignore", InsecureRequestWarning)
         self._timeouts = (connect_timeout, read_timeout)
         self._connections = connections
-        self._ways: dict[tuple[str, str, bool | str], _Route] = {}
+        self._routes: dict[tuple[str, str, bool | str], _Route] = {}
         self._adapters: dict[bool | str, SharedTrust] = {}
         self._lock = threading.Lock()
         self._is_ended = threading.Event()
@@ -174,25 +174,29 @@ class HttpClient:
 
         named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
         prepared = Request(method, url, headers=named, data=body).prepare()
-        way = self._way_to(url, _for_requests(verify))
-        return way.adapter.send(
-            prepared, stream=True, timeout=self._timeouts, verify=way.verify, proxies=way.proxies
+        route = self._route_to(url, _for_requests(verify))
+        return route.adapter.send(
+            prepared,
+            stream=True,
+            timeout=self._timeouts,
+            verify=route.verify,
+            proxies=route.proxies,
         )
 
-    def _way_to(self, url: str, verify: bool | str) -> _Route:  # noqa: FBT001 - requests' own word
+    def _route_to(self, url: str, verify: bool | str) -> _Route:  # noqa: FBT001 - requests' own word
         """Proxy and authorities for a host, read once: looking through environ takes a while."""
         scheme, host = urlsplit(url).scheme, host_of(url)
         key = (scheme, host, verify)
         with self._lock:
-            if key not in self._ways:
+            if key not in self._routes:
                 found = self._session.merge_environment_settings(
                     url, {}, stream=True, verify=verify, cert=None
                 )
-                # As Go does, so that skopeo and we take the same way.
+                # As Go does, so that skopeo and we take the same route.
                 proxies = {} if is_loopback(host) else dict(found["proxies"])
                 trusted = found["verify"] if scheme == "https" else False
-                self._ways[key] = _Route(self._adapter(trusted or False), bool(trusted), proxies)
-            return self._ways[key]
+                self._routes[key] = _Route(self._adapter(trusted or False), bool(trusted), proxies)
+            return self._routes[key]
 
     def _adapter(self, verify: bool | str) -> SharedTrust:  # noqa: FBT001 - requests' own word
         from orchestrator.system.tls import SharedTrust  # noqa: PLC0415

@@ -26,28 +26,28 @@ _MOST_DOUBLINGS = 32
 
 
 class WorkQueue(Protocol[T, R_contra]):
-    """Hands out work, and is told how it ended; both by one thread."""
+    """Hands out tasks, and learns how each ended; used by one thread."""
 
     def take(self) -> T | None:
-        """The next piece; None where there is none, or none before something has ended."""
+        """The next task; None where there is none, or none before something has ended."""
         ...
 
-    def finish(self, piece: T, result: R_contra) -> None:
-        """A piece has ended."""
+    def finish(self, task: T, result: R_contra) -> None:
+        """A task has ended, with this result."""
         ...
 
 
 class FifoQueue(Generic[T, R]):
     """The plain queue: one after the other, as they stand."""
 
-    def __init__(self, pieces: Iterable[T]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, tasks: Iterable[T]) -> None:
+        self._pieces = iter(tasks)
 
     def take(self) -> T | None:
-        """The next piece, until there is none."""
+        """The next task, until there is none."""
         return next(self._pieces, None)
 
-    def finish(self, piece: T, result: R) -> None:
+    def finish(self, task: T, result: R) -> None:
         """Nothing depends on it."""
 
 
@@ -58,14 +58,14 @@ def map_bounded(
     jobs: int,
     ended: SimpleQueue[Future[R] | None] | None = None,
 ) -> Iterator[tuple[T, R]]:
-    """Do `work` on every piece, `jobs` at once, and yield piece and result as they come.
+    """Do `work` on every task, `jobs` at once, and yield task and result as they come.
 
-    No more than `jobs` pieces are taken ahead, so a long list costs no memory. What `work`
+    No more than `jobs` tasks are taken ahead, so a long list costs no memory. What `work`
     raises is raised here; `work` should return failures as values.
 
     Args:
-        work: What is done with a piece.
-        queue: Hands pieces out.
+        work: What is done with a task.
+        queue: Hands tasks out.
         jobs: How many at once.
         ended: Where what has ended is put; who puts a None there, from any thread, has the queue
             asked again at once.
@@ -74,17 +74,17 @@ def map_bounded(
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         running: dict[Future[R], T] = {}
         while True:
-            while len(running) < jobs and (piece := queue.take()) is not None:
-                future = pool.submit(work, piece)
-                running[future] = piece
+            while len(running) < jobs and (task := queue.take()) is not None:
+                future = pool.submit(work, task)
+                running[future] = task
                 future.add_done_callback(ended.put)
             if not running:
                 return
             if (next_ended := ended.get()) is None:
                 continue
-            piece, result = running.pop(next_ended), next_ended.result()
-            queue.finish(piece, result)
-            yield piece, result
+            task, result = running.pop(next_ended), next_ended.result()
+            queue.finish(task, result)
+            yield task, result
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class RetryPolicy:
         tries: How often in all, the first one included.
         base: Seconds before the second try; each further wait is twice as long.
         sleep: Waits so many seconds; True where it was called off.
-        on_retry: Is told of the fault, and of the seconds until the next try.
+        on_retry: Called with the fault, and of the seconds until the next try.
     """
 
     tries: int

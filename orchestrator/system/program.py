@@ -98,20 +98,20 @@ class _Bounded(io.BytesIO):
     def __init__(self, limit: int, on_piece: Callable[[bytes], None] | None = None) -> None:
         super().__init__()
         self._limit = limit
-        self._on_piece = on_piece
+        self._on_chunk = on_piece
         self.is_over = False
         self.end: Callable[[], None] = _nothing
 
-    def write(self, piece: ReadableBuffer, /) -> int:
-        """Keep a piece, as long as there is room; the rest is dropped."""
-        size = memoryview(piece).nbytes
+    def write(self, chunk: ReadableBuffer, /) -> int:
+        """Keep a chunk, as long as there is room; the rest is dropped."""
+        size = memoryview(chunk).nbytes
         self.is_over = self.is_over or self.tell() + size > self._limit
         if self.is_over:
             self.end()
             return size
-        if self._on_piece:
-            self._on_piece(bytes(piece))
-        return super().write(piece)
+        if self._on_chunk:
+            self._on_chunk(bytes(chunk))
+        return super().write(chunk)
 
 
 @dataclass(eq=False)
@@ -180,8 +180,8 @@ class ProgramRunner:
             argv: The program's path and its arguments; no secret may be among them.
             stall_timeout: Seconds without a byte moved after which it is ended.
             size: Bytes that it has to move; None where nobody knows.
-            on_stderr_line: Is told of each line on its standard error as it comes, by a thread.
-            on_moved: Is told of the bytes read and written since its last call, by a thread.
+            on_stderr_line: Called with each line on its standard error as it comes, by a thread.
+            on_moved: Called with the bytes read and written since its last call, by a thread.
 
         Raises:
             InterruptedRunError: `end_all` was called before or meanwhile.

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _REDRAWN_EVERY = 1.0
 _LOGGED_EVERY = 30.0
-"""Seconds; a reader of a log is told as often as he would begin to wonder."""
+"""Seconds; often enough that a reader of a log does not begin to wonder."""
 
 _RATE_OVER = 10.0
 """Seconds that a rate is the mean of."""
@@ -74,7 +74,7 @@ class Transfer:
 
 
 class Transfers:
-    """All copies under way; safe to be told and asked by many threads."""
+    """All copies under way; safe to be used by many threads."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -19,10 +19,10 @@ def can_redraw(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return stream.isatty() and environ.get("TERM") != "dumb"
 
 
-def has_colour(wish: str, environ: Mapping[str, str], stream: TextIO) -> bool:
+def has_colour(choice: str, environ: Mapping[str, str], stream: TextIO) -> bool:
     """Whether to colour: as asked, else on a terminal that takes it (no-color.org)."""
-    if wish != "auto":
-        return wish == "always"
+    if choice != "auto":
+        return choice == "always"
     return can_redraw(stream, environ) and not environ.get("NO_COLOR")
 
 
@@ -66,9 +66,9 @@ def screen_of(stream: TextIO, environ: Mapping[str, str], *, colour: str) -> Scr
 
 def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
     """Its columns; None where it is no terminal and COLUMNS says none either."""
-    told = environ.get("COLUMNS", "")
-    if told.isdecimal() and int(told) > 0:
-        return int(told)
+    columns = environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
     if not stream.isatty():
         return None
     try:

@@ -374,7 +374,7 @@ def test_a_wrong_clock_is_told(healthy: Site) -> None:
     ],
 )
 def test_a_few_minutes_are_forgiven(skew: float | None, mark: CheckStatus) -> None:
-    assert check_clock(skew).mark is mark
+    assert check_clock(skew).status is mark
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_a_few_minutes_are_forgiven(skew: float | None, mark: CheckStatus) -> No
 )
 def test_the_pull_limit_is_told(limit: PullLimit | None, mark: CheckStatus) -> None:
     check = check_pull_limit(limit, has_login=False)
-    assert check.mark is mark
+    assert check.status is mark
     assert ("DOCKERHUB_TOKEN" in check.remedy) == (mark is CheckStatus.WRONG)
 
 
