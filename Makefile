@@ -105,7 +105,7 @@ need-image:
 doctor: venv ## check settings, list, tools, logins and the right to push, and say what to fix
 	@$(SYNCER) doctor $(LISTED) $$ARGS
 
-history: venv ## tell of past runs
+history: venv ## list past runs
 	@$(SYNCER) history $$ARGS
 
 demo: registry ## see a real batch on throw-away local registries: no account needed

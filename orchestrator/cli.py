@@ -69,7 +69,7 @@ examples:
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
   syncer name bitnami/redis:7           print the destination, without the network
   syncer doctor                         check all that a batch needs, and say what to fix
-  syncer history                        tell of past runs
+  syncer history                        list past runs
   syncer name                           check and name all of images.txt, without the network
 
 exit status:

@@ -24,14 +24,14 @@ from enum import Enum, IntEnum
 
 
 class Side(Enum):
-    """Which end of a copy something is about."""
+    """One end of a copy: the source or the destination."""
 
     SOURCE = "source"
     DESTINATION = "destination"
 
 
 class ExitStatus(IntEnum):
-    """What the program's exit status says; scripts rely on the numbers."""
+    """The program's exit status; scripts rely on the numbers."""
 
     OK = 0
     """All items are in sync: copied, or already there."""
@@ -151,7 +151,7 @@ class InterruptedRunError(DeferredError):
 
 
 class ImageError(SyncerError):
-    """One image could not be looked at or copied; the other items go on.
+    """One image could not be inspected or copied; the other items go on.
 
     Attributes:
         kind: The class of fault; it decides whether trying again makes sense.

@@ -64,9 +64,12 @@ _COLOURS = {
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What was found about one thing that a run needs.
+    """The result of one check.
 
     Attributes:
+        subject: What was checked: `skopeo`, `target ghcr`.
+        status: How the check ended.
+        finding: What was found, as a sentence without its subject.
         remedy: What to do about it; empty where nothing has to be done.
         is_configuration: Whether it is the configuration that is wrong.
     """
@@ -93,7 +96,7 @@ def run(invocation: Invocation) -> ExitStatus:
 def examine(
     settings: Settings, targets: tuple[str, ...], read_list: Callable[[], ImageList]
 ) -> tuple[CheckResult, ...]:
-    """Try everything, whatever fails.
+    """Do every check, whatever the others found.
 
     Args:
         settings: As they were read.
@@ -112,7 +115,7 @@ def examine(
 
 
 def status_of(checks: Iterable[CheckResult]) -> ExitStatus:
-    """The exit status that says it all."""
+    """The exit status of all checks together: 0, 1, or 2 where the configuration is wrong."""
     wrong = [check for check in checks if check.status is CheckStatus.WRONG]
     if any(check.is_configuration for check in wrong):
         return ExitStatus.USAGE
@@ -136,7 +139,7 @@ def _lines(check: CheckResult, *, is_coloured: bool) -> Iterator[str]:
 
 
 def check_settings(settings: Settings, targets: tuple[str, ...]) -> Iterator[CheckResult]:
-    """The settings could be read, or there would be no `settings`; some are odd all the same."""
+    """Warnings about the settings, and the targets; what can't be read was an error before."""
     for warning in settings.warnings:
         yield CheckResult("settings", CheckStatus.NOTE, warning)
     if targets:
@@ -196,7 +199,7 @@ def check_clock(skew: float | None) -> CheckResult:
 
 
 def check_pull_limit(limit: PullLimit | None, *, has_login: bool) -> CheckResult:
-    """What Docker Hub leaves us."""
+    """How many pulls Docker Hub's limit leaves."""
     if limit is None:
         return CheckResult("pull limit", CheckStatus.FINE, "Docker Hub names none here")
     finding = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
@@ -217,7 +220,7 @@ def check_webhooks(webhooks: tuple[Webhook, ...]) -> CheckResult:
 
 
 class _Examination:
-    """One examination: what an earlier check has found serves the later ones."""
+    """The checks of one `doctor` command; later ones use what earlier ones found."""
 
     def __init__(self, settings: Settings, targets: tuple[str, ...]) -> None:
         self._settings = settings
@@ -227,7 +230,7 @@ class _Examination:
         self._named = NamedItems(())
 
     def read(self, read_list: Callable[[], ImageList]) -> Iterator[CheckResult]:
-        """The list; its names need no network."""
+        """Read and name the list, without the network."""
         self._images = read_list()
         known = {
             name: target.with_placeholders() for name, target in self._settings.targets.items()
@@ -318,7 +321,7 @@ class _Examination:
         return CheckResult(subject, CheckStatus.FINE, finding)
 
     def _check_source(self, source: Reference, client: RegistryClient) -> CheckResult:
-        """One HEAD; what that can't tell, skopeo is asked."""
+        """Whether a source answers, by a HEAD; by skopeo where that is inconclusive."""
         subject = f"source {source.registry}"
         found = client.head(source)
         if isinstance(found, Inconclusive) and found.kind:
@@ -361,18 +364,18 @@ _MAY_PUSH = "see that {login} may push there, and that the namespace exists"
 
 @dataclass(frozen=True)
 class _NetworkCheck:
-    """One thing to be asked over the network."""
+    """A check that asks over the network."""
 
     subject: str
     ask: Callable[[], Iterable[CheckResult]]
 
     def answered(self) -> tuple[CheckResult, ...]:
-        """What came of it."""
+        """Its results."""
         return _tried(self.subject, self.ask)
 
 
 def _tried(subject: str, check: Callable[[], Iterable[CheckResult]]) -> tuple[CheckResult, ...]:
-    """Check, and take an error for what was found: the other checks go on."""
+    """The results of a check; an error is one of them, so that the other checks go on."""
     found: list[CheckResult] = []
     try:
         found.extend(check())

@@ -14,7 +14,7 @@ _ALL_RUNS = 1000
 
 
 def run(invocation: Invocation) -> ExitStatus:
-    """Tell of past runs, or of what one of them changed."""
+    """Write a table of past runs, or of what one of them changed."""
     with closing(State(invocation.settings.state_dir)) as state:
         run_id = invocation.arguments.run
         width = invocation.screen.width

@@ -74,7 +74,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class NoCredentials:
-    """Nobody is logged in there: ask as everybody may."""
+    """No login: the registry is asked anonymously."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class AuthEntry:
 
     @classmethod
     def of(cls, login: Login) -> AuthEntry:
-        """What stands for a name and a password."""
+        """The entry for a name and a password."""
         pair = f"{login.username}:{login.password}"
         return cls(base64.b64encode(pair.encode()).decode("ascii"))
 
@@ -146,7 +146,7 @@ def parse_authfile(raw: bytes, *, origin: str) -> Authfile:
 
 
 def credentials_for(documents: Iterable[Authfile], registry: str, repository: str) -> FoundLogin:
-    """Whose name skopeo would ask under.
+    """The login that skopeo would use for a repository.
 
     Args:
         documents: The strongest first; one that knows nothing leaves the word to the next.

@@ -38,7 +38,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that is no assignment; nothing of it is told, since it may be a secret."""
+    """A line that is no assignment; nothing of it is shown, since it may be a secret."""
 
     line: int
     message: str

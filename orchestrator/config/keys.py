@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Key:
-    """One setting a user may make.
+    """One setting of config.env.
 
     Attributes:
         default: What holds where it is not set; `$NAME` is taken from the environment.

@@ -19,7 +19,7 @@ from orchestrator.system.http import is_loopback
 
 
 class CreatedCheck(str, Enum):
-    """How far the double check behind the digest goes (`CREATED_CHECK`)."""
+    """How far equal `created` dates are believed where digests differ (`CREATED_CHECK`)."""
 
     VERIFY = "verify"
     """Same `created` and same content is in sync; same `created` alone is not."""
@@ -60,7 +60,7 @@ class Attestations(str, Enum):
 
 
 class FanOut(str, Enum):
-    """Where the second target of an image is fed from (`FAN_OUT`)."""
+    """Where the second target of an image is copied from (`FAN_OUT`)."""
 
     CHAIN = "chain"
     SOURCE = "source"
@@ -68,7 +68,7 @@ class FanOut(str, Enum):
 
 @dataclass(frozen=True)
 class Webhook:
-    """A chat or a program to tell; only the host of its URL is ever shown."""
+    """A chat or a program to notify; only the host of its URL is ever shown."""
 
     url: str = field(repr=False)
     secret: str = field(default="", repr=False)
@@ -78,7 +78,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Login:
-    """Who we are to one registry."""
+    """A user name and a password for one registry, or one namespace of it."""
 
     registry: str
     username: str
@@ -119,7 +119,7 @@ class Settings:
         unmasked: Those of the secrets that a runner can't know: they stand in files.
         warnings: What the user should know about the configuration.
         doubtful: The lines of config.env among that, which may not say what was meant.
-        actions: The GitHub Actions runner that this is; None elsewhere.
+        github: The step of GitHub Actions that this is; None elsewhere.
     """
 
     base: Path
@@ -161,7 +161,7 @@ class Settings:
         return target_says or registry in self.insecure_registries or is_loopback(registry)
 
     def ca_of(self, registry: str) -> Path | None:
-        """The authority that a target names for this host."""
+        """The PEM file of the authority that a target names for this host; None where none does."""
         found = (target.ca for target in self.targets.values() if target.registry == registry)
         return next((ca for ca in found if ca), None)
 

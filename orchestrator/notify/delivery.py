@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Poster(Protocol):
-    """What posts: `orchestrator.http.HttpClient`."""
+    """Sends HTTP POST requests: `system.http.HttpClient`."""
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send a body; HttpError where there is no answer."""
@@ -35,7 +35,7 @@ class Poster(Protocol):
 
 @dataclass(frozen=True)
 class Sender:
-    """The world as a message needs it: HTTP, the time, and a way to let some pass."""
+    """What sending a message needs: HTTP, a clock, and a way to wait (seconds)."""
 
     http: Poster
     clock: Callable[[], datetime]

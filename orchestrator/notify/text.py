@@ -21,7 +21,7 @@ _SENTENCE_BYTES = 300
 
 
 class Tone(Enum):
-    """How a run went, at a glance: a colour's name and a symbol."""
+    """How a run went, as a colour and a symbol."""
 
     FAILED = ("red", "❌")
     UNFINISHED = ("orange", "⚠️")
@@ -40,7 +40,7 @@ class Tone(Enum):
 
 
 def tone_of(report: Report) -> Tone:
-    """Failed before unfinished before changed before nothing."""
+    """The tone of a run: what failed counts most, then what is unfinished, then what changed."""
     totals = report.totals
     if totals.failed or totals.invalid:
         return Tone.FAILED

@@ -28,7 +28,7 @@ from orchestrator.oci.reference import Digest, digest_of
 
 @dataclass(frozen=True)
 class ManifestForm:
-    """How a registry is given what it is to hold.
+    """The form in which a registry is given an image.
 
     Attributes:
         keeps_attestations: Whether the attestations in an index go with it.
@@ -65,12 +65,12 @@ class PushIndex:
 
     @property
     def digest(self) -> Digest:
-        """What the destination has when it is in sync."""
+        """The sha256 of its bytes: what the destination has when it is in sync."""
         return digest_of(self.raw)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
-        """What it offers."""
+        """The platforms that its children are for, attestations left out."""
         return Index(self.digest, "", self.children).platforms
 
 

@@ -60,7 +60,7 @@ _OCI_SETTINGS = frozenset(
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What one manifest says of another blob: its digest, its size, its type.
+    """A descriptor: media type, digest and size in bytes of a blob (descriptor.md).
 
     Attributes:
         platform: Where it says one.

@@ -23,7 +23,7 @@ from orchestrator.plan.items import Item
 
 @dataclass(frozen=True)
 class KnownImage:
-    """What follows from an index and a platform choice.
+    """What is known of a source from its index's digest and a platform choice alone.
 
     Attributes:
         expected: The digest that a destination in sync has.
@@ -46,7 +46,7 @@ class Action(str, Enum):
 
 
 class Reason(str, Enum):
-    """Why; an item that failed has the `ErrorKind` of its error instead."""
+    """Why an action is taken; an item that failed has the `ErrorKind` of its error instead."""
 
     FORCED = "forced"
     MISSING = "missing"
@@ -66,7 +66,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Upstream:
-    """One reading of a source: what is copied is what was read here, by digest.
+    """A source as it was read once; what is copied is what was read, by digest.
 
     Attributes:
         digest: What the source's tag names: the index's where there is one.

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Memory(Protocol):
-    """What is remembered of earlier runs."""
+    """What earlier runs found out, as the state directory keeps it."""
 
     def expected(self, index: Digest, choice: str) -> KnownImage | None:
         """What follows from an index and a choice."""
@@ -39,7 +39,7 @@ class Memory(Protocol):
 
 
 class FastPath:
-    """Proves what can be proved; safe to be asked by many threads.
+    """Proves by HEADs that items are in sync; any number of threads may ask.
 
     Args:
         http: Reads over HTTP, once: what can't be had at once is skopeo's, which has the run's
@@ -106,7 +106,7 @@ class FastPath:
 
 
 def _key(item: Item, form: ManifestForm) -> str:
-    """What the outcome depends on, beside the index itself."""
+    """The key of what is remembered for an index: all that the expected digest depends on."""
     if form.has_docker_types:
         return f"{item.choice} in Docker's types"
     if item.choice.single or form.keeps_attestations:

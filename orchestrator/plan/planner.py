@@ -49,14 +49,14 @@ _WORDS: Mapping[ManifestForm, str] = {
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """How the user wants verdicts to be reached."""
+    """The user's settings that verdicts depend on."""
 
     created_check: CreatedCheck = CreatedCheck.VERIFY
     attestations: Attestations = Attestations.AUTO
     is_forced: bool = False
 
     def form(self, item: Item) -> ManifestForm:
-        """How this item's target is given what it is to hold."""
+        """The form in which an item's target is given its image."""
         profile = item.target.profile
         if profile.wants_docker_types:
             return DOCKER_FORM
@@ -66,7 +66,7 @@ class PlanOptions:
 
 
 class Planner:
-    """Reaches the verdict of each item; safe to be asked by many threads.
+    """Reaches a verdict for each item; safe to be asked by many threads.
 
     Args:
         reader: Reads registries.

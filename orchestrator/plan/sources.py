@@ -87,7 +87,7 @@ class Sources:
         return manifest
 
     def _upstream(self, item: Item, form: ManifestForm) -> Upstream:
-        """In the source's own types."""
+        """What the destination has to be, in the source's own manifest types."""
         source, choice = item.source, item.choice
         manifest = self._manifest(source)
         if choice.single:

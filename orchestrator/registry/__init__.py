@@ -1,1 +1,1 @@
-"""Asking registries over HTTP."""
+"""Reading registries, and asking them over HTTP."""

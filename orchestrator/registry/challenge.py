@@ -37,7 +37,7 @@ _FRACTION = re.compile(r"\.\d+")
 
 @dataclass(frozen=True)
 class Challenge:
-    """One way to log in that a registry offers.
+    """A challenge of a WWW-Authenticate header: one way to log in that a registry offers.
 
     Attributes:
         scheme: `basic`, `bearer`, or one we don't know.
@@ -52,7 +52,7 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Token:
-    """What opens a registry for a while.
+    """A bearer token.
 
     Attributes:
         expires_at: Seconds since the epoch, a margin for the way subtracted.
@@ -115,7 +115,7 @@ def token_url(
     *,
     actions: str = "pull",
 ) -> str:
-    """Where a token for these repositories is had: one `scope` for each.
+    """The URL to ask for a token: one `scope` for each repository.
 
     Args:
         challenge: The registry's, which names the token server.

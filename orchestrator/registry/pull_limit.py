@@ -1,4 +1,4 @@
-"""Docker Hub's pulls: counted as it counts them, and stopped once it has had enough.
+"""Docker Hub's pull limit: read of its answers, counted against, and kept once it is reached.
 
 Docker Hub counts each GET of a manifest, and no HEAD. Over its limit it answers
 429 for the rest of a window of six hours, so that asking again is of no use in
@@ -51,7 +51,7 @@ LIMIT_REACHED = "pull-limit"
 
 
 class PullCounter:
-    """The pulls of a run; safe to be used by many threads."""
+    """Counts the pulls of a run; safe to be used by many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What a registry's answers mean to the fast path. Values in, values out.
+"""What the answers of a registry's API mean. Values in, values out.
 
 Only two answers count: "this digest" and "not there". All else is `Inconclusive`, and skopeo is
 asked instead. Source: OCI distribution specification 1.1, "Pulling manifests" and "Error
@@ -29,12 +29,12 @@ _NEXT = re.compile(r'<([^<>]*)>\s*;(?:[^,"<>]|"[^"]*")*\brel\s*=\s*"?next\b', re
 
 @dataclass(frozen=True)
 class NotFound:
-    """The registry says that there is no such image."""
+    """The registry says, by the specification's code, that there is no such image."""
 
 
 @dataclass(frozen=True)
 class Inconclusive:
-    """Nothing can be said; somebody else has to be asked.
+    """HTTP does not settle the question; skopeo has to be asked.
 
     Attributes:
         reason: Why, for the log.
@@ -60,7 +60,7 @@ class PushAllowed:
 
 @dataclass(frozen=True)
 class WriteRefused:
-    """The registry did not take what was written; its words, put as skopeo puts them."""
+    """The registry refused what was written; its words, put as skopeo puts them."""
 
     text: str
 

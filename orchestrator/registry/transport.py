@@ -1,4 +1,4 @@
-"""Asking hosts: certificates and plain HTTP as the user allows, redirects without the login.
+"""HTTP requests to registries: TLS or plain HTTP as the user allows, redirects without the login.
 
 Registries send their clients on to other hosts: for blobs to a store, and some
 (registry.k8s.io) for manifests to a registry nearby. A login never goes along.
@@ -19,7 +19,7 @@ _LONGEST_CHAIN = 4
 
 @dataclass(frozen=True)
 class Transport:
-    """How this run reaches hosts.
+    """Sends requests to registries and token servers.
 
     Attributes:
         is_insecure: Whether plain HTTP or unverified TLS will do for a host.
@@ -33,32 +33,32 @@ class Transport:
     clock: Callable[[], float]
 
     def ask(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
-        """Ask once, and say what came; a redirect is an answer.
+        """Send a request once; a redirect is an answer.
 
         Raises:
-            HttpError: Nothing came.
+            HttpError: There was no answer.
         """
         verify = self._verify(host_of(url))
         return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
 
     def write(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        """Bring a body, once; a redirect is an answer.
+        """Send a request with a body once; a redirect is an answer.
 
         Raises:
-            HttpError: Nothing came.
+            HttpError: There was no answer.
         """
         verify = self._verify(host_of(url))
         return self.http.request(method, url, headers=headers, body=body, verify=verify)
 
     def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
-        """Ask, and go where the answer leads, as far as it is safe.
+        """Send a request, and follow redirects as far as it is safe.
 
         Another host's challenge is left out: the login is not for it. A connection that was
         kept may have been closed by the other end in that very instant, so one that breaks
         is made anew, once.
 
         Raises:
-            HttpError: Nothing came.
+            HttpError: There was no answer.
         """
         start = url
         answer = self._ask_twice(method, url, headers, limit)

@@ -23,7 +23,7 @@ _OF_A_REGISTRY = frozenset(
 
 @dataclass(frozen=True)
 class Cause:
-    """What kept items from their targets.
+    """A fault that kept items from their targets.
 
     Attributes:
         error: The first item's.

@@ -44,7 +44,7 @@ PutIndex: TypeAlias = "Callable[[bytes, Reference], None | WriteRefused | Inconc
 
 
 class CopyWatcher(Protocol):
-    """Who wants to know how far copies are."""
+    """Learns how far copies are."""
 
     def moved(self, destination: str, count: int) -> None:
         """So many bytes have arrived there since the last call."""
@@ -64,7 +64,7 @@ class _Unwatched:
 
 
 class Skopeo:
-    """skopeo, as this run uses it; nothing is started before something has to be asked.
+    """The program skopeo; nothing is started before something has to be asked.
 
     Args:
         programs: Starts it.

@@ -1,4 +1,4 @@
-"""Seals: what shows that a row of the state database was written by a run of this user. No I/O.
+"""Seals: an HMAC on each row of the state database shows that a run of this user wrote it. No I/O.
 
 A state directory may be shared, and a cache of it may be filled by others; a row that anybody
 could have made would let any image pass as in sync. SQLite does not notice every byte that

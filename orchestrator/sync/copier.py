@@ -91,7 +91,7 @@ class Copier:
 
     Args:
         tool: Copies, and reads destinations.
-        forms: Knows what else would do.
+        forms: Knows other forms that a target may take.
         has: Whether a HEAD tells that a destination has a digest.
         retry: How long is waited for what was written to be seen.
     """

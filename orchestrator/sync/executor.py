@@ -32,7 +32,7 @@ FAIL_FAST = "fail-fast"
 
 @dataclass(frozen=True)
 class Conditions:
-    """How the run goes about its work.
+    """What the command line says of carrying out.
 
     Attributes:
         is_dry_run: Whether nothing is written.
@@ -50,7 +50,7 @@ class Executor:
 
     Args:
         tool: Copies, and reads destinations.
-        forms: Knows what else would do.
+        forms: Knows other forms that a target may take.
         retry: How a passing fault is tried again.
         conditions: How the run goes about its work.
         is_stopping: Set once the run is to end.

@@ -1,4 +1,4 @@
-"""The pull budget: what copies take of Docker Hub's limit, and who goes without."""
+"""The pull budget: what copies take of Docker Hub's pull limit, and which are deferred for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OVER_BUDGET = "pull-budget"
 
 @dataclass(frozen=True)
 class PullBudget:
-    """What Docker Hub leaves to this run.
+    """The pulls that Docker Hub's limit leaves to this run.
 
     Attributes:
         limit: What Docker Hub's first answer named.

@@ -159,7 +159,7 @@ class _Stages:
     stderr: TextIO
 
     def _planner(self) -> Planner:
-        """Reaches verdicts, and knows what else would do where a registry refuses a form."""
+        """Reaches verdicts, and knows the other forms where a registry refuses one."""
         options = PlanOptions(
             created_check=self.settings.created_check,
             attestations=self.settings.attestations,
@@ -212,7 +212,7 @@ class _Stages:
         return progress(self.stderr, total=total, title=title, environ=environ, transfers=transfers)
 
     def _steps(self, transfers: Transfers) -> Callable[[Step], StepResult]:
-        """What takes a step of an item."""
+        """The function that takes one step of one item."""
         planner = self._planner()
         conditions = Conditions(
             is_dry_run=self.options.is_dry_run,

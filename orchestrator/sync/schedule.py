@@ -32,7 +32,7 @@ class CopyTask:
     Attributes:
         place: Where it stands in the run's order.
         brings: The blobs that it brings to its registry.
-        after: The place of the task that has to end first; it feeds this one.
+        after: The place of the task that has to end first: this one copies from its target.
         moves: Bytes that it has to move, as far as is known: what an earlier task brings
             to the registry does not count.
         pulls: Counted pulls that its copy takes.
@@ -52,7 +52,7 @@ class CopyTask:
 
 
 def chain_links(items: Iterable[Item]) -> tuple[int | None, ...]:
-    """For each item the place of the one before it in its chain, which feeds it."""
+    """For each item the place of the one before it in its chain, from whose target it is copied."""
     last: dict[tuple[Reference, PlatformChoice], int] = {}
     links = []
     for place, item in enumerate(items):
@@ -66,7 +66,7 @@ class CopyTaskFactory:
     """Makes tasks of planned items; that of a chain's link after that of the one before it.
 
     Args:
-        links: For each item the place of the one that feeds it, if any.
+        links: From `chain_links`, or None for each item.
     """
 
     def __init__(self, links: Sequence[int | None]) -> None:
@@ -119,7 +119,7 @@ def _will_have(planned: PlannedItem, expected: Digest) -> bool:
 
 
 def _blobs(planned: PlannedItem) -> dict[Blob, int]:
-    """What a copy needs at its registry, and how large it is."""
+    """The blobs that a copy needs at its registry, and their bytes."""
     if not is_copy(planned):
         return {}
     registry = planned.item.destination.registry

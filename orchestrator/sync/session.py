@@ -100,7 +100,9 @@ def session(
     is_writing: bool,
     stop: StopSignal,
 ) -> Iterator[Session]:
-    """The tools for these items; a run that writes holds the lock all the while.
+    """Set up the tools of a run for these items, and take them down after it.
+
+    A run that writes holds the lock all the while.
 
     Raises:
         LockedError: Another run holds the state directory.

@@ -41,7 +41,7 @@ _REFUSED = "the registry refuses what is signed about it"
 
 @dataclass
 class _Found:
-    """What came of one image.
+    """What was found and copied for one image.
 
     Attributes:
         listed: How many there are at the source.
@@ -71,7 +71,7 @@ class _Pair:
 
 
 class Signatures:
-    """Brings after an image what is signed about it; safe to be asked by many threads.
+    """Copies what is signed about an image after it; safe to be asked by many threads.
 
     Args:
         reader: Reads registries.

@@ -49,7 +49,7 @@ _REDIRECTS = frozenset({301, 302, _SEE_OTHER, 307, 308})
 
 @dataclass(frozen=True)
 class Response:
-    """What a server said.
+    """An HTTP response.
 
     Attributes:
         headers: By their names in lower case.
@@ -63,7 +63,7 @@ class Response:
 
 
 class HttpError(SyncerError):
-    """There was no answer; the message names the host and nothing more of the URL.
+    """There was no response; the message names the host and nothing more of the URL.
 
     Attributes:
         kind: `unreachable`, `timeout` or `tls`.
@@ -84,7 +84,7 @@ class _Route:
 
 
 class HttpClient:
-    """Connections to any number of hosts; any number of threads may use it at once."""
+    """An HTTP client with a pool of connections for each host; any number of threads may use it."""
 
     def __init__(
         self,

@@ -89,13 +89,13 @@ def map_bounded(
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How a passing fault is tried again.
+    """How often a transient fault is tried again, and after which waits.
 
     Attributes:
         tries: How often in all, the first one included.
         base: Seconds before the second try; each further wait is twice as long.
         sleep: Waits so many seconds; True where it was called off.
-        on_retry: Called with the fault, and of the seconds until the next try.
+        on_retry: Called with the fault, and the seconds until the next try.
     """
 
     tries: int
@@ -138,7 +138,7 @@ class RetryPolicy:
 
 
 class OncePerKey(Generic[K, R]):
-    """Remembers what `work` gave for a key; of many threads asking, one does it."""
+    """A cache: `work` is done once for a key, by one of the threads that ask for it."""
 
     def __init__(self, work: Callable[[K], R]) -> None:
         self._work = work

@@ -57,11 +57,11 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class WatchdogIntervals:
-    """How running programs are looked after, in seconds.
+    """How often running programs are watched, in seconds.
 
     Attributes:
-        every: From one look at them to the next.
-        grace: From asking a program to end to ending it.
+        every: Between two checks of what each has moved.
+        grace: From SIGTERM to SIGKILL.
     """
 
     every: float = 1.0
@@ -73,7 +73,7 @@ _USUAL_WATCH = WatchdogIntervals()
 
 @dataclass(frozen=True)
 class FinishedProgram:
-    """What a program left behind.
+    """A program that has ended: its output and how it ended.
 
     Attributes:
         status: Its exit status; negative where a signal ended it.

@@ -128,7 +128,7 @@ class Progress(Protocol):
     def step(self, line: str, *, is_news: bool = True) -> None:
         """One more is done; `line` says what became of it, or is empty.
 
-        What is no news is told to those only who want to see everything.
+        What is no news is shown to those only who want to see everything.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Connections of one kind of trust, which share what they trust.
+"""Connections that share one TLS context, and so the certificates that they trust.
 
 requests has every new connection read all authorities anew, which takes 15 ms of processor
 time each; here they are read once. The authorities are requests' own and the system's,
@@ -89,7 +89,7 @@ class SharedTrust(HTTPAdapter):
 
 
 def trust(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own word
-    """What a connection believes.
+    """A TLS context that trusts what `verify` names.
 
     Args:
         verify: Everything (False), the usual authorities (True), or a PEM file's or folder's.

@@ -29,7 +29,7 @@ _MARKUP = Markup(name=_escaped, words=_escaped, bold=lambda text: f"**{text}**",
 
 
 def payload(report: Report, context: NotifyContext) -> Message:
-    """A text; no mention in it counts."""
+    """A text message in which no mention notifies anybody."""
     link = (_MARKUP.link("Open the run", context.run_url),) if context.run_url else ()
     head = (_MARKUP.bold(title_of(report)),)
     content = text_of(report, _MARKUP, limit=_TEXT_BYTES, head=head, foot=link)
