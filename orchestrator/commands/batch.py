@@ -16,6 +16,7 @@ from orchestrator.errors import ExitStatus
 from orchestrator.notify.delivery import Sender
 from orchestrator.notify.send import send_all
 from orchestrator.report.badge import badge_document, badge_of
+from orchestrator.report.first_steps import not_set_up
 from orchestrator.report.github import (
     output_of_nothing,
     output_of_run,
@@ -42,11 +43,16 @@ def run(invocation: Invocation) -> ExitStatus:
         if settings.github:
             write_output(output_of_nothing(), settings.github, err)
         return ExitStatus.OK
+    if settings.github and settings.is_untouched and arguments.command == "batch":
+        print("nothing is set up yet, so there is nothing to do", file=err)
+        write_output(not_set_up(settings.github), settings.github, err)
+        return ExitStatus.OK
     images = read_images(arguments, settings)
     with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
         report = run_sync(images, settings, _options(arguments, targets), stderr=err)
+    tells = bool(settings.webhooks) and not (arguments.no_notify or report.is_dry_run)
     with stopped_commands(err, settings.github):
-        if settings.webhooks and not arguments.no_notify and not report.is_dry_run:
+        if tells and not report.is_interrupted:
             report = _notified(report, settings)
         _write_report(report, invocation)
     if settings.github:
@@ -58,6 +64,10 @@ def run(invocation: Invocation) -> ExitStatus:
             doubtful=settings.doubtful,
         )
         write_output(output, settings.github, err, redact=invocation.redact)
+    if tells and report.is_interrupted:
+        # GitHub's runner ends us ten seconds after it has asked, so what stays comes first.
+        with stopped_commands(err, settings.github):
+            _notified(report, settings)
     return report.exit_status
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from orchestrator.cli import Arguments, Streams
 from orchestrator.config.image_list import ImageList, parse_entry, parse_list
-from orchestrator.config.load import load_settings
-from orchestrator.config.settings import BUILT_IN, Settings
+from orchestrator.config.load import load_settings, load_webhooks
+from orchestrator.config.settings import BUILT_IN, Settings, Webhook
 from orchestrator.config.values import words
 from orchestrator.errors import ConfigurationError, FormatError, UsageError
 from orchestrator.system.terminal import Screen, screen_of
@@ -53,9 +53,21 @@ def read_settings(arguments: Arguments, environ: Mapping[str, str]) -> Settings:
         "JOBS": arguments.jobs or "",
         "SIGNATURES": "true" if arguments.with_signatures else "",
     }
+    base, config = _places(arguments)
+    return load_settings(environ, base=base, config=config, flags=flags)
+
+
+def read_webhooks(arguments: Arguments, environ: Mapping[str, str]) -> tuple[Webhook, ...]:
+    """Whom to tell that there was no run, whether or not the settings can be used."""
+    base, config = _places(arguments)
+    return load_webhooks(environ, base=base, config=config)
+
+
+def _places(arguments: Arguments) -> tuple[Path, Path | None]:
+    """The folder of the list and its settings, and config.env where it was named."""
     config = Path(arguments.config) if arguments.config else None
     base = config.parent if config else Path(arguments.file or "images.txt").parent
-    return load_settings(environ, base=base.absolute(), config=config, flags=flags)
+    return base.absolute(), config
 
 
 def chosen_targets(arguments: Arguments, settings: Settings) -> tuple[str, ...]:

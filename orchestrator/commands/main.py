@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from importlib import import_module
 from typing import TextIO
 
 from orchestrator.cli import Arguments, Streams, command_named
-from orchestrator.commands.inputs import Invocation, read_settings
-from orchestrator.config.load import load_github_step
-from orchestrator.config.settings import GitHubStep
+from orchestrator.commands.inputs import Invocation, read_settings, read_webhooks
+from orchestrator.config.settings import github_step
 from orchestrator.errors import ExitStatus, SyncerError
-from orchestrator.report.github import StepOutput, mask, of_error, stopped_commands, write_output
+from orchestrator.report.github import mask, stopped_commands
 from orchestrator.system.terminal import configure, has_colour
-from orchestrator.text import Redactor, printable
+from orchestrator.text import Redactor
 
 
 def main(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> int:
@@ -29,7 +29,7 @@ def main(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> 
     try:
         return _run(arguments, environ, streams)
     except SyncerError as error:
-        _write_error(error, load_github_step(environ), streams.err)
+        _fail(error, arguments, environ, streams.err)
         return error.exit_status
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
@@ -51,11 +51,17 @@ def _run(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> 
     return run(invocation)
 
 
-def _write_error(error: SyncerError, github: GitHubStep | None, err: TextIO) -> None:
-    """Say why nothing was done."""
-    with stopped_commands(err, github):
-        print(printable(f"syncer: {error.message}"), file=err)
-        if error.hint:
-            print(printable(f"  -> {error.hint}"), file=err)
-    if github:
-        write_output(StepOutput(of_error(error)), github, err)
+def _fail(
+    error: SyncerError, arguments: Arguments, environ: Mapping[str, str], err: TextIO
+) -> None:
+    """Say why nothing was done, to everybody who would have been told of a run."""
+    # Only now, so that a command that goes well starts as fast as it can.
+    from orchestrator.commands.failure import is_told, tell_failure, write_failure  # noqa: PLC0415
+    from orchestrator.system.http import HttpClient  # noqa: PLC0415
+
+    github = github_step(environ)
+    report = write_failure(error, arguments, github, err)
+    if report and is_told(error) and not (arguments.no_notify or arguments.dry_run):
+        webhooks = read_webhooks(arguments, environ)
+        with stopped_commands(err, github), closing(HttpClient()) as http:
+            tell_failure(report, webhooks, http, github)

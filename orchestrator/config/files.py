@@ -54,10 +54,11 @@ class Value:
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """What config.env says, and what of it may not be what was meant."""
+    """What config.env says, and what of it may not be what was meant, or is no line of ours."""
 
     values: Mapping[str, Value]
     doubtful: tuple[Problem, ...] = ()
+    bad: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ def read_config(path: Path) -> ConfigFile:
         ConfigurationError: The file can't be read, a line is no `KEY=value`, or a key is unknown;
             all such lines are named at once.
     """
+    found = parse_config(path)
+    if found.bad:
+        raise ConfigurationError("\n".join(map(str, found.bad)), problems=found.bad)
+    return found
+
+
+def parse_config(path: Path) -> ConfigFile:
+    """Read config.env, and what is wrong in it as well.
+
+    Raises:
+        ConfigurationError: The file can't be read.
+    """
     values: dict[str, Value] = {}
     doubtful: list[Problem] = []
     problems: list[Problem] = []
@@ -91,9 +104,7 @@ def read_config(path: Path) -> ConfigFile:
             cut = f"{found.key} ends before ' #', and the rest is taken for a comment"
             hint = "if it belongs to the value, put all of it in single quotes"
             doubtful.append(Problem(str(path), found.line, 0, "", cut, hint))
-    if problems:
-        raise ConfigurationError("\n".join(map(str, problems)), problems=problems)
-    return ConfigFile(values, tuple(doubtful))
+    return ConfigFile(values, tuple(doubtful), tuple(problems))
 
 
 def _problem_of(found: Assignment | BadLine, path: Path) -> Problem | None:

@@ -17,6 +17,7 @@ from orchestrator.config.files import (
     ConfigFile,
     TargetsFile,
     Value,
+    parse_config,
     read_config,
     read_secret,
     read_targets,
@@ -26,11 +27,11 @@ from orchestrator.config.settings import (
     Attestations,
     CreatedCheck,
     FanOut,
-    GitHubStep,
     Login,
     NotifyOn,
     Settings,
     Webhook,
+    github_step,
 )
 from orchestrator.config.targets import GHCR, Target, aliyun_profile, check_levels
 from orchestrator.config.values import (
@@ -80,18 +81,26 @@ def load_settings(
     return _settings(values, tables, environ, base=base, doubtful=file.doubtful)
 
 
-def load_github_step(environ: Mapping[str, str]) -> GitHubStep | None:
-    """What the environment says of a GitHub Actions runner; None where this is none."""
-    if environ.get("GITHUB_ACTIONS") != "true":
-        return None
-    summary, output = environ.get("GITHUB_STEP_SUMMARY"), environ.get("GITHUB_OUTPUT")
-    repository, run_id = environ.get("GITHUB_REPOSITORY"), environ.get("GITHUB_RUN_ID")
-    server = environ.get("GITHUB_SERVER_URL", "https://github.com")
-    return GitHubStep(
-        summary=Path(summary) if summary else None,
-        output=Path(output) if output else None,
-        run_url=f"{server}/{repository}/actions/runs/{run_id}" if repository and run_id else "",
-    )
+def load_webhooks(
+    environ: Mapping[str, str], *, base: Path, config: Path | None = None
+) -> tuple[Webhook, ...]:
+    """Whom to tell that the settings can't be used: as much as can be read of them.
+
+    The arguments are those of `load_settings`.
+    """
+    path = config or base / "config.env"
+    try:
+        file = parse_config(path) if path.is_file() else ConfigFile({})
+        # Every failure is one that is told, whatever WEBHOOK_ON says.
+        values = _Values({"WEBHOOK_ON": NotifyOn.ALWAYS.value}, environ, file.values, base)
+        found = tuple(_webhook(values))
+    except ConfigurationError:
+        found = ()
+    try:
+        tables = read_targets(path.parent / "targets.toml", environ)
+        return (*found, *(_notify(table) for table in tables.notify if "url" in table))
+    except ConfigurationError:
+        return found
 
 
 class _Values:
@@ -167,7 +176,7 @@ def _settings(
         warnings = (*warnings, "targets.toml: a [[notify]] without a url tells nobody")
     webhooks = (*_webhook(values), *map(_notify, hooks))
     logins = tuple(_dockerhub(values))
-    github = load_github_step(environ)
+    github = github_step(environ)
     names = tuple(targets)
     secrets = _secrets(targets, logins, webhooks)
     state_dir = base / values.text("STATE_DIR")

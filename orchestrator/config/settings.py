@@ -93,11 +93,29 @@ class GitHubStep:
         summary: The file that the step's summary is appended to.
         output: The file that the step's outputs are appended to.
         run_url: The page of this run, where its log is to be read.
+        repository_url: The page of the repository.
     """
 
     summary: Path | None = None
     output: Path | None = None
     run_url: str = ""
+    repository_url: str = ""
+
+
+def github_step(environ: Mapping[str, str]) -> GitHubStep | None:
+    """What the environment says of a GitHub Actions runner; None where this is none."""
+    if environ.get("GITHUB_ACTIONS") != "true":
+        return None
+    summary, output = environ.get("GITHUB_STEP_SUMMARY"), environ.get("GITHUB_OUTPUT")
+    repository, run_id = environ.get("GITHUB_REPOSITORY"), environ.get("GITHUB_RUN_ID")
+    server = environ.get("GITHUB_SERVER_URL", "https://github.com")
+    page = f"{server}/{repository}" if repository else ""
+    return GitHubStep(
+        summary=Path(summary) if summary else None,
+        output=Path(output) if output else None,
+        run_url=f"{page}/actions/runs/{run_id}" if page and run_id else "",
+        repository_url=page,
+    )
 
 
 @dataclass(frozen=True)
@@ -150,6 +168,14 @@ class Settings:
     def is_on_actions(self) -> bool:
         """Whether this is a GitHub Actions runner."""
         return self.github is not None
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether all is as in the template: Aliyun alone is meant, and nothing of it is set."""
+        aliyun = self.targets["aliyun"]
+        login = (aliyun.username, aliyun.password, *self.logins, *self.webhooks)
+        is_set = aliyun.registry or aliyun.namespace or any(login)
+        return self.mode == ("aliyun",) and set(self.targets) == set(BUILT_IN) and not is_set
 
     def is_insecure(self, registry: str) -> bool:
         """Whether plain HTTP or unverified TLS will do for this host."""

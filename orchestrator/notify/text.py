@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
+from orchestrator.errors import SyncerError
 from orchestrator.notify.markup import Markup, short
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.text import human_bytes, human_seconds
@@ -42,7 +43,7 @@ class Tone(Enum):
 def tone_of(report: Report) -> Tone:
     """The tone of a run: what failed counts most, then what is unfinished, then what changed."""
     totals = report.totals
-    if totals.failed or totals.invalid:
+    if report.error or totals.failed or totals.invalid:
         return Tone.FAILED
     if report.is_interrupted or totals.deferred:
         return Tone.UNFINISHED
@@ -51,6 +52,8 @@ def tone_of(report: Report) -> Tone:
 
 def title_of(report: Report) -> str:
     """One line that says it all: `❌ Docker Image Syncer: 1 failed, 3 copied`."""
+    if report.error:
+        return f"{tone_of(report).symbol} {PRODUCT}: nothing was mirrored"
     totals = report.totals
     counted = {
         "failed": totals.failed,
@@ -87,6 +90,9 @@ def text_of(
 
 
 def _summary(report: Report) -> Iterator[str]:
+    if report.error:
+        yield f"{PRODUCT} {report.version}"
+        return
     totals = report.totals
     items = "1 item" if totals.items == 1 else f"{totals.items} items"
     counts = f"{items}: {totals.copied} copied, {totals.skipped} skipped, {totals.failed} failed"
@@ -100,6 +106,8 @@ def _summary(report: Report) -> Iterator[str]:
 
 def _blocks(report: Report, markup: Markup) -> Iterator[str]:
     """What is listed one by one, the most important first."""
+    if report.error:
+        yield _told("✗", report.error, markup)
     for result in of_outcome(report.results, Outcome.FAILED):
         yield _failure(result, markup)
     for problem in report.problems:
@@ -114,12 +122,16 @@ def _blocks(report: Report, markup: Markup) -> Iterator[str]:
         yield f"! {_words(warning, markup)}"
 
 
+def _told(line: str, error: SyncerError, markup: Markup) -> str:
+    hint = f"{markup.newline}↳ {_words(error.hint, markup)}" if error.hint else ""
+    return f"{line} {_words(error.message, markup)}{hint}"
+
+
 def _failure(result: Result, markup: Markup) -> str:
-    message = result.error.message if result.error else result.reason
-    line = f"✗ {_item(result, markup)}: {_words(message, markup)}"
-    if result.error and result.error.hint:
-        line += f"{markup.newline}↳ {_words(result.error.hint, markup)}"
-    return line
+    line = f"✗ {_item(result, markup)}:"
+    if result.error:
+        return _told(line, result.error, markup)
+    return f"{line} {_words(result.reason, markup)}"
 
 
 def _item(result: Result, markup: Markup) -> str:

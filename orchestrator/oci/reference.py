@@ -12,11 +12,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import NewType
 
-from docker_image.digest import InvalidDigest
-from docker_image.reference import InvalidReference
-from docker_image.reference import Reference as Grammar
-from docker_image.regexp import ImageRegexps
-
 from orchestrator.errors import FormatError
 from orchestrator.oci.pasted import as_meant, named_by_command, named_by_page
 from orchestrator.text import shortened
@@ -125,11 +120,15 @@ def registry_of(host: str) -> str:
 
 def is_host(text: str) -> bool:
     """Whether a text is a registry's host, with or without a port, as references have it."""
+    from docker_image.regexp import ImageRegexps  # noqa: PLC0415
+
     return bool(ImageRegexps.DOMAIN_REGEXP.fullmatch(text))
 
 
 def is_repository(text: str) -> bool:
     """Whether a text is a repository's path, as references have it."""
+    from docker_image.regexp import ImageRegexps  # noqa: PLC0415
+
     return bool(ImageRegexps.REMOTE_NAME_REGEXP.fullmatch(text))
 
 
@@ -153,6 +152,11 @@ def digest_of(content: bytes) -> Digest:
 
 
 def _of_grammar(text: str) -> Reference:
+    # Imported here, as below: what needs no reference has to work where nothing is installed.
+    from docker_image.digest import InvalidDigest  # noqa: PLC0415
+    from docker_image.reference import InvalidReference  # noqa: PLC0415
+    from docker_image.reference import Reference as Grammar  # noqa: PLC0415
+
     try:
         parsed = Grammar.parse_normalized_named(_lower_host(text))
     except (InvalidReference, InvalidDigest) as error:

@@ -31,6 +31,9 @@ class Badge:
 
 def badge_of(report: Report) -> Badge:
     """A failed run is red; one that was interrupted, or has put something off, is yellow."""
+    moment = f"{report.finished.astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    if report.error:
+        return Badge(f"failed · {moment}", "red")
     totals = report.totals
     count = {
         "failed": totals.failed,
@@ -42,8 +45,7 @@ def badge_of(report: Report) -> Badge:
     colour = _COLOURS.get(report.exit_status, "red")
     if colour == "green" and totals.deferred:
         colour = "yellow"
-    moment = report.finished.astimezone(timezone.utc)
-    return Badge(f"{', '.join(parts)} · {moment:%Y-%m-%d %H:%M} UTC", colour)
+    return Badge(f"{', '.join(parts)} · {moment}", colour)
 
 
 def badge_document(badge: Badge) -> str:

@@ -62,10 +62,14 @@ class Annotation:
 def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:
     """All there is to annotate of a run: bad lines, then one for each image that failed.
 
+    Where the run did not begin, why that is.
+
     Args:
         report: The run's.
         file: The list, as the repository has it.
     """
+    if report.error:
+        return of_error(report.error)
     images: dict[tuple[int, str, str], list[Result]] = {}
     for result in of_outcome(report.results, Outcome.FAILED):
         item = result.item
@@ -216,7 +220,8 @@ def output_of_run(
 
 def output_of_nothing() -> StepOutput:
     """What there is to say where nothing is to be mirrored: that no badge is missing."""
-    return StepOutput(outputs={"badge": unmaskable(NO_BADGE)})
+    counts = dict.fromkeys(("copied", "would-copy", "skipped", "failed"), "0")
+    return StepOutput(outputs={**counts, "badge": unmaskable(NO_BADGE)})
 
 
 def write_output(

@@ -29,8 +29,14 @@ def document(report: Report) -> str:
         "items": [_item(result) for result in report.results],
         "invalid": [_problem(problem) for problem in report.problems],
         "warnings": list(report.warnings),
+        "error": _run_error(report),
     }
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
+
+
+def _run_error(report: Report) -> dict[str, Json] | None:
+    error = report.error
+    return {"message": error.message, "hint": error.hint} if error else None
 
 
 def _item(result: Result) -> dict[str, Json]:

@@ -6,12 +6,13 @@ and the exit status; nothing is counted twice in two places.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from orchestrator.errors import ExitStatus, ImageError, Problem
+from orchestrator.errors import ExitStatus, ImageError, Problem, SyncerError
 from orchestrator.oci.reference import Digest
 from orchestrator.plan.items import Item
 
@@ -105,6 +106,7 @@ class Report:
         is_interrupted: Whether the run was ended before its items were.
         is_dry_run: Whether nothing was written.
         is_strict: Whether a deferred item counts as a failure.
+        error: Why the run did not begin at all.
     """
 
     run_id: str
@@ -121,6 +123,7 @@ class Report:
     is_interrupted: bool = False
     is_dry_run: bool = False
     is_strict: bool = False
+    error: SyncerError | None = None
 
     @property
     def seconds(self) -> float:
@@ -145,6 +148,8 @@ class Report:
     @property
     def exit_status(self) -> ExitStatus:
         """What the program ends with: the one place where that is decided."""
+        if self.error:
+            return self.error.exit_status
         if self.is_interrupted:
             return ExitStatus.INTERRUPTED
         totals = self.totals
@@ -155,3 +160,8 @@ class Report:
 def of_outcome(results: Iterable[Result], *outcomes: Outcome) -> tuple[Result, ...]:
     """The results that ended so, in their order."""
     return tuple(result for result in results if result.outcome in outcomes)
+
+
+def new_run_id(started: datetime) -> str:
+    """A name for a run that no other has, by which runs sort as they began."""
+    return f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -87,6 +87,10 @@ def text_summary(report: Report, view: View = _USUAL) -> str:
 def markdown_summary(report: Report, view: View = _USUAL) -> str:
     """The same for a page on GitHub; what is in sync is folded."""
     words = view.words
+    if report.error:
+        lines = (report.error.message, report.error.hint and f"  -> {report.error.hint}")
+        told = "\n".join(_bullet(one_line(line)) for line in lines if line)
+        return f"### Docker Image Syncer: {words.gettext('nothing was mirrored')}\n\n{told}\n"
     parts = [f"### Docker Image Syncer: {markdown_text(totals_line(report, words))}"]
     problems = [f"- {markdown_text(line)}" for line in _problems(report, words)]
     failures = [_bullet(line) for cause in causes_of(report) for line in _told(cause, words)]

@@ -7,7 +7,6 @@ lock) is set up around the stages, and gone after them.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -26,7 +25,7 @@ from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
 from orchestrator.registry.reader import RetryingReader
-from orchestrator.report.result import Outcome, Report, Result, of_outcome
+from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
 from orchestrator.report.summary import is_news, result_line
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
 from orchestrator.sync.executor import Conditions, Executor
@@ -89,7 +88,7 @@ def run_sync(
         default_platform=settings.default_platform,
     )
     report = Report(
-        run_id=f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+        run_id=new_run_id(started),
         version=__version__,
         mode=",".join(options.targets),
         started=started,

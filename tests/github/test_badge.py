@@ -168,6 +168,7 @@ def test_a_failed_run_is_red(repository: Repository) -> None:
 
 
 def test_a_run_that_did_not_even_begin_is_red(repository: Repository) -> None:
+    repository.configure(SYNC_MODE="double")
     run = batch(repository, with_secrets=False)
     assert run.jobs["badge"].result == "success", pushed(run).log
     assert badge(repository)["color"] == "red"

@@ -1,4 +1,4 @@
-"""A change to the list is checked without any secret: by ci.yml's job of that name."""
+"""A change to the list is checked without any secret: by list.yml."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import workflows
+from tests.support.expressions import evaluate, is_true
 from tests.support.github import TOKEN
 from tests.support.runner import Event, Runner
-from tests.support.workflows import table
+from tests.support.workflows import ROOT, sequence, table, text
 
 if TYPE_CHECKING:
     from tests.support.github import Repository
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
     from tests.support.workflows import Node
 
 CHECK = "Check and plan"
+CI = ".github/workflows/ci.yml"
 
 
 def check(repository: Repository, variables: dict[str, Node] | None = None) -> JobRun:
-    """Only this job: the other one is the suite itself."""
-    path = repository.checkout / ".github" / "workflows" / "ci.yml"
+    path = repository.checkout / ".github" / "workflows" / "list.yml"
     job = table(table(workflows.read(path)["jobs"])["list"])
     runner = Runner(repository.checkout, repository.temporary, repository.runner_environ)
     event = Event("pull_request", {}, {}, variables or {}, token=TOKEN)
-    return runner.run_job(job, "CI", event)
+    return runner.run_job(job, "List", event)
 
 
 def test_bad_lines_and_clashes_are_annotated_where_they_stand(repository: Repository) -> None:
@@ -85,3 +86,22 @@ def test_a_hostile_line_commands_nothing(repository: Repository, line: str) -> N
     step = check(repository).step(CHECK)
     assert {command.name for command in step.commands} == {"error"}
     assert "owned" not in {error.data for error in step.errors}
+
+
+def test_the_code_is_not_tested_in_a_repository_made_from_the_template(
+    repository: Repository,
+) -> None:
+    assert repository.run("ci.yml", Event("push")).jobs["code"].result == "skipped"
+
+
+def test_the_code_is_tested_in_the_templates_own_repository() -> None:
+    job = table(table(workflows.read(ROOT / CI)["jobs"])["code"])
+    github: Node = {"event": {"repository": {"is_template": True}}}
+    assert is_true(evaluate(text(job["if"]), {"github": github}, {}))
+
+
+@pytest.mark.parametrize("event", ["push", "pull_request"])
+def test_a_change_of_list_or_settings_alone_tests_no_code(event: str) -> None:
+    how = table(table(workflows.read(ROOT / CI)["on"])[event])
+    ignored = {"images.txt", "config.env", "targets.toml", ".github/badge.json"}
+    assert {text(path) for path in sequence(how["paths-ignore"])} == ignored

@@ -25,6 +25,7 @@ WRITES = {
     "03-to-aliyun.yml": {},
     "04-to-ghcr.yml": {"sync": {"packages"}},
     "ci.yml": {},
+    "list.yml": {},
 }
 
 
@@ -88,12 +89,14 @@ def test_a_checkout_keeps_no_credentials(path: Path) -> None:
             assert table(step["with"])["persist-credentials"] is False
 
 
-def test_secrets_reach_the_syncing_step_alone() -> None:
+def test_secrets_reach_the_steps_that_need_them_alone() -> None:
     action = workflows.read(ROOT / ".github" / "actions" / "sync" / "action.yml")
     steps = [table(step) for step in sequence(table(action["runs"])["steps"])]
     for step in steps:
         given = re.findall(r"(?:password|token|secret|webhook)\w*", str(step).lower())
-        assert bool(given) == (step.get("name") == "Sync"), step
+        assert bool(given) == (step.get("id") in ("sync", "tell")), step
+        if step.get("id") == "tell":
+            assert set(table(step["env"])) == {"WEBHOOK_URL", "WEBHOOK_SECRET"}
 
 
 def test_only_the_secrets_that_the_readme_names_are_used() -> None:

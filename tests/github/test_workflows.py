@@ -143,6 +143,7 @@ def test_a_missing_secret_is_named_with_where_to_set_it_before_anything_runs(
 
 
 def test_all_missing_secrets_are_named_at_once(repository: Repository) -> None:
+    repository.configure(SYNC_MODE="double")
     run = repository.run(BATCH, Event("push"))
     (error,) = sync(run).step("Sync").errors
     assert (

@@ -50,7 +50,7 @@ def _parts(repository: Repository) -> Iterator[str]:
     yield "## 1. Use this template\n\nThe list has two images:\n"
     repository.write("images.txt", "# what we need", nginx, redis)
     yield _block(repository, "images.txt")
-    yield "Nothing is set up yet, so the first run of `01 Batch Sync` is red, and says why:\n"
+    yield "Nothing is set up yet: the first run of `01 Batch Sync` says what to set, and where:\n"
     yield _told(repository, _push(repository, {}))
 
     yield "## 2. Add the secrets\n\nThen run `01 Batch Sync` by hand (*Actions > Run workflow*):\n"
@@ -89,7 +89,7 @@ def _told(repository: Repository, run: WorkflowRun) -> str:
     """What a user sees of a run: its colour, annotations, summary, log, and the badge."""
     step = run.jobs["sync"].step("Sync")
     lines = [f"**The run: {run.result}.**\n"]
-    for error in step.errors:
+    for error in (*step.errors, *step.named("notice")):
         place = (
             f"{error.properties['file']}:{error.properties['line']}"
             if error.properties.get("line")
@@ -101,10 +101,10 @@ def _told(repository: Repository, run: WorkflowRun) -> str:
     if step.summary:
         summary = re.sub(r"(?m)^### ", "#### ", step.summary)
         lines.append(f"The summary:\n\n{_squeezed(summary)}")
-    log = [line for line in step.lines if not line.startswith("::error")]
+    log = [line for line in step.lines if not line.startswith(("::error", "::notice"))]
     lines.append("<details><summary>The log</summary>\n")
     lines.append("```\n" + "\n".join(log) + "\n```\n\n</details>\n")
-    if "badge" in run.jobs:
+    if "badge" in run.jobs and repository.git("ls-tree", "main", ".github/badge.json"):
         badge = repository.git("show", "main:.github/badge.json")
         lines.append(f"The badge:\n\n```json\n{badge}```\n")
     return _steady(repository, "\n".join(lines))
@@ -134,6 +134,7 @@ def _steady(repository: Repository, text: str) -> str:
         repository.network.upstream.host: "hub.example.org",
         repository.network.aliyun.host: "registry.cn-hangzhou.aliyuncs.com",
         repository.network.ghcr.host: "ghcr.io",
+        repository.server: "https://github.com",
     }
     for host, name in hosts.items():
         text = text.replace(host, name)

@@ -38,6 +38,7 @@ class Event:
     variables: Mapping[str, Node] = field(default_factory=dict)
     ref_name: str = "main"
     ref_type: str = "branch"
+    is_template: bool = False
     token: str = "the-workflows-own-token"
     run_id: int = 4711
 
@@ -203,7 +204,10 @@ class Runner:
             "token": event.token,
             "workflow": workflow,
             "workspace": str(self._checkout),
-            "event": {"repository": {"default_branch": "main"}, "inputs": inputs},
+            "event": {
+                "repository": {"default_branch": "main", "is_template": event.is_template},
+                "inputs": inputs,
+            },
         }
         runner: Table = {"os": "Linux", "temp": str(self._temporary)}
         return {
