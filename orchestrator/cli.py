@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from orchestrator import __version__
 
@@ -60,17 +61,17 @@ class Arguments:
     colour: str = "auto"
 
 
+_WIDTH = 80
+"""Columns that the help takes at most."""
+
 _EPILOG = """\
 examples:
-  syncer batch                          mirror all of images.txt to the targets of SYNC_MODE
-  syncer plan                           say what batch would do, and change nothing
-  syncer aliyun nginx:alpine            mirror one image to Aliyun
+  syncer batch                     mirror all of images.txt
+  syncer aliyun nginx:alpine       mirror one image to Aliyun
   syncer double redis:7 --platform=linux/arm64
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
-  syncer name bitnami/redis:7           print the destination, without the network
-  syncer doctor                         check all that a batch needs, and say what to fix
-  syncer history                        list past runs
-  syncer name                           check and name all of images.txt, without the network
+  syncer name                      check and name all of images.txt
+  syncer COMMAND --help            all that a command takes
 
 exit status:
   0  all is in sync: copied, or already there
@@ -80,7 +81,7 @@ exit status:
   4  another run holds the state directory
   130  interrupted
 
-Settings come from flags, the environment, config.env and defaults, in this order.
+Settings come from flags, the environment, config.env, defaults, in this order.
 """
 
 
@@ -89,6 +90,7 @@ class Command:
     """A command: how it is typed, and who carries it out.
 
     Attributes:
+        group: Where it stands in the help.
         summary: What it does, for the help.
         module: The module of `orchestrator.commands` whose `run` carries it out.
         images: How many images it takes, as argparse counts; empty where it takes none.
@@ -97,6 +99,7 @@ class Command:
     """
 
     name: str
+    group: str
     summary: str
     module: str
     images: str | int = ""
@@ -104,42 +107,52 @@ class Command:
     is_run: bool = True
 
 
+_MIRROR, _LOOK, _SET_UP = "mirror", "look", "set up"
+"""The groups of the help, in their order."""
+
 _ONE_IMAGE = ("platform", "name")
 
 COMMANDS: tuple[Command, ...] = (
     Command(
         "batch",
-        "mirror all entries of images.txt to the targets of SYNC_MODE",
+        _MIRROR,
+        "mirror all of images.txt to the targets of SYNC_MODE",
         "batch",
         options=("badge", "file", "to"),
     ),
-    Command("aliyun", "mirror one image to Aliyun", "batch", 1, _ONE_IMAGE),
-    Command("ghcr", "mirror one image to GHCR", "batch", 1, _ONE_IMAGE),
-    Command("double", "mirror one image to Aliyun and GHCR", "batch", 1, _ONE_IMAGE),
-    Command("copy", "mirror one image to any target", "batch", 1, ("required-to", *_ONE_IMAGE)),
+    Command("aliyun", _MIRROR, "mirror one image to Aliyun", "batch", 1, _ONE_IMAGE),
+    Command("ghcr", _MIRROR, "mirror one image to GHCR", "batch", 1, _ONE_IMAGE),
+    Command("double", _MIRROR, "mirror one image to Aliyun and GHCR", "batch", 1, _ONE_IMAGE),
+    Command(
+        "copy", _MIRROR, "mirror one image to any target", "batch", 1, ("required-to", *_ONE_IMAGE)
+    ),
     Command(
         "plan",
-        "say what batch, or a copy of IMAGE, would do; change nothing",
+        _LOOK,
+        "say what batch, or a copy of IMAGE, would do",
         "batch",
         "*",
         ("file", "to", *_ONE_IMAGE),
     ),
     Command(
         "name",
-        "print the destination of an image, or check the whole list; no network",
+        _LOOK,
+        "print destinations, or check the whole list; no network",
         "name",
         "*",
         ("file", "to", *_ONE_IMAGE),
     ),
     Command(
         "doctor",
-        "check settings, list, tools, logins and the right to push; say what to fix",
+        _SET_UP,
+        "try all that a run needs, and say what to fix",
         "doctor",
         options=("file", "to"),
         is_run=False,
     ),
     Command(
         "history",
+        _LOOK,
         "list past runs, or what one of them changed",
         "history",
         options=("run",),
@@ -164,7 +177,13 @@ def parse(argv: Sequence[str]) -> Arguments:
         SystemExit: The help or the version was asked for, or it can't be parsed; what there is
             to say has been written.
     """
-    parsed = _parser().parse_args(argv)
+    parser = _Parser.of_program()
+    if not argv:
+        parser.print_help()
+        parser.exit()
+    parsed, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.commands[parsed.command].refuse(unknown)
     given = {field.name for field in fields(Arguments)} & set(vars(parsed))
     arguments = Arguments(**{name: getattr(parsed, name) for name in given})
     return replace(arguments, images=tuple(arguments.images), level=_level(parsed))
@@ -176,42 +195,101 @@ def _level(arguments: argparse.Namespace) -> int:
     return logging.WARNING if arguments.quiet else logging.INFO
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="syncer",
-        description="Mirror container images into registries you own, kept up to date.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_global_options(is_first=True)],
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"syncer {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        works = [_run_options()] if command.is_run else []
-        subparser = commands.add_parser(
-            command.name,
-            help=command.summary,
-            description=command.summary[0].upper() + command.summary[1:] + ".",
-            parents=[_global_options(is_first=False), *works],
+class _Parser(argparse.ArgumentParser):
+    """argparse's, with a guess at what was meant, and help that fits 80 columns."""
+
+    commands: Mapping[str, _Parser] = {}
+
+    @classmethod
+    def of_program(cls) -> _Parser:
+        """The whole command line's."""
+        parser = cls(
+            prog="syncer",
+            usage="syncer [options] COMMAND ...",
+            formatter_class=_help_formatter,
             allow_abbrev=False,
+            description=_description(),
+            epilog=_EPILOG,
+            parents=[_global_options(is_first=True)],
         )
-        if command.images:
-            subparser.add_argument(
-                "images", metavar="IMAGE", nargs=command.images, help="as 'nginx:alpine'"
-            )
-        for option in command.options:
-            _OWN_OPTIONS[option](subparser)
+        parser.add_argument("--version", action="version", version=f"syncer {__version__}")
+        commands = parser.add_subparsers(
+            dest="command",
+            required=True,
+            prog="syncer",
+            metavar="COMMAND",
+            help=argparse.SUPPRESS,
+        )
+        parser.commands = {one.name: _add_command(commands, one) for one in COMMANDS}
+        return parser
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and what was meant, below the usage; the status is 2."""
+        refused, _, choices = message.partition("(choose from ")
+        word = re.search(r"invalid choice: '([^']*)'", refused)
+        guess = _guess(word[1], re.findall(r"[\w-]+", choices)) if word else ""
+        super().error(f"{message}{guess}")
+
+    def refuse(self, unknown: Sequence[str]) -> NoReturn:
+        """Say that these words are no options or images of this command."""
+        option = next((word for word in unknown if word.startswith("-")), "")
+        if option:
+            known = [name for action in self._actions for name in action.option_strings]
+            guess = _guess(option.partition("=")[0], known)
+            self.error(f"unknown option '{option}'{guess}")
+        hint = " (syncer aliyun IMAGE mirrors one)" if self.prog == "syncer batch" else ""
+        self.error(f"'{unknown[0]}' is one word too many{hint}")
+
+
+def _help_formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, width=_WIDTH)
+
+
+def _guess(word: str, known: Iterable[str]) -> str:
+    import difflib  # noqa: PLC0415  (starting up stays fast)
+
+    near = difflib.get_close_matches(word, tuple(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _description() -> str:
+    """The first lines of the help: the commands in their groups."""
+    lines = ["Mirror container images into registries you own, kept up to date."]
+    for group in (_MIRROR, _LOOK, _SET_UP):
+        lines += ["", f"{group}:"]
+        lines += [
+            f"  {command.name:<10}{command.summary}"
+            for command in COMMANDS
+            if command.group == group
+        ]
+    return "\n".join(lines)
+
+
+def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command) -> _Parser:
+    works = [_run_options()] if command.is_run else []
+    parser = commands.add_parser(
+        command.name,
+        formatter_class=_help_formatter,
+        allow_abbrev=False,
+        description=f"{command.summary[0].upper()}{command.summary[1:]}.",
+        parents=[_global_options(is_first=False), *works, _output_options()],
+    )
+    if command.images:
+        parser.add_argument(
+            "images", metavar="IMAGE", nargs=command.images, help="as 'nginx:alpine'"
+        )
+    for option in command.options:
+        _OWN_OPTIONS[option](parser)
     return parser
 
 
-def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
+def _global_options(*, is_first: bool) -> _Parser:
     """Options that may stand before the command or after it; the later one holds."""
 
     def default(value: object) -> object:
         return value if is_first else argparse.SUPPRESS
 
-    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options = _Parser(add_help=False, allow_abbrev=False)
     group = options.add_argument_group("global options, before or after the command")
     group.add_argument(
         "--config",
@@ -235,8 +313,8 @@ def _global_options(*, is_first: bool) -> argparse.ArgumentParser:
     return options
 
 
-def _run_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+def _run_options() -> _Parser:
+    options = _Parser(add_help=False, allow_abbrev=False)
     group = options.add_argument_group("options of a run")
     group.add_argument("--force", action="store_true", help="copy even what is in sync")
     group.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
@@ -247,14 +325,19 @@ def _run_options() -> argparse.ArgumentParser:
     group.add_argument("--fail-fast", action="store_true", help="begin nothing after a failure")
     group.add_argument("--strict", action="store_true", help="a bad line stops everything")
     group.add_argument("--all", action="store_true", help="list what is in sync, too")
-    group.add_argument(
+    group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
+    group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
+    return options
+
+
+def _output_options() -> _Parser:
+    options = _Parser(add_help=False, allow_abbrev=False)
+    options.add_argument(
         "--output",
         choices=("table", "markdown", "json"),
         default="table",
         help="what stdout gets (table)",
     )
-    group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
-    group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
     return options
 
 

@@ -10,20 +10,26 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
-from orchestrator.config.authfile import run_logins
+from orchestrator.config.authfile import ready_targets, run_logins
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import Settings, Webhook
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, SyncerError, UsageError
-from orchestrator.oci.reference import Reference
+from orchestrator.oci.reference import DOCKER_HUB, Reference
 from orchestrator.plan.items import NamedItems, name_items
 from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound
+from orchestrator.report.checks import (
+    CheckResult,
+    CheckStatus,
+    json_checks,
+    markdown_checks,
+    text_checks,
+)
 from orchestrator.report.github import stopped_commands
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import Connection, connection_of
@@ -32,8 +38,6 @@ from orchestrator.state.store import State
 from orchestrator.system.http import HttpClient, host_of
 from orchestrator.system.parallel import FifoQueue, map_bounded
 from orchestrator.system.program import ProgramRunner
-from orchestrator.system.terminal import coloured, has_colour
-from orchestrator.text import one_line
 
 _AT_ONCE = 8
 _MOST_PROBLEMS = 20
@@ -47,48 +51,13 @@ _PLACE: Mapping[ErrorKind | None, str] = {
 }
 
 
-class CheckStatus(Enum):
-    """How a check ended; the value is the word that stands before it."""
-
-    FINE = "ok"
-    NOTE = "note"
-    WRONG = "WRONG"
-
-
-_COLOURS = {
-    CheckStatus.FINE: "green",
-    CheckStatus.NOTE: "yellow",
-    CheckStatus.WRONG: "red",
-}
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """The result of one check.
-
-    Attributes:
-        subject: What was checked: `skopeo`, `target ghcr`.
-        status: How the check ended.
-        finding: What was found, as a sentence without its subject.
-        remedy: What to do about it; empty where nothing has to be done.
-        is_configuration: Whether it is the configuration that is wrong.
-    """
-
-    subject: str
-    status: CheckStatus
-    finding: str
-    remedy: str = ""
-    is_configuration: bool = False
-
-
 def run(invocation: Invocation) -> ExitStatus:
     """Check all that a run needs; what is wrong is reported with its remedy."""
     arguments, settings, streams = invocation.arguments, invocation.settings, invocation.streams
     targets = chosen_targets(arguments, settings)
     with stopped_commands(streams.err, settings.github, title="syncer doctor"):
         checks = examine(settings, targets, lambda: read_images(arguments, settings))
-        is_coloured = has_colour(arguments.colour, invocation.environ, streams.out)
-        streams.out.write(invocation.redact(text_checks(checks, is_coloured=is_coloured)))
+        streams.out.write(invocation.redact(_rendered(checks, invocation)))
         streams.out.flush()
     return status_of(checks)
 
@@ -114,28 +83,22 @@ def examine(
     return (*checks, check_webhooks(settings.webhooks))
 
 
+def _rendered(checks: tuple[CheckResult, ...], invocation: Invocation) -> str:
+    match invocation.arguments.output:
+        case "json":
+            return json_checks(checks, status=status_of(checks))
+        case "markdown":
+            return markdown_checks(checks)
+        case _:
+            return text_checks(checks, is_coloured=invocation.screen.is_coloured)
+
+
 def status_of(checks: Iterable[CheckResult]) -> ExitStatus:
     """The exit status of all checks together: 0, 1, or 2 where the configuration is wrong."""
     wrong = [check for check in checks if check.status is CheckStatus.WRONG]
     if any(check.is_configuration for check in wrong):
         return ExitStatus.USAGE
     return ExitStatus.FAILED if wrong else ExitStatus.OK
-
-
-def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:
-    """A line for each check, and another for each remedy; the last one sums it up."""
-    checks = tuple(checks)
-    lines = [line for check in checks for line in _lines(check, is_coloured=is_coloured)]
-    wrong = sum(check.status is CheckStatus.WRONG for check in checks)
-    verdict = f"{wrong} of {len(checks)} checks found something wrong" if wrong else "all is fine"
-    return "\n".join((*lines, "", verdict)) + "\n"
-
-
-def _lines(check: CheckResult, *, is_coloured: bool) -> Iterator[str]:
-    word = coloured(f"{check.status.value:<5}", _COLOURS[check.status] if is_coloured else "")
-    yield f"{word}  {one_line(f'{check.subject}: {check.finding}')}"
-    if check.remedy:
-        yield f"       -> {one_line(check.remedy)}"
 
 
 def check_settings(settings: Settings, targets: tuple[str, ...]) -> Iterator[CheckResult]:
@@ -198,8 +161,12 @@ def check_clock(skew: float | None) -> CheckResult:
     )
 
 
-def check_pull_limit(limit: PullLimit | None, *, has_login: bool) -> CheckResult:
-    """How many pulls Docker Hub's limit leaves."""
+def check_pull_limit(
+    limit: PullLimit | None, *, has_login: bool, was_asked: bool = True
+) -> CheckResult:
+    """How many pulls Docker Hub's limit leaves, where it could be asked."""
+    if limit is None and not was_asked:
+        return CheckResult("pull limit", CheckStatus.NOTE, "Docker Hub could not be asked")
     if limit is None:
         return CheckResult("pull limit", CheckStatus.FINE, "Docker Hub names none here")
     finding = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
@@ -288,8 +255,13 @@ class _Examination:
         for question in questions:
             yield from found[question]
         yield check_clock(client.clock_skew())
-        if any(source.is_docker_hub for source in sources.values()):
-            yield check_pull_limit(client.pull_limit(), has_login=bool(self._settings.logins))
+        hub = next((one for one in questions if one.subject == f"source {DOCKER_HUB}"), None)
+        if hub:
+            yield check_pull_limit(
+                client.pull_limit(),
+                has_login=bool(self._settings.logins),
+                was_asked=any(one.status is not CheckStatus.WRONG for one in found[hub]),
+            )
 
     @property
     def _usable(self) -> tuple[Target, ...]:
@@ -308,7 +280,7 @@ class _Examination:
 
     def _check_target(self, name: str, client: RegistryClient) -> CheckResult:
         """The right to push where the list's first image would go."""
-        target = self._settings.target(name)
+        target = ready_targets(self._settings, (name,))[name]
         items = (item.destination for item in self._named.items if item.target.name == name)
         destination = next(items, None) or Reference.parse(f"{target.base}/syncer-doctor")
         subject = f"target {name}"
@@ -355,8 +327,10 @@ class _Examination:
             is_login = why.kind is ErrorKind.UNAUTHORIZED
             advice = ("check {login}" if is_login else remedy).format(login=login)
             return CheckResult(subject, CheckStatus.WRONG, why.reason, advice)
+        is_away = why.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT)
+        finding = f"it could not be asked: {why.reason}" if is_away else why.reason
         advice = _PLACE.get(why.kind, "try again later")
-        return CheckResult(subject, CheckStatus.WRONG, why.reason, advice)
+        return CheckResult(subject, CheckStatus.WRONG, finding, advice)
 
 
 _MAY_PUSH = "see that {login} may push there, and that the namespace exists"

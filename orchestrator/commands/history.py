@@ -6,7 +6,15 @@ from contextlib import closing
 
 from orchestrator.commands.inputs import Invocation
 from orchestrator.errors import ExitStatus, UsageError
-from orchestrator.report.history import text_results, text_runs
+from orchestrator.report.history import (
+    PastResult,
+    json_results,
+    json_runs,
+    markdown_results,
+    markdown_runs,
+    text_results,
+    text_runs,
+)
 from orchestrator.state.store import State
 
 _SHOWN_RUNS = 20
@@ -17,21 +25,39 @@ def run(invocation: Invocation) -> ExitStatus:
     """Write a table of past runs, or of what one of them changed."""
     with closing(State(invocation.settings.state_dir)) as state:
         run_id = invocation.arguments.run
-        width = invocation.screen.width
-        text = _of_run(state, run_id, width) if run_id else _of_all(state, width)
+        text = _of_run(state, run_id, invocation) if run_id else _of_all(state, invocation)
         invocation.streams.out.write(text)
     return ExitStatus.OK
 
 
-def _of_all(state: State, width: int | None) -> str:
+def _of_all(state: State, invocation: Invocation) -> str:
     runs = state.runs(_SHOWN_RUNS)
-    return text_runs(runs, width=width) if runs else "there was no run yet\n"
+    match invocation.arguments.output:
+        case "json":
+            return json_runs(runs)
+        case _ if not runs:
+            return "there was no run yet\n"
+        case "markdown":
+            return markdown_runs(runs)
+        case _:
+            return text_runs(runs, width=invocation.screen.width)
 
 
-def _of_run(state: State, run_id: str, width: int | None) -> str:
-    results = state.results(run_id)
-    if results:
-        return text_results(results, width=width)
-    if any(run.run_id == run_id for run in state.runs(_ALL_RUNS)):
-        return "nothing changed in this run\n"
-    raise UsageError(f"there is no run '{run_id}'", hint="syncer history lists them")
+def _of_run(state: State, run_id: str, invocation: Invocation) -> str:
+    results = _results(state, run_id)
+    match invocation.arguments.output:
+        case "json":
+            return json_results(run_id, results)
+        case _ if not results:
+            return "nothing changed in this run\n"
+        case "markdown":
+            return markdown_results(results)
+        case _:
+            return text_results(results, width=invocation.screen.width)
+
+
+def _results(state: State, run_id: str) -> tuple[PastResult, ...]:
+    results = tuple(state.results(run_id))
+    if not results and not any(run.run_id == run_id for run in state.runs(_ALL_RUNS)):
+        raise UsageError(f"there is no run '{run_id}'", hint="syncer history lists them")
+    return results

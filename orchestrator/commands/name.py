@@ -17,6 +17,7 @@ from orchestrator.config.targets import Target
 from orchestrator.errors import ExitStatus, Problem
 from orchestrator.plan.items import Item, name_items
 from orchestrator.report.github import StepOutput, of_problems, stopped_commands, write_output
+from orchestrator.report.json_report import SCHEMA, as_document, problem_as_json
 from orchestrator.report.tables import Columns, markdown_table, markdown_text, text_table
 from orchestrator.text import first_lines, one_line
 
@@ -26,6 +27,9 @@ _COLUMNS = Columns(
     spare=(2, 3),
     below=4,
 )
+_KEYS = ("line", "source", "platform", "target", "destination")
+"""As the report of a run calls them."""
+
 _NOT_SAID = "What is there already, and whether an image exists, this does not say."
 
 
@@ -46,7 +50,7 @@ def run(invocation: Invocation) -> ExitStatus:
         print("SYNC_MODE is none: nothing to do", file=invocation.streams.err)
         return ExitStatus.OK
     images = read_images(arguments, settings)
-    if arguments.images:
+    if arguments.images and arguments.output == "table":
         return _name_given(images, settings, targets, invocation.streams.out)
     return _name_list(name_table(images, settings, targets), invocation)
 
@@ -68,17 +72,23 @@ def _name_given(
 def _name_list(names: NameTable, invocation: Invocation) -> ExitStatus:
     """Write the whole list; every bad line is reported, and makes the status 1."""
     settings, streams = invocation.settings, invocation.streams
-    if invocation.arguments.output == "markdown":
-        text = markdown_names(names)
-    else:
-        text = text_names(names, width=invocation.screen.width)
     with stopped_commands(streams.err, settings.github):
-        streams.out.write(text)
+        streams.out.write(_rendered(names, invocation))
         streams.out.flush()
     if settings.github:
         output = StepOutput(of_problems(names.problems), markdown_names(names))
         write_output(output, settings.github, streams.err, redact=invocation.redact)
     return ExitStatus.FAILED if names.problems else ExitStatus.OK
+
+
+def _rendered(names: NameTable, invocation: Invocation) -> str:
+    match invocation.arguments.output:
+        case "json":
+            return json_names(names)
+        case "markdown":
+            return markdown_names(names)
+        case _:
+            return text_names(names, width=invocation.screen.width)
 
 
 def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) -> NameTable:
@@ -117,6 +127,19 @@ def markdown_names(names: NameTable) -> str:
     table = markdown_table(_COLUMNS, names.rows)
     title = f"### The list: {len(names.rows)} named{wrong}"
     return "\n\n".join(filter(None, (title, lines, _NOT_SAID, table))) + "\n"
+
+
+def json_names(names: NameTable) -> str:
+    """The same for programs, with all bad lines."""
+    rows = [dict(zip(_KEYS, row, strict=True)) for row in names.rows]
+    return as_document(
+        {
+            "schema": SCHEMA,
+            "items": [{**row, "line": int(row["line"]) if row["line"] else None} for row in rows],
+            "invalid": [problem_as_json(problem) for problem in names.problems],
+            "warnings": list(names.notes),
+        }
+    )
 
 
 def _bad(names: NameTable) -> tuple[str, ...]:

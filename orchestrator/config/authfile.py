@@ -29,12 +29,7 @@ def run_logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
         for target in targets
         if target.username
     ]
-    documents = (
-        parse_authfile(path.read_bytes(), origin=str(path))
-        for path in settings.user_authfiles
-        if _is_readable(path)
-    )
-    return merged(documents, [*ours, *settings.logins])
+    return merged(_user_documents(settings), [*ours, *settings.logins])
 
 
 _JOB_TOKEN = "ghs_"  # noqa: S105  (how GitHub's tokens of one job begin, not one of them)
@@ -58,6 +53,27 @@ def sealing_logins(settings: Settings, document: bytes) -> tuple[Login, ...]:
         if isinstance(login, Credentials):
             found.insert(0, Login(target.registry, login.username, login.password))
     return tuple(one for one in found if not one.password.startswith(_JOB_TOKEN))
+
+
+def ready_targets(settings: Settings, names: Iterable[str]) -> dict[str, Target]:
+    """The targets of these names; where nobody may push without a login, there is one.
+
+    Raises:
+        ConfigurationError: One is not there, or some lack what they need: all is named at once.
+    """
+    files = tuple(_user_documents(settings))
+
+    def has_login(target: Target) -> bool:
+        found = credentials_for(files, target.registry, target.namespace)
+        return not isinstance(found, NoCredentials) or any(file.store for file in files)
+
+    return settings.complete_targets(names, has_login=has_login)
+
+
+def _user_documents(settings: Settings) -> Iterator[Authfile]:
+    for path in settings.user_authfiles:
+        if _is_readable(path):
+            yield parse_authfile(path.read_bytes(), origin=str(path))
 
 
 def _is_readable(path: Path) -> bool:

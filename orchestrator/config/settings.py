@@ -6,7 +6,7 @@ orchestrator/config/load.py makes it from flags, environment and files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -216,15 +216,38 @@ class Settings:
         Raises:
             ConfigurationError: There is none, or it lacks what it needs.
         """
-        target = self.known_target(name)
-        missing = self._missing_of(target)
-        if missing:
-            hint = _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
-            if name not in BUILT_IN:
-                where = f"targets.toml, [targets.{name}]"
-                hint = f"set it in {where}; where ${{NAME}} stands there, set that variable"
-            raise ConfigurationError(f"target '{name}': {not_set(missing)}", hint=hint)
-        return target
+        return self.complete_targets((name,))[name]
+
+    def complete_targets(
+        self, names: Iterable[str], *, has_login: Callable[[Target], bool] = lambda _: True
+    ) -> dict[str, Target]:
+        """The targets of these names, in their order.
+
+        Args:
+            names: Of targets.
+            has_login: Whether the user has logged in to a target that bears no login itself.
+
+        Raises:
+            ConfigurationError: One is not there, or some lack what they need: all that is
+                missing is named.
+        """
+        targets = {name: self.known_target(name) for name in names}
+        missing = {
+            name: self._missing_of(target, has_login=has_login(target))
+            for name, target in targets.items()
+        }
+        lacking = [name for name in targets if missing[name]]
+        if lacking:
+            told = "; ".join(f"target '{name}': {not_set(missing[name])}" for name in lacking)
+            hints = dict.fromkeys(map(self._where_to_set, lacking))
+            raise ConfigurationError(told, hint="; ".join(hints))
+        return targets
+
+    def _where_to_set(self, name: str) -> str:
+        if name not in BUILT_IN:
+            where = f"targets.toml, [targets.{name}]"
+            return f"set it in {where}; where ${{NAME}} stands there, set that variable"
+        return _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
 
     def known_target(self, name: str) -> Target:
         """The target of this name, whether or not it has all it needs.
@@ -238,8 +261,9 @@ class Settings:
             raise ConfigurationError(f"there is no target '{name}'", hint=hint)
         return target
 
-    def _missing_of(self, target: Target) -> tuple[str, ...]:
+    def _missing_of(self, target: Target, *, has_login: bool = True) -> tuple[str, ...]:
         needs_login = self.is_on_actions and target.name == "aliyun"
+        needs_login |= _takes_no_strangers(target.registry) and not has_login
         return (*missing_place(target), *_missing_login(target, is_needed=needs_login))
 
 
@@ -256,6 +280,11 @@ def not_set(names: Sequence[str]) -> str:
     """Say of settings that they are not set: `A, B and C are not set`."""
     *others, last = names
     return f"{', '.join(others)} and {last} are not set" if others else f"{last} is not set"
+
+
+def _takes_no_strangers(registry: str) -> bool:
+    """Whether nobody may push there without a login, whatever the repository."""
+    return registry == "ghcr.io" or registry.endswith(".aliyuncs.com")
 
 
 def _missing_login(target: Target, *, is_needed: bool) -> Iterator[str]:

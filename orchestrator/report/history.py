@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from orchestrator.oci.json_text import Json
+from orchestrator.report.json_report import SCHEMA, as_document, as_rfc3339
 from orchestrator.report.result import Totals
-from orchestrator.report.tables import Columns, text_table
+from orchestrator.report.tables import Columns, markdown_table, text_table
 from orchestrator.text import human_bytes, human_seconds
 
 
@@ -73,36 +75,91 @@ _SHORT = len("sha256:") + 12
 
 def text_runs(runs: Iterable[PastRun], *, width: int | None = None) -> str:
     """A table of runs, as they come."""
-    rows = [
-        (
-            run.run_id,
-            f"{run.started:%Y-%m-%d %H:%MZ}",
-            run.mode,
-            str(run.totals.copied),
-            str(run.totals.skipped),
-            str(run.totals.failed + run.totals.invalid),
-            human_bytes(run.totals.bytes),
-            human_seconds((run.finished - run.started).total_seconds()),
-            str(run.exit_status),
-        )
-        for run in runs
-    ]
-    return text_table(_RUNS, rows, width=width) + "\n"
+    return text_table(_RUNS, map(_run_row, runs), width=width) + "\n"
+
+
+def markdown_runs(runs: Iterable[PastRun]) -> str:
+    """The same for a page."""
+    return markdown_table(_RUNS, map(_run_row, runs)) + "\n"
+
+
+def _run_row(run: PastRun) -> tuple[str, ...]:
+    return (
+        run.run_id,
+        f"{run.started:%Y-%m-%d %H:%MZ}",
+        run.mode,
+        str(run.totals.copied),
+        str(run.totals.skipped),
+        str(run.totals.failed + run.totals.invalid),
+        human_bytes(run.totals.bytes),
+        human_seconds((run.finished - run.started).total_seconds()),
+        str(run.exit_status),
+    )
 
 
 def text_results(results: Iterable[PastResult], *, width: int | None = None) -> str:
     """A table of what a run copied, could not copy, or deferred."""
-    rows = [
-        (
-            one.source,
-            one.platform,
-            one.target,
-            one.outcome,
-            one.reason,
-            one.digest_before[:_SHORT],
-            one.digest[:_SHORT],
-            human_bytes(one.bytes),
-        )
-        for one in results
-    ]
-    return text_table(_RESULTS, rows, width=width) + "\n"
+    return text_table(_RESULTS, map(_result_row, results), width=width) + "\n"
+
+
+def markdown_results(results: Iterable[PastResult]) -> str:
+    """The same for a page."""
+    return markdown_table(_RESULTS, map(_result_row, results)) + "\n"
+
+
+def _result_row(one: PastResult) -> tuple[str, ...]:
+    return (
+        one.source,
+        one.platform,
+        one.target,
+        one.outcome,
+        one.reason,
+        one.digest_before[:_SHORT],
+        one.digest[:_SHORT],
+        human_bytes(one.bytes),
+    )
+
+
+def json_runs(runs: Iterable[PastRun]) -> str:
+    """The same for programs."""
+    return as_document({"schema": SCHEMA, "runs": [_run(run) for run in runs]})
+
+
+def json_results(run_id: str, results: Iterable[PastResult]) -> str:
+    """The same for programs; what is not known is null."""
+    return as_document({"schema": SCHEMA, "run_id": run_id, "items": [*map(_result, results)]})
+
+
+def _run(run: PastRun) -> dict[str, Json]:
+    return {
+        "run_id": run.run_id,
+        "started": as_rfc3339(run.started),
+        "finished": as_rfc3339(run.finished),
+        "version": run.version,
+        "tools": {"skopeo": run.skopeo_version or None},
+        "mode": run.mode,
+        "shard": run.shard or None,
+        "is_dry_run": run.is_dry_run,
+        "exit_status": run.exit_status,
+        "totals": asdict(run.totals),
+    }
+
+
+def _result(one: PastResult) -> dict[str, Json]:
+    return {
+        "line": one.line or None,
+        "source": one.source,
+        "platform": one.platform,
+        "delivered": one.delivered or None,
+        "target": one.target,
+        "destination": one.destination,
+        "action": one.outcome,
+        "reason": one.reason,
+        "source_digest": one.source_digest or None,
+        "destination_digest_before": one.digest_before or None,
+        "destination_digest": one.digest or None,
+        "created": one.created or None,
+        "bytes": one.bytes,
+        "seconds": round(one.seconds, 3),
+        "attempts": one.attempts,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 
@@ -18,8 +19,8 @@ def document(report: Report) -> str:
     whole: dict[str, Json] = {
         "schema": SCHEMA,
         "run_id": report.run_id,
-        "started": _time(report.started),
-        "finished": _time(report.finished),
+        "started": as_rfc3339(report.started),
+        "finished": as_rfc3339(report.finished),
         "seconds": round(report.seconds, 3),
         "version": report.version,
         "tools": {"skopeo": report.skopeo_version or None},
@@ -27,10 +28,15 @@ def document(report: Report) -> str:
         "shard": report.shard or None,
         "totals": asdict(report.totals),
         "items": [_item(result) for result in report.results],
-        "invalid": [_problem(problem) for problem in report.problems],
+        "invalid": [problem_as_json(problem) for problem in report.problems],
         "warnings": list(report.warnings),
         "error": _run_error(report),
     }
+    return as_document(whole)
+
+
+def as_document(whole: Mapping[str, Json]) -> str:
+    """One JSON object as a text, with a line break at its end."""
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -68,7 +74,8 @@ def _error(error: ImageError) -> dict[str, Json]:
     return {"kind": error.kind.value, "message": error.message, "hint": error.hint}
 
 
-def _problem(problem: Problem) -> dict[str, Json]:
+def problem_as_json(problem: Problem) -> dict[str, Json]:
+    """A bad line, as the report has it."""
     return {
         "file": problem.file,
         "line": problem.line or None,
@@ -78,5 +85,6 @@ def _problem(problem: Problem) -> dict[str, Json]:
     }
 
 
-def _time(moment: datetime) -> str:
+def as_rfc3339(moment: datetime) -> str:
+    """A moment in UTC, with milliseconds."""
     return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from typing import TextIO
 
 from orchestrator import __version__
+from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import FanOut, Settings
 from orchestrator.errors import ImageError
@@ -83,7 +84,7 @@ def run_sync(
     started = _now()
     named = name_items(
         images,
-        targets={name: settings.target(name) for name in options.targets},
+        targets=ready_targets(settings, options.targets),
         others=settings.usable_targets,
         default_platform=settings.default_platform,
     )
@@ -97,7 +98,8 @@ def run_sync(
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
     )
-    report = _warned(report, (*settings.warnings, *named.warnings))
+    empty = () if images.entries or images.problems else (f"{images.file} names no image",)
+    report = _warned(report, (*settings.warnings, *named.warnings, *empty))
     if not named.items or (options.is_strict and named.problems):
         return replace(report, finished=_now())
     return _carried_out(images.file, report, named.items, settings, options, stderr)

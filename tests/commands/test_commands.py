@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ import pytest
 from demo.faults import Call, Response, Rule
 from demo.images import build_image, build_index
 from demo.proxy import FaultProxy
+from orchestrator.config.authfile import ready_targets
+from orchestrator.config.load import load_settings
+from orchestrator.errors import ConfigurationError
 from tests.support.runs import Gate, path_without_skopeo
 
 if TYPE_CHECKING:
@@ -147,12 +150,23 @@ def test_name_prints_the_destination_without_network_or_skopeo(
     assert not site.state.exists()
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("batch", "--help")], ids=" ".join)
-def test_help_goes_to_stdout(site: Site, arguments: tuple[str, ...]) -> None:
-    outcome = site.run(*arguments)
+@pytest.mark.parametrize(
+    "arguments", [(), ("--help",), ("batch", "--help"), ("doctor", "--help")], ids=" ".join
+)
+def test_help_goes_to_stdout_and_fits_80_columns(site: Site, arguments: tuple[str, ...]) -> None:
+    outcome = site.run(*arguments, environ={"COLUMNS": "200"})
     assert outcome.status == 0
     assert "usage: syncer" in outcome.stdout
+    assert max(map(len, outcome.stdout.splitlines())) <= 80
     assert not outcome.stderr
+
+
+def test_help_shows_the_commands_in_groups(site: Site) -> None:
+    text = site.run("--help").stdout
+    places = [
+        text.index(word) for word in ("\nmirror:", "  copy", "\nlook:", "\nset up:", "  doctor")
+    ]
+    assert places == sorted(places)
 
 
 def test_sync_mode_none_does_nothing_and_says_so(site: Site) -> None:
@@ -166,9 +180,19 @@ def test_sync_mode_none_does_nothing_and_says_so(site: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param((), "COMMAND", id="no command"),
-        pytest.param(("bach",), "invalid choice: 'bach'", id="an unknown command"),
+        pytest.param(("-v",), "COMMAND", id="no command"),
+        pytest.param(("bach",), "did you mean 'batch'?", id="an unknown command"),
         pytest.param(("batch", "--frobnicate"), "--frobnicate", id="an unknown option"),
+        pytest.param(
+            ("batch", "--fiel", "x"), "; did you mean '--file'?", id="a slip in an option"
+        ),
+        pytest.param(("batch", "--fiel=x"), "usage: syncer batch", id="the command's own usage"),
+        pytest.param(
+            ("batch", "nginx"), "(syncer aliyun IMAGE mirrors one)", id="an image to batch"
+        ),
+        pytest.param(
+            ("copy", "a", "b", "--to=x"), "'b' is one word too many", id="two images to copy"
+        ),
         pytest.param(("batch", "--stri"), "--stri", id="an option cut short"),
         pytest.param(("aliyun",), "IMAGE", id="no image"),
         pytest.param(("aliyun", "a", "b"), "b", id="two images"),
@@ -220,6 +244,54 @@ def test_a_bad_setting_is_named_and_ends_with_2(
     assert outcome.status == 2, outcome.stdout
     assert words in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_settings_that_are_missing_are_named_all_together(site: Site) -> None:
+    registry = "registry.cn-hangzhou.aliyuncs.com"
+    site.configure(SYNC_MODE="double", ALIYUN_REGISTRY=registry, ALIYUN_NAMESPACE="")
+    site.list_images(site.source())
+    outcome = site.run("batch")
+    assert outcome.status == 2
+    assert (
+        "target 'aliyun': ALIYUN_NAMESPACE, ALIYUN_USERNAME and ALIYUN_PASSWORD are not set; "
+        "target 'ghcr': GHCR_NAMESPACE, GHCR_USERNAME and GHCR_TOKEN are not set"
+    ) in outcome.stderr
+    assert not site.state.exists()
+
+
+@pytest.mark.parametrize(
+    ("registry", "missing"),
+    [
+        pytest.param("registry.cn-hangzhou.aliyuncs.com", "ALIYUN_USERNAME", id="nobody"),
+        pytest.param("registry.example.com", "", id="elsewhere strangers may push"),
+    ],
+)
+def test_a_login_of_the_users_own_will_do(site: Site, registry: str, missing: str) -> None:
+    site.configure(ALIYUN_REGISTRY=registry, ALIYUN_NAMESPACE="ns")
+    settings = load_settings({"REGISTRY_AUTH_FILE": str(site.folder / "auth")}, base=site.folder)
+    with pytest.raises(ConfigurationError, match=missing) if missing else nullcontext():
+        ready_targets(settings, ("aliyun",))
+    login = {"auths": {registry: {"auth": "bWU6c2VjcmV0"}}}
+    (site.folder / "auth").write_text(json.dumps(login), encoding="utf-8")
+    assert ready_targets(settings, ("aliyun",))["aliyun"].registry == registry
+
+
+def test_an_empty_list_is_a_warning(site: Site) -> None:
+    site.list_images("# nothing yet")
+    outcome = site.run("batch")
+    assert outcome.status == 0
+    assert "warning: images.txt names no image" in outcome.stderr
+    assert outcome.report["warnings"] == ["images.txt names no image"]
+
+
+@pytest.mark.parametrize("command", ["name", "plan", "history", "doctor", "batch"])
+def test_whatever_prints_prints_json_and_markdown_too(double: Site, command: str) -> None:
+    double.list_images(double.source())
+    double.run("batch")
+    printed = json.loads(double.run(command, "--output=json").stdout)
+    assert printed["schema"] == 1
+    assert next(value for value in printed.values() if isinstance(value, list))
+    assert "|" in double.run(command, "--output=markdown").stdout or command == "batch"
 
 
 def test_an_unknown_key_ends_with_2_and_a_hint_that_works(double: Site) -> None:

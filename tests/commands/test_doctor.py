@@ -14,8 +14,9 @@ from demo.faults import Response, Rule
 from demo.images import build_image
 from demo.proxy import FaultProxy
 from demo.registry import Client, Login, Registry, RegistryOptions
-from orchestrator.commands.doctor import CheckStatus, check_clock, check_pull_limit
+from orchestrator.commands.doctor import check_clock, check_pull_limit
 from orchestrator.registry.pull_limit import PullLimit
+from orchestrator.report.checks import CheckStatus
 from tests.support.certificates import make_certificate
 from tests.support.runs import path_without_skopeo
 from tests.support.tokens import Account, TokenOptions, TokenServer
@@ -289,7 +290,10 @@ def test_many_bad_lines_are_cut_short(healthy: Site) -> None:
             {"STATE_DIR": "config.env"}, "state", "the state directory", id="unwritable state"
         ),
         pytest.param(
-            {"SYNC_MODE": "double"}, "target ghcr", "GHCR_NAMESPACE is not set", id="half a target"
+            {"SYNC_MODE": "double"},
+            "target ghcr",
+            "GHCR_NAMESPACE, GHCR_USERNAME and GHCR_TOKEN are not set",
+            id="half a target",
         ),
     ],
 )
@@ -387,6 +391,7 @@ def test_a_few_minutes_are_forgiven(skew: float | None, mark: CheckStatus) -> No
 )
 def test_the_pull_limit_is_told(limit: PullLimit | None, mark: CheckStatus) -> None:
     check = check_pull_limit(limit, has_login=False)
+    assert check_pull_limit(None, has_login=False, was_asked=False).status is CheckStatus.NOTE
     assert check.status is mark
     assert ("DOCKERHUB_TOKEN" in check.remedy) == (mark is CheckStatus.WRONG)
 

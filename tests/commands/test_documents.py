@@ -143,8 +143,8 @@ def help_of(*command: str) -> str:
 @pytest.fixture(scope="module")
 def helps() -> dict[str, str]:
     """What --help says of each command."""
-    listed = help_of().partition("  COMMAND\n")[2].partition("\noptions:")[0]
-    commands = re.findall(r"^    ([a-z]+)", listed, re.MULTILINE)
+    listed = help_of().partition("\nmirror:\n")[2].partition("\noptions:")[0]
+    commands = re.findall(r"^  ([a-z]+)", listed, re.MULTILINE)
     return {command: help_of(command) for command in commands}
 
 

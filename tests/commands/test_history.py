@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from demo.images import build_image
@@ -25,6 +26,8 @@ def test_runs_are_listed_the_newest_first_and_one_is_told_whole(site: Site) -> N
     assert "copied" in changes
     assert "missing" in changes
     assert site.run("history", second).stdout == ("nothing changed in this run\n")
+    (item,) = json.loads(site.run("history", first, "--output=json").stdout)["items"]
+    assert (item["action"], item["reason"], item["bytes"] > 0) == ("copied", "missing", True)
 
 
 def test_an_unknown_run_is_an_error_with_a_hint(site: Site) -> None:

@@ -1,0 +1,86 @@
+"""What the doctor found, for eyes and for programs: a line for each check, and its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from orchestrator.errors import ExitStatus
+from orchestrator.report.json_report import SCHEMA, as_document
+from orchestrator.report.tables import Columns, markdown_table
+from orchestrator.system.terminal import coloured
+from orchestrator.text import one_line
+
+
+class CheckStatus(Enum):
+    """How a check ended; the value is the word that stands before it."""
+
+    FINE = "ok"
+    NOTE = "note"
+    WRONG = "WRONG"
+
+
+_COLOURS = {
+    CheckStatus.FINE: "green",
+    CheckStatus.NOTE: "yellow",
+    CheckStatus.WRONG: "red",
+}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of one check.
+
+    Attributes:
+        subject: What was checked: `skopeo`, `target ghcr`.
+        status: How the check ended.
+        finding: What was found, as a sentence without its subject.
+        remedy: What to do about it; empty where nothing has to be done.
+        is_configuration: Whether it is the configuration that is wrong.
+    """
+
+    subject: str
+    status: CheckStatus
+    finding: str
+    remedy: str = ""
+    is_configuration: bool = False
+
+
+def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:
+    """A line for each check, and another for each remedy; the last one sums it up."""
+    checks = tuple(checks)
+    lines = [line for check in checks for line in _lines(check, is_coloured=is_coloured)]
+    wrong = sum(check.status is CheckStatus.WRONG for check in checks)
+    verdict = f"{wrong} of {len(checks)} checks found something wrong" if wrong else "all is fine"
+    return "\n".join((*lines, "", verdict)) + "\n"
+
+
+def markdown_checks(checks: Iterable[CheckResult]) -> str:
+    """The same as a table for a page."""
+    rows = [(one.status.value, one.subject, one.finding, one.remedy) for one in checks]
+    return markdown_table(_COLUMNS, rows) + "\n"
+
+
+def json_checks(checks: Iterable[CheckResult], *, status: ExitStatus) -> str:
+    """The same for programs."""
+    found = [
+        {
+            "subject": one.subject,
+            "status": one.status.value.lower(),
+            "message": one.finding,
+            "hint": one.remedy,
+        }
+        for one in checks
+    ]
+    return as_document({"schema": SCHEMA, "exit_status": status.value, "checks": [*found]})
+
+
+def _lines(check: CheckResult, *, is_coloured: bool) -> Iterator[str]:
+    word = coloured(f"{check.status.value:<5}", _COLOURS[check.status] if is_coloured else "")
+    yield f"{word}  {one_line(f'{check.subject}: {check.finding}')}"
+    if check.remedy:
+        yield f"       -> {one_line(check.remedy)}"
+
+
+_COLUMNS = Columns(("", "check", "found", "what to do"))
