@@ -59,6 +59,12 @@ class ErrorKind(str, Enum):
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     TLS = "tls"
+    TOO_LARGE = "too-large"
+    QUOTA = "quota"
+    READ_ONLY = "read-only"
+    IMMUTABLE = "immutable"
+    NO_SUCH_NAMESPACE = "no-such-namespace"
+    INCOMPLETE = "incomplete"
     BAD_MANIFEST = "bad-manifest"
     DIGEST_MISMATCH = "digest-mismatch"
     CONFLICT = "conflict"
@@ -160,9 +166,10 @@ class ImageError(SyncerError):
             tells: False for a limit of six hours, True for a token that ran out. None: as the
             kind says.
         registry: Where it failed, if it was a registry's doing.
+        may_be_absent: Whether a registry that reads so may just not have it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each is a fact of its own about a failure)
         self,
         kind: ErrorKind,
         message: str,
@@ -171,9 +178,11 @@ class ImageError(SyncerError):
         retry_after: float | None = None,
         transient: bool | None = None,
         registry: str = "",
+        may_be_absent: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind = kind
+        self.may_be_absent = may_be_absent
         self.registry = registry
         self.retry_after = retry_after
         self.transient = transient

@@ -180,6 +180,21 @@ def credentials_for(documents: Iterable[Authfile], registry: str, repository: st
     return NoCredentials()
 
 
+def has_login(raw: bytes, registry: str, repository: str) -> bool:
+    """Whether a document has a login for a repository, kept by a helper or not.
+
+    Args:
+        raw: The run's own document.
+        registry: Host, with its port if it has one.
+        repository: Path below the registry.
+    """
+    document = parse_authfile(raw, origin="the run's authfile")
+    if document.store:
+        return True
+    found = credentials_for((document,), registry, repository)
+    return not isinstance(found, NoCredentials)
+
+
 def merged(documents: Iterable[Authfile], logins: Iterable[Login]) -> bytes:
     """The run's own document: the user's, with our logins on top.
 

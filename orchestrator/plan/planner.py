@@ -132,7 +132,7 @@ class Planner:
         try:
             return self._reader.read_manifest(destination, side=Side.DESTINATION)
         except ImageError as error:
-            if error.kind is ErrorKind.DENIED:
+            if error.kind is ErrorKind.DENIED or error.may_be_absent:
                 return None
             raise
 

@@ -25,7 +25,8 @@ from orchestrator.skopeo.arguments import (
     inspect_argv,
     push_argv,
 )
-from orchestrator.skopeo.errors import SkopeoFailure, fatal_message, image_error, side_of
+from orchestrator.skopeo.errors import image_error
+from orchestrator.skopeo.failure import SkopeoFailure, fatal_message, side_of
 from orchestrator.system.files import checkout_file
 from orchestrator.system.parallel import OncePerKey
 from orchestrator.system.program import FinishedProgram, ProgramRunner
@@ -263,8 +264,7 @@ class Skopeo:
             return False
         if answer is None:
             return True
-        login = self._connection.login_of(destination.registry)
-        raise image_error(SkopeoFailure(answer.text, destination, Side.DESTINATION, login))
+        raise image_error(self._failure(answer.text, destination, Side.DESTINATION))
 
     def _copy(self, request: CopyRequest) -> tuple[FinishedProgram, tuple[Digest, ...]]:
         registry, destination = request.destination.registry, str(request.destination)
@@ -312,11 +312,14 @@ class Skopeo:
                 hint=f"check the network's way to {reference.registry}, or raise STALL_TIMEOUT",
                 registry=reference.registry,
             )
-        login = self._connection.login_of(reference.registry)
         said = self._connection.redact(fatal_message(finished.stderr))
         text = said or f"it ended with status {finished.status}"
         _log.debug("skopeo said: %s", text)
-        return image_error(SkopeoFailure(text, reference, side, login))
+        return image_error(self._failure(text, reference, side))
+
+    def _failure(self, text: str, reference: Reference, side: Side) -> SkopeoFailure:
+        login = self._connection.login_of(reference.registry)
+        return SkopeoFailure(text, reference, side, login, self._connection.has_login(reference))
 
 
 def _install_hint() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config.authfile import secrets_in
+from orchestrator.config.authfile import has_login, secrets_in
 from orchestrator.config.settings import Settings
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError
@@ -37,6 +37,7 @@ def connection_of(
         is_insecure=settings.is_insecure,
         certificates=certificates.get,
         login_of=settings.login_of,
+        has_login=lambda reference: has_login(logins, reference.registry, reference.repository),
         redact=Redactor((*settings.secrets, *secrets_in(logins))),
     )
 
@@ -60,6 +61,7 @@ class Connection:
         is_insecure: Whether a registry may be spoken to in plain HTTP or unverified TLS.
         certificates: The folder that holds a registry's own CA, where it has one.
         login_of: What holds a registry's credentials, in the user's words.
+        has_login: Whether there is one for an image's registry.
         redact: Masks secrets in skopeo's words: a registry may send back what it was sent.
     """
 
@@ -68,6 +70,7 @@ class Connection:
     certificates: Callable[[str], Path | None]
     login_of: Callable[[str], str]
     redact: Callable[[str], str] = str
+    has_login: Callable[[Reference], bool] = lambda _reference: True
 
 
 @dataclass(frozen=True)

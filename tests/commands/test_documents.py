@@ -25,6 +25,7 @@ from orchestrator.config.image_list import OPTIONS
 from orchestrator.config.keys import KEYS
 from orchestrator.config.targets import PROFILES
 from orchestrator.notify.formats import FORMATS
+from tests.support.refusals import REFUSALS
 from tests.support.schema import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,11 +128,29 @@ def test_every_chat_is_in_the_table_by_the_name_that_its_format_has() -> None:
             "docs/report.md", "reasons", reasons_of("copied") | reasons_of("skipped"), id="verdicts"
         ),
         pytest.param("docs/report.md", "deferred", reasons_of("deferred"), id="deferred"),
-        pytest.param("docs/troubleshooting.md", "kinds", enumerated("kind"), id="failures"),
     ],
 )
 def test_a_table_has_all_that_the_code_knows(page: str, block: str, words: set[str]) -> None:
     assert set(rows(page, block)) == words
+
+
+def test_every_kind_of_failure_stands_under_the_words_that_a_user_sees() -> None:
+    found = rows("docs/troubleshooting.md", "words").values()
+    kinds = {kind for _, reason, _ in found for kind in re.findall(r"`([a-z-]+)`", reason)}
+    assert kinds == enumerated("kind")
+
+
+def test_every_message_about_a_refusal_can_be_looked_up() -> None:
+    looked_up = " | ".join(rows("docs/troubleshooting.md", "words"))
+    said = {row.says for row in REFUSALS}
+    rare = {
+        "a part of it is refused, though its manifest is not",
+        "the registry does not give it out",
+        "the registry does not let itself be asked from here",
+        "the registry got another size than was sent",
+        "the registry refuses it",
+    }
+    assert {one for one in said if one.removeprefix("the registry ") not in looked_up} == rare
 
 
 def help_of(*command: str) -> str:
