@@ -157,6 +157,11 @@ class Registry:
             raise LookupError(f"{self.host} has no {repository}, {reference}")
         return bytes(response.content)
 
+    def delete(self, repository: str, digest: str, *, kind: str = "manifests") -> None:
+        """Takes a manifest, or with `kind="blobs"` a blob, away, as a cleanup does."""
+        if self._ask("DELETE", f"/v2/{repository}/{kind}/{digest}") is None:
+            raise LookupError(f"{self.host} has no {repository}, {digest}")
+
     def _ask(self, method: str, path: str) -> Response | None:
         authority = self.options.certificate.authority if self.options.certificate else None
         accept = {"Accept": ", ".join(MANIFEST_TYPES)}

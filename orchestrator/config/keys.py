@@ -45,6 +45,7 @@ _ALL = (
     Key("ATTESTATIONS", "auto"),
     Key("SIGNATURES", "false"),
     Key("CREATED_CHECK", "verify"),
+    Key("VERIFY", "children"),
     Key("NAMING", "flat"),
     Key("INSECURE_REGISTRIES"),
     Key("STATE_DIR", ".syncer"),

@@ -30,6 +30,7 @@ from orchestrator.config.settings import (
     Login,
     NotifyOn,
     Settings,
+    Verify,
     Webhook,
     github_step,
 )
@@ -196,6 +197,7 @@ def _settings(
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
         takes_signatures=values.parsed("SIGNATURES", boolean),
         created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
+        verify=values.parsed("VERIFY", one_of(Verify)),
         insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
         logins=logins,
         webhooks=webhooks,

@@ -29,6 +29,17 @@ class CreatedCheck(str, Enum):
     """Another digest is another image."""
 
 
+class Verify(str, Enum):
+    """What is asked for at a destination before an item is in sync (`VERIFY`)."""
+
+    TAG = "tag"
+    """What the tag names."""
+    CHILDREN = "children"
+    """Each image that an index names, too."""
+    BLOBS = "blobs"
+    """Each config and layer, too."""
+
+
 BUILT_IN = ("aliyun", "ghcr")
 """The targets that need no targets.toml."""
 
@@ -152,6 +163,7 @@ class Settings:
     attestations: Attestations = Attestations.AUTO
     takes_signatures: bool = False
     created_check: CreatedCheck = CreatedCheck.VERIFY
+    verify: Verify = Verify.CHILDREN
     insecure_registries: frozenset[str] = frozenset()
     logins: tuple[Login, ...] = ()
     webhooks: tuple[Webhook, ...] = ()

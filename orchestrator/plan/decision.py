@@ -50,6 +50,7 @@ class Reason(str, Enum):
 
     FORCED = "forced"
     MISSING = "missing"
+    INCOMPLETE = "incomplete"
     SAME_DIGEST = "same-digest"
     SAME_CONTENT = "same-content"
     CREATED_ONLY = "created-only"
@@ -121,9 +122,9 @@ class Verdict:
 
     def has_already(self, other: Upstream) -> bool:
         """Whether the destination holds another form of what was planned, and that will do."""
-        is_forced = self.decision.reason is Reason.FORCED
+        will_not_do = self.decision.reason in (Reason.FORCED, Reason.INCOMPLETE)
         is_planned = self.upstream.expected == other.expected
-        return self.found == other.expected and not is_forced and not is_planned
+        return self.found == other.expected and not will_not_do and not is_planned
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""The fast path: proving by two HEADs that an item is in sync, without any program.
+"""The fast path: proving by HEADs that an item is in sync, without any program.
+
+Two of them for a single image; one more for each image that an index names.
 
 It only ever proves that nothing is to be done. Whatever it can't prove is left to
 skopeo; an item is never copied on its word. HEADs are not counted by Docker Hub,
@@ -13,6 +15,7 @@ from typing import Protocol
 from orchestrator.errors import DeferredError, ImageError, Side
 from orchestrator.oci.index import ManifestForm
 from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import Action, Decision, KnownImage, Reason, Upstream, Verdict
 from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
@@ -45,11 +48,13 @@ class FastPath:
         http: Reads over HTTP, once: what can't be had at once is skopeo's, which has the run's
             patience.
         memory: What earlier runs found out.
+        completeness: Asks over HTTP, once, for what a destination's manifest names.
     """
 
-    def __init__(self, http: Reader, memory: Memory) -> None:
+    def __init__(self, http: Reader, memory: Memory, completeness: Completeness) -> None:
         self._http = http
         self._memory = memory
+        self._completeness = completeness
         self._sources = Sources(http)
         self._learned = OncePerKey(self._learn)
 
@@ -65,11 +70,22 @@ class FastPath:
             reason = Reason.SAME_CONTENT
         else:
             return None
+        if not self._is_complete(item, found):
+            return None
         return Verdict(item, upstream, Decision(Action.SKIP, reason), found)
 
     def stands_for(self, item: Item, upstream: Upstream, found: Digest) -> bool:
         """Whether a digest is known to be what the source became at this destination."""
         return found == self._memory.converted(str(item.destination), upstream.expected)
+
+    def _is_complete(self, item: Item, found: Digest) -> bool:
+        """Whether all that is asked for is there, as far as HTTP tells."""
+        is_single = item.choice.single is not None
+        try:
+            return not self._completeness.missing(item.destination, found, is_single=is_single)
+        except (ImageError, DeferredError) as error:
+            _log.debug("%s", error.message)
+            return False
 
     def remember(self, item: Item, upstream: Upstream, form: ManifestForm) -> None:
         """Keep what skopeo found out of a source."""

@@ -23,7 +23,8 @@ from orchestrator.oci.manifest import (
     parse_config,
     parse_manifest,
 )
-from orchestrator.oci.reference import Reference, digest_of
+from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import (
     Action,
     Decision,
@@ -72,10 +73,18 @@ class Planner:
         reader: Reads registries.
         options: How verdicts are reached.
         fast_path: Proves by HEADs that an item is in sync.
+        completeness: Asks for what a destination's manifest names.
     """
 
-    def __init__(self, reader: Reader, options: PlanOptions, fast_path: FastPath) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        options: PlanOptions,
+        fast_path: FastPath,
+        completeness: Completeness,
+    ) -> None:
         self._reader = reader
+        self._completeness = completeness
         self._fast_path = fast_path
         self._options = options
         self._sources = Sources(reader)
@@ -120,8 +129,29 @@ class Planner:
             decision = self._decide_by_content(item, upstream, theirs)
         note = _changes(upstream, theirs)
         if decision.action is Action.COPY:
-            upstream = self._sources.whole(item, form)
+            return Verdict(item, self._sources.whole(item, form), decision, found, note)
+        missing = self._missing(item, theirs)
+        if missing:
+            return self._refilled(item, upstream, found, missing)
         return Verdict(item, upstream, decision, found, note)
+
+    def _missing(self, item: Item, theirs: Manifest | None) -> tuple[Digest, ...]:
+        """What a destination lacks of what its tag names."""
+        if theirs is None:
+            return ()
+        is_single = isinstance(theirs, Image)
+        return self._completeness.missing(item.destination, theirs.digest, is_single=is_single)
+
+    def _refilled(
+        self, item: Item, upstream: Upstream, found: Digest | None, missing: tuple[Digest, ...]
+    ) -> Verdict:
+        """The verdict that a gap is to be filled, by no more than is missing where that will do."""
+        whole = self._sources.whole(item, self._options.form(item))
+        if found == upstream.expected:
+            whole = self._sources.part_of(item, whole, missing)
+        images = "1 image" if len(missing) == 1 else f"{len(missing)} images"
+        note = f"{images} of it had gone, in whole or in part"
+        return Verdict(item, whole, Decision(Action.COPY, Reason.INCOMPLETE), found, note)
 
     def _read_destination(self, destination: Reference) -> bytes | None:
         """What the destination has; None where it has nothing.

@@ -6,7 +6,7 @@ delivered is the config's word, not the index's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from orchestrator.errors import ErrorKind, ImageError, Side
@@ -70,6 +70,25 @@ class Sources:
             for one in upstream.rewritten
         )
         return replace(upstream, rewritten=rewritten)
+
+    def part_of(self, item: Item, whole: Upstream, digests: Collection[Digest]) -> Upstream:
+        """The same, but for the children that the destination has already.
+
+        Args:
+            item: Whose source it is.
+            whole: All that a copy needs to know.
+            digests: The children that are to travel.
+        """
+        if whole.index is None:
+            return whole
+        children = tuple(child for child in whole.index.children if child.digest in digests)
+        index = replace(whole.index, children=children, is_whole=False)
+        if not whole.blobs:
+            return replace(whole, index=index)
+        origins = {one.digest: one.origin for one in whole.rewritten}
+        read = (item.source.at(origins.get(one.digest, one.digest)) for one in children)
+        blobs = {blob.digest: blob for one in read for blob in self.image(item.source, one).blobs}
+        return replace(whole, index=index, blobs=tuple(blobs.values()))
 
     def image(self, source: Reference, child: Reference) -> Image:
         """The manifest of one image, named by its digest.

@@ -28,6 +28,7 @@ from orchestrator.registry.responses import (
     WriteRefused,
     blob_in,
     digest_in,
+    has_blob_in,
     manifest_in,
     next_page_in,
     push_right_in,
@@ -149,6 +150,18 @@ class RegistryClient:
         if isinstance(answer, Inconclusive):
             return answer
         return blob_in(answer, blob, registry=repository.registry)
+
+    def has_blob(self, repository: Reference, digest: Digest) -> bool | Inconclusive:
+        """Whether a repository has a blob.
+
+        Args:
+            repository: Any reference into it.
+            digest: The blob's.
+        """
+        answer = self._ask("HEAD", repository, f"blobs/{digest}")
+        if isinstance(answer, Inconclusive):
+            return answer
+        return has_blob_in(answer, registry=repository.registry)
 
     def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
         """What refers to a digest: indexes, one a page; absent where the registry has no such API.

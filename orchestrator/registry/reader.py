@@ -67,6 +67,10 @@ class HttpRegistry(Protocol):
         """A small blob."""
         ...
 
+    def has_blob(self, repository: Reference, digest: Digest) -> bool | Inconclusive:
+        """Whether a repository has a blob."""
+        ...
+
     def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
         """What refers to a digest: indexes, one a page; not found where there is no such API."""
         ...
@@ -92,6 +96,7 @@ class CountedRegistry:
         self._registry = registry
         self.head = registry.head
         self.read_blob = registry.read_blob
+        self.has_blob = registry.has_blob
         self.referrers = registry.referrers
 
     def read(self, reference: Reference) -> bytes | NotFound | Inconclusive:
@@ -149,8 +154,22 @@ class HttpReader:
         del side
         answer = self._registry.referrers(reference)
         if isinstance(answer, Inconclusive):
-            raise _unread_referrers(answer, reference)
+            what = f"{reference.familiar}: what refers to it can't be read"
+            leaves_out = "SIGNATURES=false, or a run without --with-signatures, leaves it out"
+            raise _untold(answer, reference, what, leaves_out)
         return None if isinstance(answer, NotFound) else answer
+
+    def has_blob(self, repository: Reference, digest: Digest) -> bool:
+        """Whether a repository has a blob; where HTTP can't tell nobody can.
+
+        Raises:
+            ImageError: It can't be told.
+        """
+        answer = self._registry.has_blob(repository, digest)
+        if isinstance(answer, Inconclusive):
+            what = f"{repository.name}: whether it has all layers can't be told"
+            raise _untold(answer, repository, what, "VERIFY=children asks for no layers")
+        return answer
 
     def _ask_digest(self, reference: Reference) -> Digest | None:
         return _settled(self._registry.head(reference), reference)
@@ -259,11 +278,11 @@ def digest_or_none(answer: Digest | NotFound | Inconclusive, reference: Referenc
     return None if isinstance(answer, Inconclusive | NotFound) else answer
 
 
-def _unread_referrers(answer: Inconclusive, reference: Reference) -> ImageError:
+def _untold(answer: Inconclusive, reference: Reference, what: str, hint: str) -> ImageError:
     return ImageError(
         answer.kind or ErrorKind.UNREACHABLE,
-        f"{reference.familiar}: what refers to it can't be read: {answer.reason}",
-        hint="SIGNATURES=false, or a run without --with-signatures, leaves it out",
+        f"{what}: {answer.reason}",
+        hint=hint,
         transient=None if answer.kind or answer.ends_host else False,
         registry=reference.registry,
     )

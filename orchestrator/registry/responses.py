@@ -109,6 +109,16 @@ def blob_in(answer: Response, wanted: Descriptor, *, registry: str) -> bytes | I
     return answer.body
 
 
+def has_blob_in(answer: Response, *, registry: str) -> bool | Inconclusive:
+    """What a HEAD for a blob says (specification, "Pulling blobs")."""
+    if answer.status in (200, 404):
+        return answer.status == 200
+    refusals = {401: ErrorKind.UNAUTHORIZED, 403: ErrorKind.DENIED}
+    return Inconclusive(
+        f"{registry} answered {answer.status} for a blob", kind=refusals.get(answer.status)
+    )
+
+
 def referrers_in(answer: Response, reference: Reference) -> bytes | NotFound | Inconclusive:
     """What a GET for referrers says: an index; a registry that has no such API has none.
 

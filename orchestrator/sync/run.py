@@ -20,12 +20,13 @@ from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import FanOut, Settings
 from orchestrator.errors import ImageError
-from orchestrator.oci.reference import Digest
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
-from orchestrator.registry.reader import RetryingReader
+from orchestrator.registry.reader import Reader, RetryingReader
 from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
 from orchestrator.report.summary import is_news, result_line
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
@@ -166,8 +167,20 @@ class _Stages:
             attestations=self.settings.attestations,
             is_forced=self.options.is_forced,
         )
-        fast_path = FastPath(self.tools.http, self.tools.state)
-        return Planner(RetryingReader(self.tools.reader, self._retry), options, fast_path)
+        http, state = self.tools.http, self.tools.state
+        reader = RetryingReader(self.tools.reader, self._retry)
+        once = self._completeness(http, http.has_blob)
+        patient = self._completeness(
+            reader, lambda there, digest: self._retry.run(lambda: http.has_blob(there, digest))
+        )
+        return Planner(reader, options, FastPath(http, state, once), patient)
+
+    def _completeness(
+        self, reader: Reader, has_blob: Callable[[Reference, Digest], bool]
+    ) -> Completeness:
+        return Completeness(
+            reader, has_blob, self.tools.state, self.settings.verify, self.tools.pool
+        )
 
     def carry_out(self, items: tuple[Item, ...]) -> tuple[Result, ...]:
         """Make every item a result."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -74,6 +75,7 @@ class Session:
         tool: Copies, and reads what HTTP does not settle.
         client: Registries over HTTP.
         http: Reads sources over HTTP, each once.
+        pool: Asks many small questions at once.
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
     """
@@ -82,6 +84,7 @@ class Session:
     tool: CopyTool
     client: RegistryClient
     http: HttpReader
+    pool: Executor
     state: State
     pulls: PullCounter
 
@@ -134,6 +137,7 @@ def session(
             tool=CountedTool(skopeo, pulls),
             client=client,
             http=HttpReader(CountedRegistry(client, pulls)),
+            pool=stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE)),
             state=state,
             pulls=pulls,
         )

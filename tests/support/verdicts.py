@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from demo.images import build_image, build_index, noise_layer
+from orchestrator.config.settings import Verify
 from orchestrator.config.targets import GENERIC, Profile, Target
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
+from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item
@@ -20,13 +23,16 @@ from orchestrator.sync.schedule import CopyTaskFactory, chain_links
 from orchestrator.system.parallel import RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from orchestrator.oci.manifest import Descriptor
     from orchestrator.oci.reference import Digest
     from orchestrator.plan.decision import KnownImage
     from orchestrator.registry.reader import Reader
     from orchestrator.sync.schedule import CopyTask
+
+POOL = ThreadPoolExecutor(4)
+"""Asks what may be asked at once; its threads live as long as the tests."""
 
 SOURCE = "source.example/team/app"
 BASE = noise_layer(100_000)
@@ -85,6 +91,10 @@ class NoHttp:
         """Nor of any blob."""
         return Inconclusive(f"nobody asks for {blob.digest} in {repository}")
 
+    def has_blob(self, repository: Reference, digest: Digest) -> bool | Inconclusive:
+        """Nor whether a blob is anywhere."""
+        return Inconclusive(f"nobody asks for {digest} in {repository}")
+
     def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
         """Nor of what refers to any digest."""
         return Inconclusive(f"nobody asks for {reference}")
@@ -95,6 +105,7 @@ class NoMemory:
     """Remembers what it is told, and never tells it."""
 
     kept: dict[tuple[Digest, str], KnownImage] = field(default_factory=dict)
+    kept_children: dict[Digest, tuple[Digest, ...]] = field(default_factory=dict)
 
     def expected(self, index: Digest, choice: str) -> KnownImage | None:
         """Nothing."""
@@ -104,6 +115,15 @@ class NoMemory:
     def remember_expected(self, index: Digest, choice: str, found: KnownImage) -> None:
         """For the test to look at."""
         self.kept[index, choice] = found
+
+    def children(self, manifest: Digest) -> tuple[Digest, ...] | None:
+        """Nothing."""
+        del manifest
+        return None
+
+    def remember_children(self, manifest: Digest, children: tuple[Digest, ...]) -> None:
+        """For the test to look at."""
+        self.kept_children[manifest] = children
 
     def converted(self, destination: str, source: Digest) -> Digest | None:
         """Nothing."""
@@ -117,11 +137,16 @@ def planner(
     *,
     patience: Patience | None = None,
     memory: NoMemory | None = None,
+    verify: Verify = Verify.CHILDREN,
+    has_blob: Callable[[Reference, Digest], bool] = lambda _repository, _digest: True,
 ) -> Planner:
     """A planner without a fast path."""
     retrying = RetryingReader(reader, (patience or Patience()).rule)
-    fast_path = FastPath(HttpReader(NoHttp()), memory or NoMemory())
-    return Planner(retrying, options or PlanOptions(), fast_path)
+    http, memory = HttpReader(NoHttp()), memory or NoMemory()
+    once = Completeness(http, has_blob, memory, verify, POOL)
+    fast_path = FastPath(http, memory, once)
+    patient = Completeness(retrying, has_blob, memory, verify, POOL)
+    return Planner(retrying, options or PlanOptions(), fast_path, patient)
 
 
 def tasks_of(planned: Iterable[PlannedItem], *, chains: bool = True) -> tuple[CopyTask, ...]:

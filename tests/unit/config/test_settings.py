@@ -22,6 +22,7 @@ from orchestrator.config.settings import (
     Login,
     NotifyOn,
     Settings,
+    Verify,
     Webhook,
 )
 from orchestrator.config.targets import (
@@ -356,6 +357,7 @@ def test_a_bad_value_in_a_file_is_shown_where_it_stands(base: Path) -> None:
             lambda s: s.created_check is CreatedCheck.OFF,
             id="CREATED_CHECK",
         ),
+        pytest.param("VERIFY", "Blobs", lambda s: s.verify is Verify.BLOBS, id="VERIFY"),
         pytest.param("SIGNATURES", "true", lambda s: s.takes_signatures, id="SIGNATURES"),
         pytest.param("CLEAN_DISK_SPACE", "Yes", lambda s: s.cleans_disk, id="CLEAN_DISK_SPACE"),
         pytest.param("CLEAN_DISK_SPACE", "0", lambda s: not s.cleans_disk, id="no cleaning"),
@@ -421,6 +423,7 @@ def test_a_good_value_is_taken(base: Path, key: str, value: str, found: object) 
         pytest.param("FAN_OUT", "chian", "'chian' is not", "did you mean 'chain'?", id="FAN_OUT"),
         pytest.param("ATTESTATIONS", "x", "'x' is not", "auto, keep, drop", id="ATTESTATIONS"),
         pytest.param("CREATED_CHECK", "on", "'on' is not", "verify, trust", id="CREATED_CHECK"),
+        pytest.param("VERIFY", "child", "'child' is not", "children", id="VERIFY"),
         pytest.param("WEBHOOK_ON", "never", "'never' is not", "failure", id="WEBHOOK_ON"),
         pytest.param("SIGNATURES", "maybe", "neither true nor false", "", id="SIGNATURES"),
         pytest.param("CLEAN_DISK_SPACE", "maybe", "neither true nor false", "", id="CLEAN_DISK"),

@@ -148,6 +148,7 @@ def test_reasons_are_the_words_of_the_contract() -> None:
     assert {reason.value for reason in Reason} == {
         "forced",
         "missing",
+        "incomplete",
         "same-digest",
         "same-content",
         "created-only",

@@ -271,6 +271,8 @@ def test_several_platforms_are_an_index_of_just_those(registries: FakeRegistries
     assert planned.upstream.index is not None
     assert [child.digest for child in planned.upstream.index.children] == [AMD.digest, ARM.digest]
     assert planned.upstream.delivered == "linux/amd64,linux/arm64"
+    registries.put(f"{HERE}@{AMD.digest}", AMD)
+    registries.put(f"{HERE}@{ARM.digest}", ARM)
     registries.put_raw(f"{HERE}:1", planned.upstream.index.raw)
     again = planner(registries).plan(item("linux/amd64,linux/arm64"))
     assert verdict(again) == "skip: same-digest"

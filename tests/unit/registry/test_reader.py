@@ -66,6 +66,11 @@ class Registry:
         self.asked["blob"] += 1
         return self.blob
 
+    def has_blob(self, repository: Reference, digest: Digest) -> bool | Inconclusive:
+        self.asked["blob"] += 1
+        found = self.contents.get(repository.at(digest), BROKEN)
+        return found if isinstance(found, Inconclusive) else isinstance(found, bytes)
+
     def referrers(self, reference: Reference) -> tuple[bytes, ...] | NotFound | Inconclusive:
         self.asked["referrers"] += 1
         found = self.contents.get(reference, BROKEN)
@@ -191,6 +196,15 @@ def test_referrers_are_what_the_registry_lists(
 ) -> None:
     reader = HttpFirstReader(HttpReader(Registry(contents={PINNED: answer})), Skopeo())
     assert reader.read_referrers(PINNED, side=Side.SOURCE) == found
+
+
+def test_a_blob_is_there_or_not_or_nobody_can_tell() -> None:
+    there, gone = Digest(IMAGE.digest), Digest(INDEX.digest)
+    reader = HttpReader(Registry(contents={TAG.at(there): b"a blob", TAG.at(gone): NotFound()}))
+    assert reader.has_blob(TAG, there) is True
+    assert reader.has_blob(TAG, gone) is False
+    with pytest.raises(ImageError, match="whether it has all layers can't be told"):
+        HttpReader(Registry()).has_blob(TAG, there)
 
 
 def test_referrers_that_http_can_not_tell_nobody_can() -> None:
