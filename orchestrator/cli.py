@@ -33,6 +33,7 @@ class Arguments:
         file: The list, where it is not images.txt.
         to: The targets, with commas; None where none were named.
         run: The id of a past run; None where all are meant.
+        workflows: Whether `init` writes them, too.
         all: Whether the table lists what is in sync, too.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
@@ -57,6 +58,7 @@ class Arguments:
     report: str | None = None
     badge: str | None = None
     run: str | None = None
+    workflows: bool = False
     level: int = logging.INFO
     colour: str = "auto"
 
@@ -70,6 +72,7 @@ examples:
   syncer aliyun nginx:alpine       mirror one image to Aliyun
   syncer double redis:7 --platform=linux/arm64
   syncer copy quay.io/coreos/etcd:v3.5.0 --to ghcr --name etcd
+  syncer init                      begin with a config.env and an images.txt
   syncer name                      check and name all of images.txt
   syncer COMMAND --help            all that a command takes
 
@@ -141,6 +144,14 @@ COMMANDS: tuple[Command, ...] = (
         "name",
         "*",
         ("file", "to", *_ONE_IMAGE),
+    ),
+    Command(
+        "init",
+        _SET_UP,
+        "write a config.env and an images.txt to begin with",
+        "init",
+        options=("workflows",),
+        is_run=False,
     ),
     Command(
         "doctor",
@@ -361,6 +372,9 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
     ),
     "name": lambda parser: parser.add_argument(
         "--name", metavar="NAME", help="repository[:tag] at the target"
+    ),
+    "workflows": lambda parser: parser.add_argument(
+        "--workflows", action="store_true", help="and what GitHub Actions needs to run it there"
     ),
     "run": lambda parser: parser.add_argument(
         "run", metavar="RUN", nargs="?", help="one run, and its changes"
