@@ -338,11 +338,11 @@ def test_a_registry_that_is_not_there_is_unreachable(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [pytest.param(Corrupt(99), id="corrupt"), pytest.param(Truncate(99), id="cut")]
+    "fault", [pytest.param(Corrupt(99), id="corrupt"), pytest.param(Truncate(6000), id="cut")]
 )
 def test_a_spoilt_layer_never_reaches_the_tag(site: Site, near: FaultProxy, fault: Fault) -> None:
-    """Some skopeos (1.13) take their time and then pick up a layer where it was cut."""
-    site.configure(RETRIES=1, STALL_TIMEOUT=2)
+    """Some skopeos (1.13) pick up a layer where it was cut."""
+    site.configure(RETRIES=1)
     image = build_image(layers=[site.noise()])
     site.publish(image)
     near.add(Rule(fault, path=f"/blobs/{image.layers[0].digest}"))

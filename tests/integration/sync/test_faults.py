@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reliability.md"
 TRIES = 2
 PATIENCE = 2
-LAYER = 3000
+LAYER = 10_000
 
 PLACES: Mapping[str, tuple[str, str]] = {
     "source manifest": ("GET", r"/manifests/1$"),
@@ -68,8 +68,7 @@ class Row:
     Attributes:
         places: Where it strikes; the kind at each place.
         passes: Whether one such fault heals by another try, ours or skopeo's own.
-        resumed: Where some skopeos (1.13) take their time and then pick up a blob where it broke
-            off: it is whole in the end, or that takes too long.
+        resumed: Where some skopeos (1.13) pick up a blob where it broke off, so that it arrives.
     """
 
     fault: Fault
@@ -96,13 +95,9 @@ QUIET = {"STALL_TIMEOUT": PATIENCE}
 ROWS: Mapping[str, Row] = {
     "end of file": Row(Refuse(), everywhere("unreachable", SOME)),
     "reset": Row(Reset(), everywhere("unreachable", SOME)),
-    "reset in an answer": Row(
-        Reset(100), everywhere("unreachable", SOURCE), settings=QUIET, resumed="source blob"
-    ),
+    "reset in an answer": Row(Reset(100), everywhere("unreachable", SOURCE), resumed="source blob"),
     "reset in an upload": Row(Reset(100, side="request"), everywhere("unreachable", WRITES)),
-    "truncated body": Row(
-        Truncate(100), everywhere("unreachable", SOURCE), settings=QUIET, resumed="source blob"
-    ),
+    "truncated body": Row(Truncate(100), everywhere("unreachable", SOURCE), resumed="source blob"),
     "corrupt body": Row(
         Corrupt(99),
         {
@@ -165,6 +160,9 @@ class Batch:
         is_near = place.startswith("source")
         proxy = self._stack.enter_context(FaultProxy(site.upstream.url)) if is_near else self._far
         method, path = PLACES[place]
+        if place == "source blob" and isinstance(fault, (Reset, Truncate)) and fault.after:
+            # A skopeo that resumes waits a second before it: once, then, not a hundred times.
+            fault = replace(fault, after=LAYER // 2)
         below = name if is_near else site.mirrored_name(name).rpartition("/")[2]
         path = f"/{below}{path.replace('LAYER', image.layers[0].digest)}"
         times = 1 + BY_HTTP.get(place, 0) if is_once else None
@@ -199,11 +197,9 @@ def test_a_fault_has_its_verdict(site: Site, name: str) -> None:
             if case.is_once and row.passes:
                 assert (item["action"], found) == ("copied", case.image.digest), where
                 assert struck == case.rule.times, where
-            elif case.place == row.resumed and item["reason"] != row.places[case.place]:
-                assert (item["action"], item["reason"], found) in (
-                    ("copied", "missing", case.image.digest),
-                    ("failed", "timeout", None),
-                ), where
+            elif case.place == row.resumed and item["action"] == "copied":
+                assert found == case.image.digest, where
+                assert struck > 0, where
             else:
                 assert (item["action"], item["reason"]) == ("failed", row.places[case.place]), where
                 assert struck > 1 if row.passes else item["attempts"] <= 1, (
