@@ -1,0 +1,107 @@
+"""Another run at the same tag: what is asked again, and what is then left alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.manifest import Descriptor
+from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.plan.decision import Action, Decision, Reason, Upstream, Verdict
+from orchestrator.registry.responses import Inconclusive, NotFound
+from orchestrator.sync.conflict import ConflictCheck
+from tests.support.verdicts import NoHttp, item
+
+SEEN, NEWER, BEFORE, OTHER = (digest_of(text.encode()) for text in ("seen", "newer", "old", "else"))
+SILENT = Inconclusive("it did not answer")
+
+
+@dataclass
+class Heads(NoHttp):
+    """What a HEAD tells now, at the source and at the destination."""
+
+    source: Digest | NotFound | Inconclusive = SEEN
+    destination: Digest | NotFound | Inconclusive = BEFORE
+    asked: list[str] = field(default_factory=list)
+
+    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
+        self.asked.append(reference.registry)
+        return self.source if reference.registry == "source.example" else self.destination
+
+    def read_blob(self, repository: Reference, blob: Descriptor) -> bytes | Inconclusive:
+        pytest.fail(f"{blob.digest} of {repository} is of no use here")
+
+
+VERDICT = Verdict(
+    item(),
+    Upstream(digest=SEEN, expected=OTHER, delivered="linux/amd64"),
+    Decision(Action.COPY, Reason.CONTENT_DIFFERS),
+    found=BEFORE,
+)
+
+
+@pytest.mark.parametrize(
+    ("heads", "is_conflict"),
+    [
+        pytest.param(Heads(NEWER, NEWER), True, id="both have moved on"),
+        pytest.param(Heads(SEEN, NEWER), False, id="the source is what it was"),
+        pytest.param(Heads(NEWER, BEFORE), False, id="the destination is what it was"),
+        pytest.param(Heads(NEWER, OTHER), False, id="it has what is copied"),
+        pytest.param(Heads(NEWER, NotFound()), False, id="nothing is there"),
+        pytest.param(Heads(NEWER, SILENT), False, id="the destination does not tell"),
+        pytest.param(Heads(SILENT, NEWER), False, id="the source does not tell"),
+    ],
+)
+def test_a_conflict_is_where_both_ends_have_moved(heads: Heads, is_conflict: bool) -> None:
+    if not is_conflict:
+        ConflictCheck(heads).check(VERDICT)
+        return
+    with pytest.raises(ImageError) as caught:
+        ConflictCheck(heads).check(VERDICT)
+    assert (caught.value.kind, caught.value.registry) == (ErrorKind.CONFLICT, "near.example")
+
+
+@pytest.mark.parametrize(
+    ("now", "new"),
+    [
+        pytest.param(NEWER, NEWER, id="it has moved on"),
+        pytest.param(SEEN, None, id="it is what it was"),
+        pytest.param(SILENT, None, id="it does not tell"),
+        pytest.param(NotFound(), None, id="it is gone"),
+    ],
+)
+def test_a_source_has_moved_on_where_it_says_so(
+    now: Digest | NotFound | Inconclusive, new: Digest | None
+) -> None:
+    assert ConflictCheck(Heads(now)).new_source_digest(VERDICT) == new
+
+
+def test_a_pinned_source_never_moves_and_is_not_asked() -> None:
+    heads = Heads(NEWER, NEWER)
+    pinned = replace(VERDICT, item=replace(VERDICT.item, source=VERDICT.item.source.at(SEEN)))
+    ConflictCheck(heads).check(pinned)
+    assert heads.asked == []
+
+
+def test_each_check_asks_anew() -> None:
+    heads = Heads(SEEN, BEFORE)
+    conflicts = ConflictCheck(heads)
+    conflicts.check(VERDICT)
+    heads.source = heads.destination = NEWER
+    with pytest.raises(ImageError):
+        conflicts.check(VERDICT)
+
+
+@pytest.mark.parametrize(
+    ("there", "has"),
+    [
+        pytest.param(SEEN, True, id="it"),
+        pytest.param(OTHER, False, id="another"),
+        pytest.param(SILENT, False, id="no answer"),
+    ],
+)
+def test_a_destination_has_what_a_head_names(there: Digest | Inconclusive, has: bool) -> None:
+    conflicts = ConflictCheck(Heads(destination=there))
+    assert conflicts.destination_has(VERDICT.item.destination, SEEN) is has

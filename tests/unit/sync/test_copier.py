@@ -1,0 +1,156 @@
+"""One copy: in which order what is done, and what is said of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from demo.images import build_image, build_index
+from orchestrator.config.targets import SWR
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.decision import Verdict
+from orchestrator.plan.items import Item
+from orchestrator.sync.copier import Copier, CopyOutcome
+from tests.support.fake_registry import FakeRegistries
+from tests.support.verdicts import (
+    AMD,
+    ARM,
+    INDEX,
+    SOURCE,
+    Patience,
+    fault,
+    item,
+    planner,
+    target,
+)
+
+HERE = "near.example/lab/app:1"
+NEAR, FAR = "near.example", "far.example"
+
+
+def nobody_knows(_where: Reference, _digest: Digest) -> bool:
+    return False
+
+
+@dataclass
+class Bench:
+    """A copier over registries in a dictionary."""
+
+    registries: FakeRegistries = field(default_factory=FakeRegistries)
+    has: Callable[[Reference, Digest], bool] = nobody_knows
+
+    def verdict(self, one: Item) -> Verdict:
+        planned = planner(self.registries).plan(one)
+        assert isinstance(planned, Verdict)
+        self.registries.asked.clear()
+        return planned
+
+    def copy(self, one: Item, previous: Reference | None = None) -> CopyOutcome:
+        copier = Copier(self.registries, planner(self.registries), self.has, Patience(tries=1).rule)
+        return copier.copy(self.verdict(one), previous)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    made = Bench()
+    made.registries.put(f"{SOURCE}:1", INDEX)
+    return made
+
+
+def writes(bench: Bench) -> list[str]:
+    """What was written, in its order."""
+    return [where for what, where in bench.registries.asked if what == "push"]
+
+
+def test_an_index_that_is_assembled_is_pushed_after_its_children(bench: Bench) -> None:
+    bench.registries.put(f"{SOURCE}:1", build_index([AMD, build_image("linux/s390x"), ARM]))
+    bench.copy(item("linux/amd64,linux/arm64"))
+    *children, last = writes(bench)
+    assert last == HERE, "the tag stays where it is until all is there"
+    assert children == [f"near.example/lab/app@{one.digest}" for one in (AMD, ARM)]
+
+
+def test_a_whole_index_is_one_copy(bench: Bench) -> None:
+    outcome = bench.copy(item("all"))
+    assert [request.pulls for request in bench.registries.copies] == [3]
+    assert (outcome.digest, outcome.note) == (INDEX.digest, "")
+
+
+def test_a_whole_index_that_is_refused_goes_child_by_child(bench: Bench) -> None:
+    refusal = fault(ErrorKind.BAD_MANIFEST, at=NEAR)
+    bench.registries.faults["push", NEAR] = [refusal]
+    outcome = bench.copy(item("all"))
+    assert [request.pulls for request in bench.registries.copies] == [3, 1, 1]
+    assert (outcome.digest, outcome.note) == (INDEX.digest, "")
+
+
+def test_manifests_in_dockers_types_follow_their_blobs(bench: Bench) -> None:
+    bench.registries.refuses_oci.add(NEAR)
+    outcome = bench.copy(item(to=target(profile=SWR)))
+    (request,) = bench.registries.copies
+    assert str(request.destination) == f"near.example/lab/app@{AMD.digest}"
+    assert writes(bench)[-1] == HERE
+    assert "converted" in outcome.note
+
+
+def test_a_head_spares_reading_what_was_copied(bench: Bench) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def has(where: Reference, digest: Digest) -> bool:
+        asked.append((str(where), digest))
+        return True
+
+    bench.has = has
+    outcome = bench.copy(item())
+    assert asked == [(HERE, AMD.digest)]
+    assert not [where for what, where in bench.registries.asked if what == "read"]
+    assert outcome.moved == sum(len(blob.content) for blob in AMD.blobs)
+
+
+def test_what_a_copy_moved_is_what_was_not_there(bench: Bench) -> None:
+    bench.registries.put("near.example/lab/app:old", ARM)
+    outcome = bench.copy(item())
+    shared = {blob.digest for blob in ARM.blobs}
+    new = [blob for blob in AMD.blobs if blob.digest not in shared]
+    assert set(outcome.uploaded) == {blob.digest for blob in new}
+    assert outcome.moved == sum(len(blob.content) for blob in new)
+
+
+@pytest.mark.parametrize(
+    ("at", "read_from"),
+    [
+        pytest.param(None, [FAR], id="the target before has it"),
+        pytest.param(FAR, [FAR, "source.example"], id="it can't be read there"),
+    ],
+)
+def test_the_target_before_this_one_is_read_first(
+    bench: Bench, at: str | None, read_from: list[str]
+) -> None:
+    bench.registries.put("far.example/lab/app:1", AMD)
+    if at:
+        bench.registries.faults["copy", at] = [fault(at=at)]
+    previous = Reference.parse("far.example/lab/app").at(Digest(AMD.digest))
+    assert bench.copy(item(), previous).digest == AMD.digest
+    assert [request.source.registry for request in bench.registries.copies] == read_from
+
+
+def test_a_fault_here_is_no_reason_to_read_the_source_again(bench: Bench) -> None:
+    bench.registries.put("far.example/lab/app:1", AMD)
+    bench.registries.faults["push", NEAR] = [fault(at=NEAR)]
+    previous = Reference.parse("far.example/lab/app").at(Digest(AMD.digest))
+    with pytest.raises(ImageError) as caught:
+        bench.copy(item(), previous)
+    assert caught.value.registry == NEAR
+    assert len(bench.registries.copies) == 1
+
+
+def test_a_bad_manifest_at_the_source_is_no_refusal(bench: Bench) -> None:
+    bench.registries.faults["copy", "source.example"] = [
+        fault(ErrorKind.BAD_MANIFEST, at="source.example")
+    ]
+    with pytest.raises(ImageError):
+        bench.copy(item())
+    assert len(bench.registries.copies) == 1, "no other form is tried"
