@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.config.settings import Verify
 from orchestrator.errors import Side
 from orchestrator.oci.index import DOCKER_FORM, ManifestForm
 from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import KnownImage, Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.registry.reader import InconclusiveError
 from tests.support.fake_registry import FakeRegistries
-from tests.support.verdicts import AMD, ARM, ATTESTED, INDEX, SOURCE, NoMemory, item
+from tests.support.verdicts import AMD, ARM, ATTESTED, INDEX, POOL, SOURCE, NoMemory, item
 
 if TYPE_CHECKING:
     from demo.images import Image, Index
@@ -55,6 +57,14 @@ class Memory(NoMemory):
         return self.became.get((destination, source))
 
 
+def fast_path_over(
+    http: Http, memory: NoMemory | None = None, *, verify: Verify = Verify.TAG
+) -> FastPath:
+    memory = memory or NoMemory()
+    completeness = Completeness(http, lambda _where, _digest: True, memory, verify, POOL)
+    return FastPath(http, memory, completeness)
+
+
 @pytest.fixture
 def http() -> Http:
     made = Http()
@@ -78,7 +88,7 @@ def test_equal_digests_are_a_proof(
 ) -> None:
     if there:
         http.put(HERE, there)
-    verdict = FastPath(http, NoMemory()).check(item(platform), USUAL)
+    verdict = fast_path_over(http).check(item(platform), USUAL)
     assert (verdict is not None) is is_proved
     if verdict:
         assert verdict.decision.reason is Reason.SAME_DIGEST
@@ -89,11 +99,11 @@ def test_equal_digests_are_a_proof(
 def test_what_http_does_not_settle_is_no_proof(http: Http, registry: str) -> None:
     http.put(HERE, AMD)
     http.silent.add(registry)
-    assert FastPath(http, NoMemory()).check(item(), USUAL) is None
+    assert fast_path_over(http).check(item(), USUAL) is None
 
 
 def test_a_source_is_asked_once_for_all_its_items(http: Http) -> None:
-    fast_path = FastPath(http, NoMemory())
+    fast_path = fast_path_over(http)
     for _ in range(3):
         fast_path.check(item(), USUAL)
     assert http.heads == Counter({"source.example": 1, "near.example": 3})
@@ -102,17 +112,17 @@ def test_a_source_is_asked_once_for_all_its_items(http: Http) -> None:
 def test_a_pinned_source_is_not_asked_what_it_is(http: Http) -> None:
     http.put(HERE, INDEX)
     pinned = replace(item("all"), source=Reference.parse(SOURCE).at(Digest(INDEX.digest)))
-    assert FastPath(http, NoMemory()).check(pinned, USUAL)
+    assert fast_path_over(http).check(pinned, USUAL)
     assert http.heads == Counter({"near.example": 1})
 
 
 def test_what_was_found_out_of_an_index_is_remembered_for_its_platform(http: Http) -> None:
     memory = Memory()
     http.put(HERE, AMD)
-    assert FastPath(http, memory).check(item(), USUAL)
+    assert fast_path_over(http, memory).check(item(), USUAL)
     assert list(memory.kept) == [(INDEX.digest, "linux/amd64")]
     http.asked.clear()
-    again = FastPath(http, memory).check(item(), USUAL)
+    again = fast_path_over(http, memory).check(item(), USUAL)
     assert again is not None
     assert again.upstream.delivered == "linux/amd64"
     assert http.asked == [], "two HEADs are enough"
@@ -129,16 +139,24 @@ def test_what_was_found_out_of_an_index_is_remembered_for_its_platform(http: Htt
 def test_each_form_is_remembered_by_itself(http: Http, form: ManifestForm, key: list[str]) -> None:
     http.put(f"{SOURCE}:1", ATTESTED)
     memory = Memory()
-    FastPath(http, memory).check(item("all"), form)
+    fast_path_over(http, memory).check(item("all"), form)
     assert [choice for _, choice in memory.kept] == key
 
 
 def test_what_a_registry_made_of_a_source_is_known_again(http: Http) -> None:
     http.put(HERE, ARM)
     memory = Memory(became={(HERE, AMD.digest): Digest(ARM.digest)})
-    verdict = FastPath(http, memory).check(item(), USUAL)
+    verdict = fast_path_over(http, memory).check(item(), USUAL)
     assert verdict is not None
     assert verdict.decision.reason is Reason.SAME_CONTENT
     elsewhere = replace(item(), destination=Reference.parse("near.example/lab/other:1"))
     http.put(str(elsewhere.destination), ARM)
-    assert FastPath(http, memory).check(elsewhere, USUAL) is None
+    assert fast_path_over(http, memory).check(elsewhere, USUAL) is None
+
+
+def test_an_index_that_lacks_a_child_is_not_in_sync(http: Http) -> None:
+    http.put(HERE, INDEX)
+    assert fast_path_over(http, verify=Verify.CHILDREN).check(item("all"), USUAL)
+    http.remove(f"near.example/lab/app@{ARM.digest}")
+    assert fast_path_over(http, verify=Verify.CHILDREN).check(item("all"), USUAL) is None
+    assert fast_path_over(http, verify=Verify.TAG).check(item("all"), USUAL)
