@@ -42,15 +42,14 @@ class PullBudget:
 
     def within(self, tasks: Sequence[CopyTask]) -> tuple[CopyTask, ...]:
         """The same tasks, those deferred for which there is no room; a log line says so."""
-        limit, left = self.limit(), self.left()
+        left = self.left()
         needed = sum(task.pulls for task in tasks)
-        if limit is None or left is None or needed <= left:
+        if left is None or needed <= left:
             return tuple(tasks)
         _log.warning(
-            "Docker Hub counts %d pulls for this, and %d of %d are left: the rest is deferred",
+            "Docker Hub counts %d pulls for this, and %d are left: the rest is deferred",
             needed,
             left,
-            limit.limit,
         )
         return within_budget(tasks, left)
 

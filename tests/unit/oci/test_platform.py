@@ -384,3 +384,16 @@ def test_what_may_be_missing_is_left_out_where_nothing_serves_it(
 @pytest.mark.parametrize("version", ["10,0", "10)/x", "1" * 99, "10 0", "\x1b[2J"])
 def test_a_version_that_would_not_be_read_again_is_not_kept(version: str) -> None:
     assert str(Platform.normal("windows", "amd64", "", version)) == "windows/amd64"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param("x" * 100, "x" * 100, id="a hundred characters"),
+        pytest.param("x" * 101, "x" * 97 + "...", id="one more"),
+    ],
+)
+def test_a_long_text_is_cut_where_it_is_quoted(text: str, shown: str) -> None:
+    with pytest.raises(FormatError) as refused:
+        Platform.parse(text)
+    assert refused.value.message == f"'{shown}' is not a platform"

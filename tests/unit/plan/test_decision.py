@@ -14,14 +14,18 @@ from orchestrator.plan.decision import (
     Action,
     Decision,
     Reason,
+    Upstream,
+    Verdict,
     decide_by_content,
     decide_by_digest,
     delivery_notes,
     is_epoch,
 )
+from tests.support.verdicts import item
 
 OLD = digest_of(b"old")
 NEW = digest_of(b"new")
+ELSE = digest_of(b"something else")
 
 FORCED = Decision(Action.COPY, Reason.FORCED)
 MISSING = Decision(Action.COPY, Reason.MISSING)
@@ -190,3 +194,22 @@ def test_what_is_delivered_otherwise_is_told(
     choice: str, delivered: str, notes: tuple[str, ...]
 ) -> None:
     assert delivery_notes(PlatformChoice.parse(choice), delivered) == notes
+
+
+@pytest.mark.parametrize(
+    ("reason", "found", "other", "has"),
+    [
+        pytest.param(Reason.CONTENT_DIFFERS, OLD, OLD, True, id="it does"),
+        pytest.param(Reason.CONTENT_DIFFERS, OLD, ELSE, False, id="it has another"),
+        pytest.param(Reason.CONTENT_DIFFERS, NEW, NEW, False, id="that was planned itself"),
+        pytest.param(Reason.FORCED, OLD, OLD, False, id="it is copied by force"),
+        pytest.param(Reason.INCOMPLETE, OLD, OLD, False, id="a part of it is gone"),
+        pytest.param(Reason.MISSING, None, OLD, False, id="it has nothing"),
+    ],
+)
+def test_another_form_that_is_there_will_do(
+    reason: Reason, found: Digest | None, other: Digest, has: bool
+) -> None:
+    planned = Upstream(digest=NEW, expected=NEW, delivered="all")
+    verdict = Verdict(item(), planned, Decision(Action.COPY, reason), found)
+    assert verdict.has_already(replace(planned, expected=other)) is has

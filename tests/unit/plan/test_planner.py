@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -10,8 +11,9 @@ from demo.images import Image as BuiltImage
 from demo.images import Index as BuiltIndex
 from demo.images import build_image, build_index
 from orchestrator.config.settings import Attestations, CreatedCheck
-from orchestrator.config.targets import ALIYUN_PERSONAL
+from orchestrator.config.targets import ALIYUN_PERSONAL, SWR
 from orchestrator.errors import DeferredError, ErrorKind
+from orchestrator.oci.reference import Reference
 from orchestrator.plan.decision import DeferredItem, FailedItem, Verdict
 from orchestrator.plan.planner import PlanOptions
 from tests.support.fake_registry import FakeRegistries
@@ -357,3 +359,27 @@ def test_an_error_tells_its_item_and_how_long_it_took(registries: FakeRegistries
     assert isinstance(planned, FailedItem)
     assert planned.item == item()
     assert 0 <= planned.seconds < 10
+
+
+# Indexes in Docker's types
+
+
+def test_an_index_in_ocis_types_is_not_taken_for_one_in_dockers(registries: FakeRegistries) -> None:
+    """To find that out, each image of the source would be read: a counted pull each."""
+    registries.put("docker.io/library/app:1", INDEX)
+    registries.put(f"{HERE}:1", build_index([AMD]))
+    registries.asked.clear()
+    of_docker_hub = replace(item("all"), source=Reference.parse("app:1"))
+    assert verdict(planner(registries).plan(of_docker_hub)) == "copy: content-differs"
+    assert [where for _, where in registries.asked if where.startswith("docker.io/")] == [
+        "docker.io/library/app:1"
+    ]
+
+
+def test_a_target_that_wants_dockers_types_has_no_other_form_to_compare(
+    registries: FakeRegistries,
+) -> None:
+    registries.put(f"{SOURCE}:1", INDEX)
+    registries.put(f"{HERE}:1", build_index([CONVERTED], media="docker"))
+    planned = planner(registries).plan(item("all", to=target(profile=SWR)))
+    assert verdict(planned) == "copy: content-differs"

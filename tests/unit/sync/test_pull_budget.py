@@ -10,11 +10,13 @@ from demo.images import build_image
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import DOCKER_HUB, Digest, Reference
-from orchestrator.registry.pull_limit import PullCounter
+from orchestrator.plan.decision import FailedItem
+from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.skopeo.arguments import CopyRequest
-from orchestrator.sync.pull_budget import CountedTool
+from orchestrator.sync.pull_budget import CountedTool, PullBudget
+from orchestrator.sync.schedule import CopyTask
 from tests.support.fake_registry import FakeRegistries
-from tests.support.verdicts import fault
+from tests.support.verdicts import fault, item
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,3 +96,35 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused(
     assert registries.asked == []
     assert tool.read_manifest(Reference.parse("quay.io/x/redis:7"), side=Side.SOURCE)
     assert pulls.count == 0
+
+
+# What the limit leaves
+
+
+@pytest.mark.parametrize(
+    ("limit", "counted", "kept", "says"),
+    [
+        pytest.param(None, 0, [True, True], "", id="no limit is named"),
+        pytest.param(4, 0, [True, True], "", id="just enough"),
+        pytest.param(5, 1, [True, True], "", id="just enough of what was left"),
+        pytest.param(3, 0, [True, False], "counts 4 pulls for this, and 3 are left", id="for one"),
+        pytest.param(5, 2, [True, False], "and 3 are left", id="for one of what was left"),
+        pytest.param(1, 0, [False, False], "and 1 are left", id="for none"),
+        pytest.param(2, 9, [False, False], "and 0 are left", id="less than nothing"),
+    ],
+)
+def test_copies_are_deferred_where_the_limit_will_not_do(
+    limit: int | None,
+    counted: int,
+    kept: list[bool],
+    says: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    pulls = PullCounter()
+    pulls.add(SOURCE, counted)
+    found = None if limit is None else PullLimit(100, limit, 21600)
+    tasks = [CopyTask(place, FailedItem(item(), fault(at="x")), pulls=2) for place in range(2)]
+    within = PullBudget(lambda: found, pulls).within(tasks)
+    assert [task in tasks for task in within] == kept
+    assert [isinstance(task.planned, FailedItem) for task in within] == kept
+    assert (says in caplog.text) if says else not caplog.text

@@ -211,3 +211,15 @@ def test_a_list_that_is_none_is_a_failure(registries: FakeRegistries) -> None:
     client = Unanswering(lists={f"{SOURCE}@{AMD.digest}": (b'{"manifests": [{}]}',)})
     followed = follow(registries, result(), client)
     assert (followed.outcome, followed.reason) == (Outcome.FAILED, "bad-manifest")
+
+
+@pytest.mark.parametrize("signed", [AMD.digest, None], ids=["kept", "not known"])
+def test_a_signature_that_holds_is_not_told_to_be_elsewhere(
+    registries: FakeRegistries, signed: str | None
+) -> None:
+    registries.remove(f"{SOURCE}:{TAG}")
+    client = Unanswering()
+    digest = Digest(signed) if signed else None
+    followed = follow(registries, replace(result(), source_digest=digest), client)
+    assert followed.note == "a note"
+    assert client.asked.count(f"{SOURCE}:{TAG}") == 1
