@@ -40,6 +40,7 @@ _ALL = (
     Key("DEFAULT_PLATFORM", "linux/amd64"),
     Key("JOBS", "4"),
     Key("FAN_OUT", "chain"),
+    Key("RELAY", "auto"),
     Key("RETRIES", "3"),
     Key("STALL_TIMEOUT", "120"),
     Key("ATTESTATIONS", "auto"),

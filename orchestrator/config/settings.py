@@ -70,6 +70,13 @@ class Attestations(str, Enum):
     DROP = "drop"
 
 
+class RelayUse(str, Enum):
+    """Whether skopeo pushes through the relay (`RELAY`)."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 class FanOut(str, Enum):
     """Where the second target of an image is copied from (`FAN_OUT`)."""
 
@@ -160,6 +167,7 @@ class Settings:
     retries: int = 3
     stall_timeout: float = 120.0
     fan_out: FanOut = FanOut.CHAIN
+    relay: RelayUse = RelayUse.AUTO
     attestations: Attestations = Attestations.AUTO
     takes_signatures: bool = False
     created_check: CreatedCheck = CreatedCheck.VERIFY

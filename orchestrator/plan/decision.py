@@ -7,7 +7,8 @@ reproducible builds all bear one date.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias, TypeGuard
 
@@ -76,6 +77,7 @@ class Upstream:
         config_digest: The config's, where the copy is a single image.
         created: As the config says it; empty where it was not read, or is not said.
         blobs: All that travels, as far as it is known.
+        blobs_of: The same for each child of an index, by the child's digest.
         index: What is pushed after its children, where several platforms are wanted.
         rewritten: The images that go under other manifests than their source's.
     """
@@ -86,6 +88,7 @@ class Upstream:
     config_digest: Digest | None = None
     created: str = ""
     blobs: tuple[Descriptor, ...] = ()
+    blobs_of: Mapping[Digest, tuple[Descriptor, ...]] = field(default_factory=dict, hash=False)
     index: PushIndex | None = None
     rewritten: tuple[ConvertedManifest, ...] = ()
 

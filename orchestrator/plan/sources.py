@@ -174,12 +174,11 @@ class Sources:
         if item.choice.is_all and item.source.is_docker_hub:
             # Each child read is a counted pull, and it is read again when it is copied.
             return upstream
-        blobs = {
-            blob.digest: blob
-            for child in subset.children
-            for blob in self._child_blobs(item, child)
+        blobs_of = {
+            child.digest: tuple(self._child_blobs(item, child)) for child in subset.children
         }
-        return replace(upstream, blobs=tuple(blobs.values()))
+        blobs = {blob.digest: blob for of_child in blobs_of.values() for blob in of_child}
+        return replace(upstream, blobs=tuple(blobs.values()), blobs_of=blobs_of)
 
     def _child_blobs(self, item: Item, child: Descriptor) -> Iterator[Descriptor]:
         reference = item.source.at(child.digest)

@@ -209,6 +209,17 @@ class RegistryClient:
             return WriteRefused(f"connection lost: {answer.reason}") if answer.ends_host else answer
         return written_in(answer)
 
+    def reason_against(self, reference: Reference) -> str:
+        """Why nothing can be asked for a reference over HTTP; empty where it can."""
+        if reason := self._conf.reason_against(reference):
+            return reason
+        login = credentials_for(self._logins, reference.registry, reference.repository)
+        return login.reason if isinstance(login, NeedsHelper) else ""
+
+    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Bring something to a registry, once: any answer is an answer, and none is tried again."""
+        return self._ask_as(request, reference)
+
     def push_right(self, reference: Reference) -> PushAllowed | Inconclusive:
         """Whether a login may write to a repository: an upload is begun, and called off at once.
 

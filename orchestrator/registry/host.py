@@ -15,6 +15,7 @@ from orchestrator.registry.pull_limit import is_over_limit
 from orchestrator.registry.responses import Inconclusive, skew_in
 from orchestrator.registry.tokens import Tokens
 from orchestrator.registry.transport import Transport
+from orchestrator.system.body import BodyStream
 from orchestrator.system.http import HttpError, Response
 
 _SERVED_AT: Mapping[str, str] = {DOCKER_HUB: DOCKER_HUB_SERVER}
@@ -39,7 +40,7 @@ class Request:
     path: str
     limit: int = LARGEST
     actions: str = "pull"
-    body: bytes | None = None
+    body: bytes | BodyStream | None = None
     content_type: str = ""
 
     @property
@@ -149,6 +150,8 @@ class RegistryHost:
         if isinstance(answer, Inconclusive) or not _is_refused(answer, is_shared=is_shared):
             return answer
         self._learn(answer)
+        if isinstance(request.body, BodyStream):
+            return answer  # its bytes are gone
         fresh = self._authorization(request, login, is_fresh=bool(known))
         if isinstance(fresh, Inconclusive) or fresh == known:
             return fresh if isinstance(fresh, Inconclusive) else answer

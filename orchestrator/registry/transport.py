@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.errors import ErrorKind
+from orchestrator.system.body import BodyStream
 from orchestrator.system.http import HttpClient, HttpError, Response, host_of, location_of
 
 _LONGEST_CHAIN = 4
@@ -41,14 +42,28 @@ class Transport:
         verify = self._verify(host_of(url))
         return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
 
-    def write(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
-        """Send a request with a body once; a redirect is an answer.
+    def write(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | BodyStream
+    ) -> Response:
+        """Send a request with a body; a redirect is an answer.
+
+        What is brought whole names its own digest, or begins an upload, so that it may be
+        brought twice where a kept connection broke; a stream can't be.
 
         Raises:
             HttpError: There was no answer.
         """
         verify = self._verify(host_of(url))
-        return self.http.request(method, url, headers=headers, body=body, verify=verify)
+
+        def bring() -> Response:
+            return self.http.request(method, url, headers=headers, body=body, verify=verify)
+
+        try:
+            return bring()
+        except HttpError as error:
+            if error.kind is not ErrorKind.UNREACHABLE or isinstance(body, BodyStream):
+                raise
+        return bring()
 
     def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
         """Send a request, and follow redirects as far as it is safe.

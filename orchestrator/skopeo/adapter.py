@@ -12,6 +12,8 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -21,9 +23,11 @@ from orchestrator.registry.responses import Inconclusive, WriteRefused
 from orchestrator.skopeo.arguments import (
     Connection,
     CopyRequest,
+    Route,
     copy_argv,
     inspect_argv,
     push_argv,
+    straight,
 )
 from orchestrator.skopeo.errors import image_error
 from orchestrator.skopeo.failure import SkopeoFailure, fatal_message, side_of
@@ -41,6 +45,7 @@ _REUSED = re.compile(r"Skipping blob (sha256:[0-9a-f]{64}) \(already present\)")
 _PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
 
+Router: TypeAlias = "Callable[[CopyRequest], AbstractContextManager[Route]]"
 PutIndex: TypeAlias = "Callable[[bytes, Reference], None | WriteRefused | Inconclusive]"
 
 
@@ -72,6 +77,7 @@ class Skopeo:
         connection: How it reaches registries.
         patience: Seconds without a byte moved before a program is ended.
         put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
+        route: Says how a destination is reached, for as long as a copy lasts.
 
     Raises:
         ToolMissingError: It is not there. One that is too old is noticed when it is first used.
@@ -84,11 +90,13 @@ class Skopeo:
         *,
         patience: float = _PATIENCE,
         put_index: PutIndex | None = None,
+        route: Router = straight,
     ) -> None:
         self._programs = programs
         self._patience = patience
         self._connection = connection
         self._put_index = put_index
+        self._route = route
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
         self._watcher: CopyWatcher = _Unwatched()
         self._path = programs.find("skopeo", hint=_install_hint())
@@ -281,8 +289,13 @@ class Skopeo:
         def on_moved(count: int) -> None:
             self._watcher.moved(destination, count // 2)  # each byte is read, and written
 
-        argv = copy_argv(request, self._connection)
-        finished = self._run(argv, size=request.size, on_stderr_line=on_line, on_moved=on_moved)
+        with self._route(request) as route:
+            argv = copy_argv(replace(request, destination=route.address), self._connection)
+            finished = self._run(argv, size=request.size, on_stderr_line=on_line, on_moved=on_moved)
+        finished = replace(finished, stderr=route.in_targets_words(finished.stderr))
+        fault = route.fault() if finished.status != 0 and not finished.has_stalled else None
+        if fault is not None:
+            raise fault
         return finished, tuple(uploaded)
 
     def _copy_error(self, finished: FinishedProgram, request: CopyRequest) -> ImageError:

@@ -7,16 +7,17 @@ become an option.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.config.authfile import has_login, secrets_in
 from orchestrator.config.settings import Settings
 from orchestrator.config.targets import Target
-from orchestrator.errors import ConfigurationError
+from orchestrator.errors import ConfigurationError, ImageError
 from orchestrator.oci.platform import Platform
-from orchestrator.oci.reference import Reference
+from orchestrator.oci.reference import Digest, Reference
 from orchestrator.system.files import write_private
 from orchestrator.text import Redactor
 
@@ -84,6 +85,7 @@ class CopyRequest:
         keeps_digests: Whether a copy that would change a digest is an error.
         pulls: How many manifests are read at the source.
         size: Bytes of the blobs; None where nobody knows.
+        blobs: The blobs that are known to travel, and their sizes in bytes.
     """
 
     source: Reference
@@ -92,6 +94,28 @@ class CopyRequest:
     keeps_digests: bool = True
     pulls: int = 1
     size: int | None = None
+    blobs: Mapping[Digest, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """How skopeo reaches the destination of one copy.
+
+    Attributes:
+        address: What it pushes to: the destination itself, or its stand-in on loopback.
+        in_targets_words: Puts the destination in the stand-in's place in what skopeo said.
+        fault: Why the destination gave no answer on this way; None where it did.
+    """
+
+    address: Reference
+    in_targets_words: Callable[[str], str] = str
+    fault: Callable[[], ImageError | None] = lambda: None
+
+
+@contextmanager
+def straight(request: CopyRequest) -> Iterator[Route]:
+    """The way without a stand-in."""
+    yield Route(request.destination)
 
 
 def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:

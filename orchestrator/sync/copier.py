@@ -7,7 +7,7 @@ asked again, and has the expected digest, or the copy has failed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Protocol
@@ -16,6 +16,7 @@ from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.docker_types import CONVERTED
 from orchestrator.oci.index import PushIndex
 from orchestrator.oci.manifest import (
+    Descriptor,
     Image,
     ImageConfig,
     is_converted_to_oci,
@@ -187,6 +188,7 @@ class Copier:
                 source=request.source.at(child.digest),
                 destination=request.destination.at(child.digest),
                 pulls=1,
+                blobs=_sizes_of(upstream.blobs_of.get(child.digest, ())),
             )
             uploaded += self._bring(part, upstream)
         self._tool.push_manifest(subset.raw, request.destination)
@@ -297,7 +299,12 @@ def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
         platform=item.choice.single,
         pulls=upstream.manifests,
         size=sum(blob.size for blob in upstream.blobs) or None,
+        blobs=_sizes_of(upstream.blobs),
     )
+
+
+def _sizes_of(blobs: Iterable[Descriptor]) -> dict[Digest, int]:
+    return {blob.digest: blob.size for blob in blobs}
 
 
 def _refusal(error: ImageError, item: Item) -> ImageError:

@@ -197,7 +197,7 @@ class _Stages:
             (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
             StepLimits(_HEAD_CHECKS_AT_ONCE, inspections=inspections, most_inspections=jobs),
             Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
-            CopyTaskFactory(links),
+            CopyTaskFactory(links, self.tools.is_relayed),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls),
         )
         queue: WorkQueue[Step, StepResult] = steps_left

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import signal
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from orchestrator.config.authfile import run_logins, sealing_logins
-from orchestrator.config.settings import Settings
+from orchestrator.config.authfile import merged, parse_authfile, run_logins, sealing_logins
+from orchestrator.config.settings import RelayUse, Settings
+from orchestrator.oci.reference import Reference
 from orchestrator.plan.items import Item
 from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader
+from orchestrator.relay.relay import Relay
 from orchestrator.skopeo.adapter import Skopeo
-from orchestrator.skopeo.arguments import connection_of
+from orchestrator.skopeo.arguments import connection_of, straight
 from orchestrator.state.directory import locked, private_folder
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.sync.copier import CopyTool
 from orchestrator.sync.pull_budget import CountedTool
 from orchestrator.system.program import ProgramRunner
+
+_FIRST_PORT, _PORTS = 20_000, 10_000
+"""Below the ports that systems hand out themselves."""
 
 HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
@@ -78,6 +84,7 @@ class Session:
         pool: Asks many small questions at once.
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
+        relay: What skopeo pushes to in the targets' place; None where it pushes to them.
     """
 
     skopeo: Skopeo
@@ -87,6 +94,11 @@ class Session:
     pool: Executor
     state: State
     pulls: PullCounter
+    relay: Relay | None
+
+    def is_relayed(self, destination: Reference) -> bool:
+        """Whether the relay pushes there."""
+        return self.relay is not None and not self.relay.reason_against(destination)
 
     @property
     def reader(self) -> HttpFirstReader:
@@ -125,12 +137,14 @@ def session(
         seals = Seals(sealing_logins(settings, logins))
         state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))
         client = client_of(settings, http, logins)
-        connection = connection_of(settings, targets, folder, logins)
+        relay = stack.enter_context(_relay(settings, client)) if is_writing else None
+        connection = connection_of(settings, targets, folder, _with_relay(logins, relay))
         skopeo = Skopeo(
             programs,
             connection,
             patience=settings.stall_timeout,
             put_index=client.put_index,
+            route=relay.route if relay else straight,
         )
         yield Session(
             skopeo=skopeo,
@@ -140,4 +154,23 @@ def session(
             pool=stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE)),
             state=state,
             pulls=pulls,
+            relay=relay,
         )
+
+
+@contextmanager
+def _relay(settings: Settings, client: RegistryClient) -> Iterator[Relay | None]:
+    """The run's relay, if there is to be one."""
+    if settings.relay is RelayUse.OFF:
+        yield None
+        return
+    # One port for a state directory, so that skopeo's cache does not grow by a host each run.
+    port = _FIRST_PORT + zlib.crc32(str(settings.state_dir).encode()) % _PORTS
+    with closing(Relay(client, client.reason_against, port=port)) as relay:
+        yield relay
+
+
+def _with_relay(logins: bytes, relay: Relay | None) -> bytes:
+    if relay is None:
+        return logins
+    return merged((parse_authfile(logins, origin="the run's authfile"),), [relay.login])

@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
+from orchestrator.system.body import BodyStream, SizedBody
 
 
 def is_loopback(registry: str) -> bool:
@@ -45,6 +46,9 @@ BODY_LIMIT = 4 * 1024 * 1024
 _CHUNK = 64 * 1024
 _SEE_OTHER = 303
 _REDIRECTS = frozenset({301, 302, _SEE_OTHER, 307, 308})
+
+_STREAM_TIMEOUTS = (120.0, 600.0)
+"""Seconds that a chunk of a stream may take, and the answer after it: a registry hashes all."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ class HttpClient:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        body: bytes | BodyStream | None = None,
         limit: int = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> Response:
@@ -139,7 +143,7 @@ class HttpClient:
             method: `GET`, `HEAD`, `POST`, …
             url: http or https.
             headers: Ours come first; requests adds what HTTP needs.
-            body: What is sent; None for none.
+            body: What is sent; None for none. A stream may take as long as it moves.
             limit: Bytes of the answer's body that are read.
             verify: Whether certificates are checked, or a PEM file to check them by.
 
@@ -166,19 +170,21 @@ class HttpClient:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: bytes | BodyStream | None,
         verify: bool | Path,  # noqa: FBT001 - requests' own word
     ) -> RawResponse:
         """Send by the adapter itself, past the session's netrc, cookies and redirects."""
         from requests import Request  # noqa: PLC0415
 
         named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
-        prepared = Request(method, url, headers=named, data=body).prepare()
+        is_stream = isinstance(body, BodyStream)
+        data = _data(body) if isinstance(body, BodyStream) else body
+        prepared = Request(method, url, headers=named, data=data).prepare()
         route = self._route_to(url, _for_requests(verify))
         return route.adapter.send(
             prepared,
             stream=True,
-            timeout=self._timeouts,
+            timeout=_STREAM_TIMEOUTS if is_stream else self._timeouts,
             verify=route.verify,
             proxies=route.proxies,
         )
@@ -284,6 +290,11 @@ def host_of(url: str) -> str:
         return urlsplit(url).netloc.rpartition("@")[2]
     except ValueError:
         return "a host that can't be read"
+
+
+def _data(body: BodyStream) -> SizedBody | Iterator[bytes]:
+    """As requests takes it: with a length, or in chunks where nobody knows one."""
+    return iter(body) if body.size is None else SizedBody(body, body.size)
 
 
 def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests' own word

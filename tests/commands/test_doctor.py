@@ -34,7 +34,7 @@ NOBODY_THERE = "127.0.0.1:1"
 
 
 @pytest.fixture(scope="module")
-def stopped_commands() -> Iterator[Registry]:
+def guarded() -> Iterator[Registry]:
     """A registry that wants a login."""
     with Registry(RegistryOptions(login=ALICE)) as registry:
         yield registry
@@ -113,9 +113,9 @@ def test_colour_is_for_terminals_and_for_those_who_want_it(healthy: Site) -> Non
 
 @pytest.mark.parametrize("kind", ["basic", "tokens"])
 def test_a_login_that_may_push_is_fine(
-    healthy: Site, stopped_commands: Registry, by_tokens: Registry, kind: str
+    healthy: Site, guarded: Registry, by_tokens: Registry, kind: str
 ) -> None:
-    mirror = {"basic": stopped_commands, "tokens": by_tokens}[kind]
+    mirror = {"basic": guarded, "tokens": by_tokens}[kind]
     site = replace(healthy, mirror=mirror)
     site.configure()
     outcome = site.run("doctor", environ=LOGIN)
@@ -127,9 +127,9 @@ def test_a_login_that_may_push_is_fine(
 @pytest.mark.parametrize("kind", ["basic", "tokens"])
 @pytest.mark.parametrize("password", ["wrong", None], ids=["wrong password", "no login"])
 def test_a_login_that_is_refused_is_told_with_its_settings(
-    healthy: Site, stopped_commands: Registry, by_tokens: Registry, kind: str, password: str | None
+    healthy: Site, guarded: Registry, by_tokens: Registry, kind: str, password: str | None
 ) -> None:
-    site = replace(healthy, mirror={"basic": stopped_commands, "tokens": by_tokens}[kind])
+    site = replace(healthy, mirror={"basic": guarded, "tokens": by_tokens}[kind])
     site.configure()
     outcome = site.run("doctor", environ={**LOGIN, "ALIYUN_PASSWORD": password} if password else {})
     assert outcome.status == 1

@@ -35,7 +35,7 @@ IMAGE = build_image(env=["ACCESS=1"])
 
 
 @pytest.fixture(scope="module")
-def stopped_commands() -> Iterator[Registry]:
+def guarded() -> Iterator[Registry]:
     """A registry that wants a login."""
     with Registry(RegistryOptions(login=ALICE)) as registry:
         yield registry
@@ -55,9 +55,9 @@ def encrypted(certificate: Certificate) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def at_guarded(site: Site, stopped_commands: Registry) -> Site:
+def at_guarded(site: Site, guarded: Registry) -> Site:
     """The site, mirroring into the registry that wants a login."""
-    site = replace(site, mirror=stopped_commands)
+    site = replace(site, mirror=guarded)
     site.configure()
     site.publish(IMAGE)
     site.list_images(site.source())
@@ -132,13 +132,11 @@ def test_a_file_of_a_password_that_is_missing_is_named(at_guarded: Site) -> None
 
 
 @pytest.mark.parametrize("place", [".docker/config.json", ".config/containers/auth.json"])
-def test_a_users_own_login_is_used_for_a_source(
-    site: Site, stopped_commands: Registry, place: str
-) -> None:
-    push(stopped_commands.url, f"{site.namespace}/app", "1", IMAGE, auth=ALICE)
-    write_login(site.home / place, stopped_commands.host, ALICE.password)
-    site.sync(f"{stopped_commands.host}/{site.namespace}/app:1")
-    assert site.mirrored(host=stopped_commands.host) == IMAGE.digest
+def test_a_users_own_login_is_used_for_a_source(site: Site, guarded: Registry, place: str) -> None:
+    push(guarded.url, f"{site.namespace}/app", "1", IMAGE, auth=ALICE)
+    write_login(site.home / place, guarded.host, ALICE.password)
+    site.sync(f"{guarded.host}/{site.namespace}/app:1")
+    assert site.mirrored(host=guarded.host) == IMAGE.digest
 
 
 def test_a_login_of_the_settings_is_stronger_than_the_users_own(at_guarded: Site) -> None:
@@ -161,14 +159,14 @@ def write_login(path: Path, registry: str, password: str) -> None:
     ],
 )
 def test_a_login_is_not_sent_to_others(
-    site: Site, stopped_commands: Registry, settings: tuple[str, str]
+    site: Site, guarded: Registry, settings: tuple[str, str]
 ) -> None:
-    push(stopped_commands.url, f"{site.namespace}/app", "1", IMAGE, auth=ALICE)
-    site.list_images(f"{stopped_commands.host}/{site.namespace}/app:1")
+    push(guarded.url, f"{site.namespace}/app", "1", IMAGE, auth=ALICE)
+    site.list_images(f"{guarded.host}/{site.namespace}/app:1")
     login = dict(zip(settings, (ALICE.user, ALICE.password), strict=True))
     outcome = site.run("batch", environ=login)
     assert outcome.verdict == ("failed", "unauthorized")
-    assert f"skopeo login {stopped_commands.host}" in outcome.error["hint"]
+    assert f"skopeo login {guarded.host}" in outcome.error["hint"]
 
 
 def test_one_half_of_a_login_is_named(site: Site) -> None:

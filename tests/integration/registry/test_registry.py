@@ -28,6 +28,7 @@ from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound, WriteRefused
+from orchestrator.system.body import BodyStream
 from orchestrator.system.http import BODY_LIMIT, HttpClient, is_loopback
 from orchestrator.system.http import Response as HttpAnswer
 from tests.support.certificates import make_certificate
@@ -459,7 +460,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
 
 
 @pytest.fixture(scope="module")
-def stopped_commands(tokens: TokenServer) -> Iterator[Registry]:
+def guarded(tokens: TokenServer) -> Iterator[Registry]:
     """A registry with 25 public images and a private one."""
     with Registry(RegistryOptions(login=ALICE, token=tokens.auth)) as registry:
         for number in range(25):
@@ -473,10 +474,10 @@ def public(registry: Registry) -> list[Reference]:
 
 
 def test_one_token_serves_many_repositories(
-    stopped_commands: Registry, tokens: TokenServer, opened: Opened
+    guarded: Registry, tokens: TokenServer, opened: Opened
 ) -> None:
     client, before = opened(), len(tokens.grants())
-    wanted = public(stopped_commands)
+    wanted = public(guarded)
     client.expect(wanted)
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(client.head, [*wanted, *wanted]))
@@ -487,23 +488,23 @@ def test_one_token_serves_many_repositories(
 
 
 def test_without_a_word_before_each_repository_has_a_token(
-    stopped_commands: Registry, tokens: TokenServer, opened: Opened
+    guarded: Registry, tokens: TokenServer, opened: Opened
 ) -> None:
     client, before = opened(), len(tokens.grants())
-    for reference in public(stopped_commands)[:3] * 2:
+    for reference in public(guarded)[:3] * 2:
         assert client.head(reference) == INDEX.images[0].digest
 
     assert [len(grant.asked) for grant in tokens.grants()[before:]] == [1, 1, 1]
 
 
 def test_a_token_is_renewed_before_it_runs_out(
-    stopped_commands: Registry, tokens: TokenServer, opened: Opened
+    guarded: Registry, tokens: TokenServer, opened: Opened
 ) -> None:
     clock = Clock()
     client, before = opened(clock=clock), len(tokens.grants())
     for seconds in (0, 280, 20, 280):
         clock.now += seconds
-        assert client.head(public(stopped_commands)[0]) == INDEX.images[0].digest
+        assert client.head(public(guarded)[0]) == INDEX.images[0].digest
 
     assert len(tokens.grants()) - before == 2
 
@@ -517,12 +518,12 @@ def test_a_token_is_renewed_before_it_runs_out(
     ],
 )
 def test_a_token_holds_what_its_user_may(
-    user: User | None, sees_private: bool, stopped_commands: Registry, opened: Opened
+    user: User | None, sees_private: bool, guarded: Registry, opened: Opened
 ) -> None:
-    client = opened([Login(stopped_commands.host, user.user, user.password)] if user else [])
+    client = opened([Login(guarded.host, user.user, user.password)] if user else [])
     private, open_to_all = (
-        image(stopped_commands.host, "1", "private/image"),
-        public(stopped_commands)[0],
+        image(guarded.host, "1", "private/image"),
+        public(guarded)[0],
     )
     client.expect([private, open_to_all])
 
@@ -732,7 +733,7 @@ class Rerouted(HttpClient):
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        body: bytes | BodyStream | None = None,
         limit: int = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> HttpAnswer:
@@ -781,12 +782,12 @@ def index_of(*images: str) -> bytes:
 
 @pytest.mark.parametrize("is_met", [False, True], ids=["at first", "later"])
 def test_an_index_is_written_by_who_may(
-    opened: Opened, stopped_commands: Registry, tokens: TokenServer, is_met: bool
+    opened: Opened, guarded: Registry, tokens: TokenServer, is_met: bool
 ) -> None:
     raw = index_of(INDEX.images[0].digest)
-    there = image(stopped_commands.host, f"list-{is_met}", "private/image")
-    client = opened([Login(stopped_commands.host, ALICE.user, ALICE.password)])
-    client.expect([there, *public(stopped_commands)])
+    there = image(guarded.host, f"list-{is_met}", "private/image")
+    client = opened([Login(guarded.host, ALICE.user, ALICE.password)])
+    client.expect([there, *public(guarded)])
     if is_met:
         assert client.head(replace(there, tag="1")) == INDEX.digest
     assert client.put_index(raw, there) is None
@@ -794,9 +795,9 @@ def test_an_index_is_written_by_who_may(
     assert any("repository:private/image:pull,push" in one.asked for one in tokens.grants())
 
 
-def test_an_index_is_written_by_nobody_else(opened: Opened, stopped_commands: Registry) -> None:
+def test_an_index_is_written_by_nobody_else(opened: Opened, guarded: Registry) -> None:
     client = opened()
-    there = image(stopped_commands.host, "stolen", "public/image1")
+    there = image(guarded.host, "stolen", "public/image1")
     refused = client.put_index(index_of(INDEX.images[0].digest), there)
     assert isinstance(refused, WriteRefused)
     assert "unauthorized" in refused.text or "denied" in refused.text

@@ -52,6 +52,14 @@ PLACES: Mapping[str, tuple[str, str]] = {
 }
 """Requests that skopeo makes. A source's manifest is asked for by HTTP before."""
 
+RELAYED: Mapping[str, tuple[str, str]] = {
+    "destination manifest": ("PUT", "/manifests/"),
+    "destination question": ("GET", "/manifests/"),
+    "destination blob's HEAD": ("POST", "/blobs/uploads/"),
+    "destination blob": ("PUT", "/blobs/uploads/"),
+}
+"""Requests that the relay makes in the place of skopeo's."""
+
 BY_HTTP = {"source manifest": 1}
 """How often another one is asked, and spared the user the fault, before skopeo is."""
 
@@ -132,6 +140,9 @@ ROWS: Mapping[str, Row] = {
 }
 
 
+BEHIND_THE_RELAY = tuple(name for name, row in ROWS.items() if RELAYED.keys() & row.places.keys())
+
+
 @dataclass(frozen=True)
 class Case:
     """One item of a batch, and the fault in its way."""
@@ -146,8 +157,11 @@ class Case:
 class Batch:
     """Items that each have a network of their own at the source, and share one to the mirror."""
 
-    def __init__(self, site: Site, stack: ExitStack) -> None:
+    def __init__(
+        self, site: Site, stack: ExitStack, places: Mapping[str, tuple[str, str]] = PLACES
+    ) -> None:
         self._site = site
+        self._places = places
         self._stack = stack
         self._far = stack.enter_context(FaultProxy(site.mirror.url))
         self._cases: list[Case] = []
@@ -159,7 +173,7 @@ class Batch:
         site.publish(image, f"{name}:1")
         is_near = place.startswith("source")
         proxy = self._stack.enter_context(FaultProxy(site.upstream.url)) if is_near else self._far
-        method, path = PLACES[place]
+        method, path = self._places[place]
         if place == "source blob" and isinstance(fault, (Reset, Truncate)) and fault.after:
             # A skopeo that resumes waits a second before it: once, then, not a hundred times.
             fault = replace(fault, after=LAYER // 2)
@@ -186,13 +200,22 @@ class Batch:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_fault_has_its_verdict(site: Site, name: str) -> None:
-    row = ROWS[name]
+    check(site, ROWS[name], "off", PLACES)
+
+
+@pytest.mark.parametrize("name", BEHIND_THE_RELAY)
+def test_a_fault_behind_the_relay_has_the_same_verdict(site: Site, name: str) -> None:
+    check(site, ROWS[name], "auto", RELAYED)
+
+
+def check(site: Site, row: Row, relay: str, places: Mapping[str, tuple[str, str]]) -> None:
+    """Let a fault strike at each of its places, once and for ever."""
     with ExitStack() as stack:
-        batch = Batch(site, stack)
-        for place in row.places:
+        batch = Batch(site, stack, places)
+        for place in row.places.keys() & places.keys():
             batch.add(place, row.fault, is_once=True)
             batch.add(place, row.fault, is_once=False)
-        for case, item, found in batch.run(row.settings):
+        for case, item, found in batch.run({**row.settings, "RELAY": relay}):
             struck, where = case.proxy.struck(case.rule), f"{case.place}: {item}"
             if case.is_once and row.passes:
                 assert (item["action"], found) == ("copied", case.image.digest), where

@@ -1,0 +1,177 @@
+"""The blobs of one target in this run: each is sent once, and mounted for whoever else needs it.
+
+Copies are numbered as they begin. A copy waits for a blob that an older one sends, never for a
+younger one's: so nobody waits in a circle, whatever the images share.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.registry.responses import Inconclusive
+from orchestrator.system.http import Response
+
+
+@dataclass(frozen=True)
+class Present:
+    """The repository has the blob."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload that the target has begun; any blob may be sent by it.
+
+    Attributes:
+        repository: Any reference into the repository that the blob goes to.
+        path: Path and query of the upload; who knows them may go on with it.
+    """
+
+    repository: Reference
+    path: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What the target answered instead, for skopeo to hear; or why there was no answer."""
+
+    answer: Response | Inconclusive
+
+
+Begun: TypeAlias = "Present | Upload | Refused"
+
+
+class BlobTarget(Protocol):
+    """Who is asked for blobs."""
+
+    def begin(self, repository: Reference, digest: Digest, *, mount_from: Reference) -> Begun:
+        """Ask for a blob and begin its upload, in one trip."""
+        ...
+
+
+@dataclass(eq=False)
+class _Transfer:
+    """A blob on its way to a repository, and by which copy.
+
+    Attributes:
+        done: Whether it arrived, once that is known.
+    """
+
+    owner: int
+    repository: Reference
+    done: Future[bool] = field(default_factory=Future)
+
+
+class TargetBlobs:
+    """What is known of the blobs of one target; safe to be used by many threads.
+
+    Args:
+        target: Asks the target.
+        executor: Where the questions run, so that all blobs of an image are asked for at once.
+    """
+
+    def __init__(self, target: BlobTarget, executor: Executor) -> None:
+        self._target = target
+        self._executor = executor
+        self._lock = threading.Lock()
+        self._transfers: dict[Digest, _Transfer] = {}
+        self._present: set[tuple[str, Digest]] = set()
+
+    def ask_for(
+        self, copy: int, repository: Reference, digests: Iterable[Digest]
+    ) -> dict[Digest, Future[Begun]]:
+        """Ask for all blobs of an image at once.
+
+        Args:
+            copy: The number of the copy that needs them.
+            repository: Any reference into the repository that is to have them.
+            digests: The blobs.
+
+        Returns:
+            What the target says of each, once it is known; of one that an older copy sends,
+            after that.
+        """
+        asked: dict[Digest, Future[Begun]] = {digest: Future() for digest in digests}
+        with self._lock:
+            older = {digest: self._claim(copy, repository, digest) for digest in asked}
+        for digest, found in asked.items():
+            self._answer(found, copy, repository, digest, older[digest])
+        return asked
+
+    def finish(self, copy: int, repository: Reference, digest: Digest, *, arrived: bool) -> None:
+        """A blob was sent, or could not be: whoever waits for it goes on."""
+        with self._lock:
+            if arrived:
+                self._present.add((repository.repository, digest))
+            transfer = self._transfers.get(digest)
+        if transfer is not None and transfer.owner == copy:
+            _settle(transfer, arrived=arrived)
+
+    def give_up(self, copy: int) -> None:
+        """A copy has ended: what it has not sent, it will not send."""
+        with self._lock:
+            left = [one for one in self._transfers.values() if one.owner == copy]
+        for transfer in left:
+            _settle(transfer, arrived=False)
+
+    def _claim(self, copy: int, repository: Reference, digest: Digest) -> _Transfer | None:
+        """The transfer of an older copy, to wait for; None where this one is to ask and send."""
+        transfer = self._transfers.get(digest)
+        has_failed = transfer is not None and transfer.done.done() and not transfer.done.result()
+        if transfer is None or has_failed:
+            self._transfers[digest] = _Transfer(copy, repository)
+            return None
+        return transfer if transfer.owner < copy else None
+
+    def _answer(
+        self,
+        found: Future[Begun],
+        copy: int,
+        repository: Reference,
+        digest: Digest,
+        older: _Transfer | None,
+    ) -> None:
+        """Find out about one blob, after the older copy that sends it."""
+        if older is None:
+            self._start(found, lambda: self._begin(copy, repository, digest, repository))
+            return
+
+        def go_on(done: Future[bool]) -> None:
+            if done.result():
+                origin = older.repository
+                self._start(found, lambda: self._begin(copy, repository, digest, origin))
+                return
+            with self._lock:
+                another = self._claim(copy, repository, digest)
+            self._answer(found, copy, repository, digest, another)
+
+        older.done.add_done_callback(go_on)
+
+    def _begin(
+        self, copy: int, repository: Reference, digest: Digest, mount_from: Reference
+    ) -> Begun:
+        if (repository.repository, digest) in self._present:
+            return Present()
+        begun = self._target.begin(repository, digest, mount_from=mount_from)
+        if isinstance(begun, Present):
+            self.finish(copy, repository, digest, arrived=True)
+        return begun
+
+    def _start(self, found: Future[Begun], work: Callable[[], Begun]) -> None:
+        def run() -> None:
+            try:
+                found.set_result(work())
+            except BaseException as error:
+                found.set_exception(error)
+                raise
+
+        self._executor.submit(run)
+
+
+def _settle(transfer: _Transfer, *, arrived: bool) -> None:
+    if not transfer.done.done():
+        transfer.done.set_result(arrived)

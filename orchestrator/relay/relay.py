@@ -1,0 +1,151 @@
+"""The relay of a run: one registry on loopback, a passage for each copy, one target a host."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from orchestrator.config.authfile import Credentials
+from orchestrator.config.settings import Login
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.reference import Reference
+from orchestrator.registry.challenge import basic_authorization
+from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.passage import Passage
+from orchestrator.relay.server import RelayServer
+from orchestrator.relay.target import RelayTarget, Writer
+from orchestrator.skopeo.arguments import CopyRequest, Route
+
+_log = logging.getLogger(__name__)
+
+_USERNAME = "syncer"
+_QUESTIONS_AT_ONCE = 24
+"""Blobs that one target is asked for at once."""
+
+_LONGEST_NAME = 255
+"""What many clients allow for host and repository together (distribution specification)."""
+
+_MOST_FAULTS = 2
+"""Copies that got no answer through the relay before a host is pushed to by skopeo itself."""
+
+
+class Relay:
+    """A running relay; safe to be used by many threads.
+
+    Attributes:
+        login: What opens it; goes into the authfile that skopeo gets.
+
+    Args:
+        writer: Speaks to targets.
+        reason_against: Why a destination can't be relayed; empty where it can.
+        port: The port that is tried first, so that skopeo's cache knows the relay again.
+    """
+
+    def __init__(
+        self, writer: Writer, reason_against: Callable[[Reference], str], *, port: int
+    ) -> None:
+        password = secrets.token_urlsafe(32)
+        self._writer = writer
+        self._reason_against = reason_against
+        self._passages: dict[str, Passage] = {}
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._targets: dict[str, tuple[RelayTarget, TargetBlobs]] = {}
+        self._faults: dict[str, int] = {}
+        self._executors: list[ThreadPoolExecutor] = []
+        authorization = basic_authorization(Credentials(_USERNAME, password))
+        self._server = RelayServer(port, authorization, self._passages)
+        self.login = Login(self._server.host, _USERNAME, password)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        )
+        self._thread.start()
+
+    def reason_against(self, destination: Reference) -> str:
+        """Why skopeo pushes there itself; empty where the relay does."""
+        if self._faults.get(destination.registry, 0) >= _MOST_FAULTS:
+            return "it gave no answer through the relay"
+        if len(self._address(destination, "0" * 32).name) > _LONGEST_NAME:
+            return "its name is too long"
+        return self._reason_against(destination)
+
+    @contextmanager
+    def route(self, request: CopyRequest) -> Iterator[Route]:
+        """The way of one copy, open as long as the block lasts."""
+        destination = request.destination
+        if reason := self.reason_against(destination):
+            _log.debug("%s is not relayed: %s", destination.familiar, reason)
+            yield Route(destination)
+            return
+        target, blobs = self._target(destination.registry)
+        with_children = request.platform is None
+        passage = Passage(
+            next(self._numbers),
+            destination,
+            request.blobs,
+            target,
+            blobs,
+            with_children=with_children,
+        )
+        self._passages[passage.key] = passage
+        address = self._address(destination, passage.key)
+        try:
+            yield Route(
+                address,
+                lambda text: _in_targets_words(text, address, destination),
+                lambda: _fault(passage),
+            )
+        finally:
+            del self._passages[passage.key]
+            passage.close()
+            if passage.fault is not None:
+                with self._lock:
+                    before = self._faults.get(destination.registry, 0)
+                    self._faults[destination.registry] = before + 1
+
+    def close(self) -> None:
+        """Take no more connections, and let what is asked end; `contextlib.closing` does it."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _address(self, destination: Reference, key: str) -> Reference:
+        repository = f"{key}/{destination.repository}"
+        return Reference(
+            self._server.host, repository, tag=destination.tag, digest=destination.digest
+        )
+
+    def _target(self, registry: str) -> tuple[RelayTarget, TargetBlobs]:
+        with self._lock:
+            if registry not in self._targets:
+                executor = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="relay")
+                self._executors.append(executor)
+                target = RelayTarget(self._writer)
+                self._targets[registry] = target, TargetBlobs(target, executor)
+            return self._targets[registry]
+
+
+def _fault(passage: Passage) -> ImageError | None:
+    """Why the target gave no answer: skopeo knows only that the relay had none."""
+    fault, destination = passage.fault, passage.destination
+    if fault is None:
+        return None
+    return ImageError(
+        fault.kind or ErrorKind.UNREACHABLE,
+        f"{destination.familiar}: {fault.reason}",
+        hint=f"check the network's way to {destination.registry}; the next run tries again",
+        registry=destination.registry,
+    )
+
+
+def _in_targets_words(text: str, address: Reference, destination: Reference) -> str:
+    """Skopeo's words with the target in the relay's place, so that they say who refused."""
+    text = text.replace(address.repository, destination.repository)
+    return text.replace(address.registry, destination.registry)

@@ -1,0 +1,152 @@
+"""What the relay asks of a target: uploads begun, blobs sent, manifests put, over kept connections.
+
+Source: OCI distribution specification 1.1, "Pushing". A mount from the repository itself is a
+question and the beginning of an upload in one: 201 says that the blob is there, 202 opens an
+upload to send it by (docker-registry 2.8, distribution 3, zot and olareg agree).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from urllib.parse import urlencode
+
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.registry.host import Request
+from orchestrator.registry.responses import Inconclusive, error_codes, upload_in
+from orchestrator.relay.blobs import Begun, Present, Refused, Upload
+from orchestrator.system.body import BodyStream
+from orchestrator.system.http import Response
+
+_WRITE = "pull,push"
+_DELETE = "pull,push,delete"
+_BYTES = "application/octet-stream"
+_REFUSES_WHOLE = frozenset({400, 405, 413})
+"""What registries say that take no body in the PUT which ends an upload."""
+
+
+class Writer(Protocol):
+    """Who speaks to the target: the run's registry client."""
+
+    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Bring something to a registry, once; any answer is an answer."""
+        ...
+
+
+class RelayTarget:
+    """One target registry; safe to be used by many threads.
+
+    Attributes:
+        sends_whole: Whether a blob goes in one PUT. False once the registry has refused that;
+            then it is a PATCH and a PUT.
+
+    Args:
+        writer: Speaks to it.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self.sends_whole = True
+
+    def begin(self, repository: Reference, digest: Digest, *, mount_from: Reference) -> Begun:
+        """Ask for a blob and begin its upload, in one trip."""
+        query = urlencode({"mount": digest, "from": mount_from.repository})
+        begun = self._begin(repository, f"blobs/uploads/?{query}")
+        is_elsewhere = mount_from.repository != repository.repository
+        if is_elsewhere and isinstance(begun, Refused) and _is_about_login(begun):
+            # A token may be good for this repository alone; then there is no mount from another.
+            return self.begin(repository, digest, mount_from=repository)
+        return begun
+
+    def begin_any(self, repository: Reference) -> Begun:
+        """Begin an upload of whatever comes."""
+        return self._begin(repository, "blobs/uploads/")
+
+    def send(self, upload: Upload, digest: Digest, body: BodyStream) -> Refused | None:
+        """Send a whole blob; None where the target has it now."""
+        if self.sends_whole:
+            answer = self._ask("PUT", upload, _with_digest(upload.path, digest), body)
+            if isinstance(answer, Response) and _refuses_whole(answer):
+                self.sends_whole = False
+            return _refused(answer, created=True)
+        begun = self.send_part(upload, body)
+        return begun if isinstance(begun, Refused) else self.end(begun, digest)
+
+    def send_part(self, upload: Upload, body: BodyStream) -> Upload | Refused:
+        """Send bytes whose digest is not known yet; what comes back goes on with the upload."""
+        answer = self._ask("PATCH", upload, upload.path, body)
+        refused = _refused(answer, created=False)
+        if refused is not None or not isinstance(answer, Response):
+            return refused or Refused(answer)
+        path = upload_in(answer, repository=upload.repository.repository)
+        return Upload(upload.repository, path or upload.path)
+
+    def end(self, upload: Upload, digest: Digest) -> Refused | None:
+        """End an upload whose bytes were sent; None where the target has the blob now."""
+        answer = self._ask("PUT", upload, _with_digest(upload.path, digest), b"")
+        return _refused(answer, created=True)
+
+    def cancel(self, upload: Upload) -> None:
+        """Have an upload forgotten; a registry that knows no way to forgets it by itself."""
+        repository = upload.repository
+        request = Request("DELETE", repository.repository, upload.path, actions=_DELETE, body=b"")
+        self._writer.write(request, repository)
+
+    def put_manifest(
+        self, destination: Reference, raw: bytes, media_type: str
+    ) -> Response | Inconclusive:
+        """Write a manifest or an index; the answer is skopeo's to hear."""
+        path = f"manifests/{destination.digest or destination.tag}"
+        request = Request(
+            "PUT",
+            destination.repository,
+            path,
+            actions=_WRITE,
+            body=raw,
+            content_type=media_type,
+        )
+        return self._writer.write(request, destination)
+
+    def _begin(self, repository: Reference, path: str) -> Begun:
+        request = Request("POST", repository.repository, path, actions=_WRITE, body=b"")
+        answer = self._writer.write(request, repository)
+        if isinstance(answer, Inconclusive) or answer.status not in (201, 202):
+            return Refused(answer)
+        if answer.status == 201:
+            return Present()
+        found = upload_in(answer, repository=repository.repository)
+        if not found:
+            return Refused(Inconclusive(f"{repository.registry} names no upload that can be used"))
+        return Upload(repository, found)
+
+    def _ask(
+        self, method: str, upload: Upload, path: str, body: BodyStream | bytes
+    ) -> Response | Inconclusive:
+        request = Request(
+            method,
+            upload.repository.repository,
+            path,
+            actions=_WRITE,
+            body=body,
+            content_type=_BYTES,
+        )
+        return self._writer.write(request, upload.repository)
+
+
+def _refuses_whole(answer: Response) -> bool:
+    """Whether a registry takes no body in this PUT; bytes that are not those promised are ours."""
+    return answer.status in _REFUSES_WHOLE and "DIGEST_INVALID" not in error_codes(answer)
+
+
+def _refused(answer: Response | Inconclusive, *, created: bool) -> Refused | None:
+    good = (201, 204) if created else (202, 204)
+    is_good = isinstance(answer, Response) and answer.status in good
+    return None if is_good else Refused(answer)
+
+
+def _is_about_login(refused: Refused) -> bool:
+    answer = refused.answer
+    return isinstance(answer, Response) and answer.status in (401, 403)
+
+
+def _with_digest(path: str, digest: Digest) -> str:
+    return f"{path}{'&' if '?' in path else '?'}{urlencode({'digest': digest})}"

@@ -1,0 +1,87 @@
+"""Bytes that come by one connection and go out by another, a little of them held in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from queue import Full, Queue
+from threading import Event
+
+_HELD = 4
+"""Chunks between the two connections; more would be memory, and no faster."""
+
+_POLL = 0.2
+"""Seconds between looks whether the other end has given up."""
+
+
+class BodyStream:
+    """A body that one thread reads and another one sends.
+
+    Attributes:
+        size: In bytes; None where nobody has said.
+        count: The bytes that came so far.
+
+    Args:
+        chunks: The bytes as they come; `ConnectionError` where they break off.
+        size: How many there will be.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], size: int | None) -> None:
+        self.size = size
+        self.count = 0
+        self._chunks = chunks
+        self._held: Queue[bytes | None] = Queue(_HELD)
+        self._is_broken = Event()
+        self._is_abandoned = Event()
+
+    def read_to_end(self) -> None:
+        """Read all that comes, whether or not it is still sent on; by the reading thread.
+
+        Raises:
+            ConnectionError: It broke off; whoever sends it on is told so, too.
+        """
+        try:
+            for chunk in self._chunks:
+                self.count += len(chunk)
+                self._hold(chunk)
+        except BaseException:
+            self._is_broken.set()
+            raise
+        finally:
+            self._hold(None)
+
+    def abandon(self) -> None:
+        """Send no more of it: what still comes is read and dropped."""
+        self._is_abandoned.set()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The bytes, for the sending thread.
+
+        Raises:
+            ConnectionError: They broke off, so that what was sent is no whole body.
+        """
+        while (chunk := self._held.get()) is not None:
+            yield chunk
+        if self._is_broken.is_set():
+            raise ConnectionError("the body broke off")
+
+    def _hold(self, chunk: bytes | None) -> None:
+        while not self._is_abandoned.is_set():
+            try:
+                self._held.put(chunk, timeout=_POLL)
+            except Full:
+                continue
+            return
+
+
+class SizedBody:
+    """The same for requests, which asks how long a body is before it sends it."""
+
+    def __init__(self, body: BodyStream, size: int) -> None:
+        self._body = body
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)

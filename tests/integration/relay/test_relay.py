@@ -1,0 +1,122 @@
+"""Copies through the relay, with real skopeo and a real registry behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from demo.images import MIB, build_image, build_index
+from orchestrator.config.authfile import Credentials
+from orchestrator.config.registries_conf import RegistriesConf
+from orchestrator.oci.platform import Platform
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.registry.challenge import basic_authorization
+from orchestrator.registry.client import RegistryClient
+from orchestrator.relay.relay import Relay
+from orchestrator.skopeo.arguments import CopyRequest
+from orchestrator.system.http import HttpClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.runs import Site
+
+RELAYED = {"RELAY": "auto"}
+
+
+def uploads(site: Site) -> list[str]:
+    """The blobs that were sent to the mirror whole, by their digests."""
+    return [
+        one.path.partition("digest=")[2].replace("%3A", ":")
+        for one in site.writes()
+        if one.method == "PUT" and "/uploads/" in one.path and one.status == 201
+    ]
+
+
+def test_a_blob_that_many_images_share_is_sent_once(site: Site) -> None:
+    base = site.noise(MIB)
+    images = [build_image(files={"app": f"{n}".encode()}, layers=[base]) for n in range(8)]
+    for n, image in enumerate(images):
+        site.publish(image, f"app{n}:1")
+    site.configure(JOBS=8, **RELAYED)
+    outcome = site.sync(*(site.source(f"app{n}:1") for n in range(8)))
+    assert outcome.report["totals"]["copied"] == 8
+    sent = uploads(site)
+    assert len(sent) == len(set(sent))
+    assert len(sent) == 1 + 2 * len(images)
+    for n, image in enumerate(images):
+        assert site.mirrored(f"app{n}:1") == image.digest
+
+
+def test_a_small_image_takes_few_requests(site: Site) -> None:
+    site.publish(build_image(layers=[site.noise()]))
+    site.configure(**RELAYED)
+    site.sync(site.source())
+    methods = [one.method for one in site.writes()]
+    assert sorted(methods) == ["POST"] * 3 + ["PUT"] * 4
+
+
+def test_an_index_of_several_platforms_arrives_whole(site: Site) -> None:
+    index = build_index([build_image(), build_image("linux/arm64")])
+    site.publish(index)
+    site.configure(**RELAYED)
+    outcome = site.sync(f"--platform=all {site.source()}")
+    assert outcome.verdict == ("copied", "missing")
+    assert site.mirrored() == index.digest
+
+
+@pytest.fixture
+def relay() -> Iterator[Relay]:
+    """A relay to the mirror."""
+    http = HttpClient()
+    client = RegistryClient(
+        http, b"{}", is_insecure=lambda _: True, ca_of=lambda _: None, conf=RegistriesConf()
+    )
+    under_test = Relay(client, client.reason_against, port=0)
+    yield under_test
+    under_test.close()
+    http.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "has_login", "status"),
+    [
+        pytest.param("GET", "/v2/", False, 401, id="no password"),
+        pytest.param("GET", "/v2/", True, 200, id="the password"),
+        pytest.param("POST", "{base}/blobs/uploads/", False, 401, id="key alone"),
+        pytest.param("POST", "{wrong}/blobs/uploads/", True, 404, id="no such key"),
+        pytest.param("POST", "{elsewhere}/blobs/uploads/", True, 404, id="other repository"),
+        pytest.param("PUT", "{base}/manifests/2", True, 403, id="another tag"),
+        pytest.param("DELETE", "{base}/manifests/1", True, 405, id="a deletion"),
+        pytest.param("GET", "{base}/blobs/sha256:" + "0" * 64, True, 405, id="read"),
+        pytest.param("PATCH", "{base}/blobs/uploads/none", True, 404, id="no upload"),
+        pytest.param("GET", "/v2/../../etc/passwd", True, 404, id="a path that climbs"),
+        pytest.param("BREW", "/v2/", True, 501, id="no such method"),
+    ],
+)
+def test_only_what_was_planned_can_be_done(
+    site: Site, relay: Relay, method: str, path: str, has_login: bool, status: int
+) -> None:
+    destination = Reference.parse(f"{site.mirror.host}/{site.namespace}/app:1")
+    request = CopyRequest(
+        source=Reference.parse(site.source()).at(Digest("sha256:" + "1" * 64)),
+        destination=destination,
+        platform=Platform.parse("linux/amd64"),
+    )
+    login = Credentials(relay.login.username, relay.login.password)
+    headers = {"Authorization": basic_authorization(login)} if has_login else {}
+    with relay.route(request) as route, requests.Session() as session:
+        session.trust_env = False
+        key = route.address.repository.partition("/")[0]
+        named = path.format(
+            base=f"/v2/{key}/{destination.repository}",
+            wrong=f"/v2/{'0' * 32}/{destination.repository}",
+            elsewhere=f"/v2/{key}/else/where",
+        )
+        answer = session.request(
+            method, f"http://{relay.login.registry}{named}", headers=headers, data=b"x", timeout=10
+        )
+    assert answer.status_code == status
+    assert not site.writes()

@@ -1,0 +1,137 @@
+"""Each blob is sent once to a target, whatever copies share, and nobody waits in a circle."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import pytest
+
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.relay.blobs import Begun, Present, TargetBlobs, Upload
+from orchestrator.relay.target import RelayTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from orchestrator.registry.host import Request
+    from orchestrator.registry.responses import Inconclusive
+    from orchestrator.system.http import Response
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ONE = Reference.parse("registry.example/one/app:1")
+TWO = Reference.parse("registry.example/two/app:1")
+A, B, C = (Digest(f"sha256:{letter * 64}") for letter in "abc")
+
+
+class AtOnce(Executor):
+    """Does what it is given before it returns."""
+
+    def submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:  # type: ignore[override]
+        """Do it now."""
+        done: Future[T] = Future()
+        done.set_result(work(*args, **kwargs))
+        return done
+
+
+class Nobody:
+    """A writer that must not be asked."""
+
+    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Fail."""
+        raise AssertionError(f"{request} of {reference}")
+
+
+class Target(RelayTarget):
+    """A target that knows which repository has which blob, and mounts."""
+
+    def __init__(self, *there: tuple[str, Digest]) -> None:
+        super().__init__(Nobody())
+        self.there = set(there)
+        self.asked: list[tuple[str, Digest, str]] = []
+
+    def begin(self, repository: Reference, digest: Digest, *, mount_from: Reference) -> Begun:
+        """Mount it where it is; else an upload."""
+        self.asked.append((repository.repository, digest, mount_from.repository))
+        if (mount_from.repository, digest) in self.there:
+            self.there.add((repository.repository, digest))
+            return Present()
+        return Upload(repository, f"/upload/{repository.repository}/{digest}")
+
+
+def blobs_of(target: Target) -> TargetBlobs:
+    return TargetBlobs(target, AtOnce())
+
+
+def test_what_is_there_is_found_without_an_upload() -> None:
+    target = Target((ONE.repository, A))
+    asked = blobs_of(target).ask_for(0, ONE, [A, B])
+    assert isinstance(asked[A].result(0), Present)
+    assert isinstance(asked[B].result(0), Upload)
+
+
+def test_a_blob_that_an_older_copy_sends_is_mounted_once_it_has_arrived() -> None:
+    target = Target()
+    under_test = blobs_of(target)
+    under_test.ask_for(0, ONE, [A])
+    later = under_test.ask_for(1, TWO, [A])[A]
+    assert not later.done()
+    target.there.add((ONE.repository, A))
+    under_test.finish(0, ONE, A, arrived=True)
+    assert isinstance(later.result(0), Present)
+    assert target.asked == [
+        (ONE.repository, A, ONE.repository),
+        (TWO.repository, A, ONE.repository),
+    ]
+
+
+def test_a_mount_that_the_target_does_not_make_is_an_upload() -> None:
+    target = Target()
+    under_test = blobs_of(target)
+    under_test.ask_for(0, ONE, [A])
+    later = under_test.ask_for(1, TWO, [A])[A]
+    under_test.finish(0, ONE, A, arrived=True)
+    assert isinstance(later.result(0), Upload)
+
+
+@pytest.mark.parametrize("ends", ["finish", "give_up"])
+def test_where_the_older_copy_fails_the_next_one_sends_it_and_others_wait_for_that(
+    ends: str,
+) -> None:
+    target = Target()
+    under_test = blobs_of(target)
+    under_test.ask_for(0, ONE, [A])
+    second = under_test.ask_for(1, TWO, [A])[A]
+    third = under_test.ask_for(2, TWO, [A])[A]
+    if ends == "finish":
+        under_test.finish(0, ONE, A, arrived=False)
+    else:
+        under_test.give_up(0)
+    assert isinstance(second.result(0), Upload)
+    assert not third.done()
+    target.there.add((TWO.repository, A))
+    under_test.finish(1, TWO, A, arrived=True)
+    assert isinstance(third.result(0), Present)
+
+
+def test_an_older_copy_never_waits_for_a_younger_one() -> None:
+    under_test = blobs_of(Target())
+    under_test.ask_for(7, TWO, [A])
+    assert isinstance(under_test.ask_for(3, ONE, [A])[A].result(0), Upload)
+
+
+def test_copies_that_share_in_another_order_do_not_wait_for_each_other() -> None:
+    under_test = blobs_of(Target())
+    first = under_test.ask_for(0, ONE, [A, B])
+    second = under_test.ask_for(1, TWO, [B, A, C])
+    assert [one.done() for one in first.values()] == [True, True]
+    assert [second[digest].done() for digest in (A, B, C)] == [False, False, True]
+
+
+def test_a_retried_copy_asks_anew_for_what_it_did_not_send() -> None:
+    under_test = blobs_of(Target())
+    under_test.ask_for(0, ONE, [A])
+    under_test.give_up(0)
+    assert isinstance(under_test.ask_for(1, ONE, [A])[A].result(0), Upload)

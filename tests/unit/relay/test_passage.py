@@ -1,0 +1,195 @@
+"""What one copy may ask and bring at the relay, and what it is answered."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.registry.responses import Inconclusive
+from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.passage import Passage
+from orchestrator.relay.target import RelayTarget
+from orchestrator.system.body import BodyStream
+from orchestrator.system.http import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from orchestrator.registry.host import Request
+
+APP = Reference.parse("registry.example/mirror/app:1")
+ONE, TWO = b"one layer", b"two layer"
+"""Of the same size."""
+LONG = b"a longer layer"
+MANIFEST = b'{"schemaVersion":2}'
+
+
+class Registry:
+    """A target that takes blobs, as far as it is told to."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[Digest, bytes] = {}
+        self.manifests: dict[str, bytes] = {}
+        self.refusal: Response | Inconclusive | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self._parts: list[bytes] = []
+
+    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Answer as the specification has it."""
+        del reference
+        body = request.body
+        try:
+            content = b"".join(body) if isinstance(body, BodyStream) else body or b""
+        except ConnectionError:
+            return Inconclusive("the connection broke")
+        self.gate.wait(5)
+        if self.refusal is not None and request.method == "PUT":
+            return self.refusal
+        _, _, query = request.path.partition("?")
+        digest = Digest(query.partition("digest=")[2].replace("%3A", ":"))
+        if request.method == "POST":
+            mount = Digest(query.partition("mount=")[2].partition("&")[0].replace("%3A", ":"))
+            there = {"location": f"/v2/{APP.repository}/blobs/uploads/1"}
+            return Response(201 if mount in self.blobs else 202, there)
+        if request.method == "PATCH":
+            self._parts.append(content)
+            return Response(202, {"location": f"/v2/{APP.repository}/blobs/uploads/2"})
+        if request.path.startswith("manifests/"):
+            self.manifests[request.path.rpartition("/")[2]] = content
+            return Response(201)
+        content = content or b"".join(self._parts)
+        is_promised = digest_of(content) == digest
+        if is_promised:
+            self.blobs[digest] = content
+        return Response(201 if is_promised else 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}')
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture
+def passage(registry: Registry) -> Iterator[Passage]:
+    with ThreadPoolExecutor(4) as executor:
+        target = RelayTarget(registry)
+        sizes = {digest_of(one): len(one) for one in (ONE, TWO, LONG)}
+        under_test = Passage(
+            0, APP, sizes, target, TargetBlobs(target, executor), with_children=False
+        )
+        yield under_test
+        under_test.close()
+
+
+def bring(passage: Passage, content: bytes, *, digest: Digest | None = None) -> int:
+    """What skopeo does to bring a blob; the status of the last answer."""
+    digest = digest or digest_of(content)
+    if passage.head_blob(digest).status == 200:
+        return 200
+    begun = passage.begin_upload("")
+    if begun.status != 202:
+        return begun.status
+    name = begun.headers["Docker-Upload-UUID"]
+    taken = passage.receive(name, BodyStream(iter([content]), len(content)))
+    return passage.end_upload(name, digest).status if taken.status == 202 else taken.status
+
+
+def test_blobs_of_one_size_are_told_apart(passage: Passage, registry: Registry) -> None:
+    with ThreadPoolExecutor(2) as both:
+        assert list(both.map(lambda one: bring(passage, one), (ONE, TWO))) == [201, 201]
+    assert passage.put_manifest("1", MANIFEST, "type").status == 201
+    assert registry.blobs == {digest_of(one): one for one in (ONE, TWO)}
+    assert registry.manifests == {"1": MANIFEST}
+    assert set(passage.uploaded) == {digest_of(ONE), digest_of(TWO)}
+
+
+def test_the_manifest_waits_for_every_blob(passage: Passage, registry: Registry) -> None:
+    assert passage.head_blob(digest_of(LONG)).status == 404
+    registry.gate.clear()
+    assert bring(passage, LONG) == 201
+    with ThreadPoolExecutor(1) as other:
+        put = other.submit(passage.put_manifest, "1", MANIFEST, "type")
+        assert not registry.manifests
+        registry.gate.set()
+        assert put.result(5).status == 201
+    assert digest_of(LONG) in registry.blobs
+
+
+def test_a_refused_blob_keeps_its_manifest_back(passage: Passage, registry: Registry) -> None:
+    registry.refusal = Response(403, {"content-type": "application/json"}, b"no")
+    assert bring(passage, LONG) == 201
+    reply = passage.put_manifest("1", MANIFEST, "type")
+    assert (reply.status, reply.body) == (403, b"no")
+    assert not registry.manifests
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(Inconclusive("it can't be reached"), id="none"),
+        pytest.param(Response(200, {"content-type": "text/html"}, b"<html>"), id="a page"),
+        pytest.param(Response(302), id="a redirect"),
+    ],
+)
+def test_what_is_no_answer_is_never_a_success(
+    passage: Passage, registry: Registry, answer: Response | Inconclusive
+) -> None:
+    registry.refusal = answer
+    assert passage.put_manifest("1", MANIFEST, "type").status == 502
+    assert passage.fault is not None
+
+
+def test_what_is_there_is_not_brought(passage: Passage, registry: Registry) -> None:
+    registry.blobs[digest_of(b"base")] = b"base"
+    reply = passage.begin_upload("")
+    assert reply.status == 202
+    assert passage.head_blob(digest_of(b"base")).status == 404, "its size is not known"
+    assert bring(passage, LONG) == 201
+
+
+def test_other_bytes_than_were_promised_are_refused(passage: Passage, registry: Registry) -> None:
+    assert passage.head_blob(digest_of(LONG)).status == 404
+    name = passage.begin_upload("").headers["Docker-Upload-UUID"]
+    passage.receive(name, BodyStream(iter([b"x" * len(LONG)]), len(LONG)))
+    assert passage.end_upload(name, digest_of(ONE)).status == 400
+    assert passage.end_upload(name, digest_of(LONG)).status == 201
+    assert passage.put_manifest("1", MANIFEST, "type").status == 400
+    assert not registry.manifests
+
+
+def test_what_a_conversion_brings_is_taken_with_its_digest(
+    passage: Passage, registry: Registry
+) -> None:
+    name = passage.begin_upload("").headers["Docker-Upload-UUID"]
+    assert passage.receive(name, BodyStream(iter([b"a new config"]), None)).status == 202
+    assert passage.end_upload(name, digest_of(b"a new config")).status == 201
+    assert registry.blobs[digest_of(b"a new config")] == b"a new config"
+
+
+@pytest.mark.parametrize(
+    ("reference", "status"),
+    [("1", 201), ("2", 403), (digest_of(MANIFEST), 403), (digest_of(b"other"), 403)],
+)
+def test_a_copy_writes_its_own_tag_and_no_other(
+    passage: Passage, registry: Registry, reference: str, status: int
+) -> None:
+    assert passage.put_manifest(reference, MANIFEST, "type").status == status
+    assert set(registry.manifests) == ({"1"} if status == 201 else set())
+
+
+def test_an_upload_that_breaks_off_is_none(passage: Passage, registry: Registry) -> None:
+    def broken() -> Iterator[bytes]:
+        yield LONG[:3]
+        raise ConnectionError
+
+    assert passage.head_blob(digest_of(LONG)).status == 404
+    name = passage.begin_upload("").headers["Docker-Upload-UUID"]
+    with pytest.raises(ConnectionError):
+        passage.receive(name, BodyStream(broken(), len(LONG)))
+    assert passage.put_manifest("1", MANIFEST, "type").status == 502
+    assert not registry.blobs
