@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.errors import ErrorKind
 from orchestrator.registry.transport import Transport
+from orchestrator.system.body import BodyStream
 from orchestrator.system.http import BODY_LIMIT, HttpClient, HttpError, Response
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ScriptedHttp(HttpClient):
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        body: bytes | BodyStream | None = None,
         limit: int = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> Response:
