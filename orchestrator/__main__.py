@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+from pathlib import Path
 
 from orchestrator.cli import Streams, parse
+from orchestrator.system.streams import finish, standard_streams
 
 
 def main() -> int:
     """The console script `syncer`, and `python -m orchestrator`."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A name that is no text (bytes of another encoding) is shown escaped.
-            stream.reconfigure(errors="backslashreplace")
-    arguments = parse(sys.argv[1:])
+    out, err = standard_streams()
     try:
+        arguments = parse(sys.argv[1:])
+        _leave_working_folder()
         # Only now, so that --help and --version start fast.
         from orchestrator.commands.main import main as run_command  # noqa: PLC0415
 
-        return run_command(arguments, os.environ, Streams(sys.stdout, sys.stderr))
+        return run_command(arguments, os.environ, Streams(out, err))
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("orchestrator"):
             raise
         return _say_not_set_up(error)
+    finally:
+        finish(out)
+
+
+def _leave_working_folder() -> None:
+    """Take the working folder off the path of modules, unless the program itself is there.
+
+    `python -m` puts it there, and whatever lies in it would be run with all secrets.
+    """
+    ours, here = Path(__file__).resolve().parents[1], Path.cwd()
+    if here != ours:
+        sys.path[:] = [one for one in sys.path if one and Path(one).resolve() != here]
 
 
 def _say_not_set_up(error: ModuleNotFoundError) -> int:

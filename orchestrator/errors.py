@@ -18,7 +18,8 @@ is said in one place: `ImageError.is_transient`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -218,3 +219,49 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return "did you mean 'X'?" for the known word nearest to `word`, or nothing."""
     near = difflib.get_close_matches(word, tuple(known), n=1, cutoff=0.6)
     return f"did you mean '{near[0]}'?" if near else ""
+
+
+_FILES = "allow more open files (ulimit -n), or lower JOBS"
+_PROCESSES = "allow more processes and threads (ulimit -u), or lower JOBS"
+_DISK = "free some of the disk"
+_MEMORY = "give it more memory, or lower JOBS"
+_HINTS: Mapping[int | None, str] = {
+    errno.EMFILE: _FILES,
+    errno.ENFILE: _FILES,
+    errno.EAGAIN: _PROCESSES,
+    errno.ENOMEM: _MEMORY,
+    errno.ENOSPC: _DISK,
+    errno.EDQUOT: _DISK,
+}
+_REPORT = "this is a bug: please report it; -v shows where it came from"
+
+
+def explained(error: Exception) -> tuple[str, str]:
+    """What went wrong, and what to do about it, without what was in hand: it may be secret."""
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if isinstance(error.filename, str) else ""
+        return f"{place}{error.strerror or type(error).__name__}", _HINTS.get(error.errno, "")
+    if isinstance(error, MemoryError):
+        return "there is no more memory", _MEMORY
+    if is_thread_lack(error):
+        return "no more threads can be started", _PROCESSES
+    return f"something went wrong that nobody foresaw ({type(error).__name__})", _REPORT
+
+
+def is_thread_lack(error: Exception) -> bool:
+    """Whether no thread could be started; Python tells that by its words alone."""
+    return isinstance(error, RuntimeError) and "start new thread" in str(error)
+
+
+def image_fault(error: Exception, *, of: str) -> ImageError:
+    """The same as what ends one image.
+
+    Args:
+        error: What was raised.
+        of: The image.
+    """
+    words, hint = explained(error)
+    is_full = isinstance(error, OSError) and _HINTS.get(error.errno) == _DISK
+    return ImageError(
+        ErrorKind.NO_SPACE if is_full else ErrorKind.TOOL, f"{of}: {words}", hint=hint
+    )

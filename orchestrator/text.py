@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import unicodedata
-from base64 import b64encode
-from collections.abc import Iterable, Sequence
-from urllib.parse import quote
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Sequence
 
 _LINE_BREAKS = re.compile(r"[\r\n\t]+")
 HIDDEN = "***"
 MOST_LINES = 100
 _SHORTEST_SECRET = 4
 """A shorter secret would mask half of every message; it is too weak to be one."""
+_SHORTEST_INNER = 8
 
 
 def printable(text: str) -> str:
@@ -85,28 +86,59 @@ def first_lines(lines: Sequence[object], *, of: str) -> tuple[str, ...]:
 
 
 class Redactor:
-    """Masks secrets in a text, in the forms that they may appear in.
+    """Masks secrets in a text, in whatever form they may appear.
 
     It is the last line of defence: nothing should put a secret into a text at all.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        longest_first = sorted(set(secrets), key=len, reverse=True)
+        forms = [
+            form for one in longest_first if len(one) >= _SHORTEST_SECRET for form in _forms(one)
+        ]
+        self._pattern = re.compile("|".join(forms)) if forms else None
 
     def __call__(self, text: str) -> str:
         """The text, with `***` where a secret stood."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
 
-def _forms(secret: str) -> Iterable[str]:
-    if len(secret) < _SHORTEST_SECRET:
-        return ()
-    in_json = json.dumps(secret, ensure_ascii=False)[1:-1]
-    in_base64 = b64encode(secret.encode("utf-8", "surrogateescape")).decode()
-    in_url = (quote(secret, safe=safe, errors="surrogateescape") for safe in ("", "/"))
-    return (secret, printable(secret), in_json, in_base64, *in_url)
+def _forms(secret: str) -> Iterator[str]:
+    """Patterns of a secret: letter by letter, each in any encoding, and in base64."""
+    yield "".join(map(_letter_pattern, secret))
+    raw = secret.encode("utf-8", "surrogateescape")
+    whole = [encode(raw).decode() for encode in (b64encode, urlsafe_b64encode)]
+    for text in (*whole, *(one.rstrip("=") for one in whole), *_inside_base64(raw)):
+        yield re.escape(text)
+
+
+def _letter_pattern(letter: str) -> str:
+    """One letter in any form; nobody encodes ASCII's letters and digits."""
+    is_plain = letter.isascii() and letter.isalnum()
+    return letter if is_plain else f"(?:{'|'.join(_letter_forms(letter))})"
+
+
+def _letter_forms(letter: str) -> Iterator[str]:
+    """One letter as it is, and as URLs, JSON, HTML, Markdown and our own escaping write it."""
+    in_url = "".join(f"%{byte:02x}" for byte in letter.encode("utf-8", "surrogateescape"))
+    yield f"(?i:{in_url})"
+    yield rf"\\?{re.escape(letter)}"
+    in_json = json.dumps(letter, ensure_ascii=False)[1:-1]
+    yield from map(re.escape, {printable(letter), in_json, html.escape(letter)} - {letter})
+    code = ord(letter)
+    yield rf"(?i:\\u{code:04x}|&\#0*{code};|&\#x0*{code:x};)"
+    if letter == " ":
+        yield r"\+"
+
+
+def _inside_base64(raw: bytes) -> Iterator[str]:
+    """What of a secret is certain to stand in the base64 of a longer text that holds it."""
+    for before, first in enumerate((0, 2, 3)):
+        for encode in (b64encode, urlsafe_b64encode):
+            text = encode(bytes(before) + raw).decode().rstrip("=")
+            inner = text[first : len(text) - ((before + len(raw)) % 3 != 0)]
+            if len(inner) >= _SHORTEST_INNER:
+                yield inner
 
 
 def human_bytes(count: int) -> str:

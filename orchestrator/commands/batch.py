@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -11,8 +11,7 @@ from pathlib import Path
 
 from orchestrator.cli import Arguments
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
-from orchestrator.config.settings import Settings
-from orchestrator.errors import ExitStatus
+from orchestrator.errors import ExitStatus, SyncerError
 from orchestrator.notify.delivery import Sender
 from orchestrator.notify.send import send_all
 from orchestrator.report.badge import badge_document, badge_of
@@ -24,13 +23,19 @@ from orchestrator.report.github import (
     write_output,
 )
 from orchestrator.report.json_report import document
+from orchestrator.report.redaction import redacted
 from orchestrator.report.result import Report
 from orchestrator.report.summary import View, markdown_summary, text_summary
 from orchestrator.sync.run import RunOptions, run_sync
+from orchestrator.sync.session import StopSignal
 from orchestrator.system.files import write_whole
 from orchestrator.system.http import HttpClient
+from orchestrator.system.streams import finish, is_reader_gone
 
 _log = logging.getLogger(__name__)
+
+_LONGEST_POST = 20.0
+"""Seconds that a chat may take for the whole of its answer."""
 
 
 def run(invocation: Invocation) -> ExitStatus:
@@ -48,63 +53,105 @@ def run(invocation: Invocation) -> ExitStatus:
         write_output(not_set_up(settings.github), settings.github, err)
         return ExitStatus.OK
     images = read_images(arguments, settings)
-    with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
-        report = run_sync(images, settings, _options(arguments, targets), stderr=err)
-    tells = bool(settings.webhooks) and not (arguments.no_notify or report.is_dry_run)
-    with stopped_commands(err, settings.github):
-        if tells and not report.is_interrupted:
-            report = _notified(report, settings)
-        _write_report(report, invocation)
-    if settings.github:
-        output = output_of_run(
-            report,
-            file=images.file,
-            written=arguments.report,
-            badge=arguments.badge,
-            doubtful=settings.doubtful,
-        )
-        write_output(output, settings.github, err, redact=invocation.redact)
-    if tells and report.is_interrupted:
-        # GitHub's runner ends us ten seconds after it has asked, so what stays comes first.
-        with stopped_commands(err, settings.github):
-            _notified(report, settings)
+    stop = StopSignal()
+    with stop.on_signals():
+        with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
+            options = _options(arguments, targets, stop)
+            report = run_sync(images, settings, options, stderr=err)
+        _tell(redacted(report, invocation.redact), invocation, file=images.file)
     return report.exit_status
 
 
-def _options(arguments: Arguments, targets: tuple[str, ...]) -> RunOptions:
+def _tell(report: Report, invocation: Invocation, *, file: str) -> None:
+    """Tell of a run in every way that was asked for; what fails in one is a warning.
+
+    Files come first, as nothing keeps them waiting, and chats last, as they may. A signal that
+    comes now ends what a chat is waited for, and nothing else.
+    """
+    arguments, settings, streams = invocation.arguments, invocation.settings, invocation.streams
+    is_real = not report.is_dry_run
+    with stopped_commands(streams.err, settings.github):
+        if arguments.report:
+            _attempt("the report", lambda: _write_report(report, Path(arguments.report or "")))
+        if arguments.badge and is_real:
+            badge = Path(arguments.badge)
+            _attempt("the badge", lambda: write_whole(badge, badge_document(badge_of(report))))
+        _attempt("the output", lambda: _print(report, invocation))
+    if settings.github:
+        _attempt("GitHub's output", lambda: _tell_github(report, invocation, file))
+    if settings.webhooks and not arguments.no_notify and is_real:
+        with stopped_commands(streams.err, settings.github):
+            _attempt("the webhooks", lambda: _notify(report, invocation))
+
+
+def _attempt(what: str, tell: Callable[[], None]) -> None:
+    """Tell in one way; the run is over and its results stand, whatever goes wrong here."""
+    try:
+        tell()
+    except SyncerError as error:
+        _log.warning("%s", error.message)
+    except OSError as error:
+        if not is_reader_gone(error):
+            _log.warning("%s can't be written: %s", what, error.strerror)
+    except Exception as error:  # noqa: BLE001 - one way of telling never costs the others
+        _log.warning("%s failed: %s: %s", what, type(error).__name__, error)
+        _log.debug("this should not happen", exc_info=True)
+
+
+def _write_report(report: Report, path: Path) -> None:
+    write_whole(path, document(report))
+
+
+def _print(report: Report, invocation: Invocation) -> None:
+    out = invocation.streams.out
+    try:
+        out.write(_rendered(report, invocation))
+        out.flush()
+    except OSError:
+        finish(out)
+        raise
+
+
+def _tell_github(report: Report, invocation: Invocation, file: str) -> None:
+    arguments, github = invocation.arguments, invocation.settings.github
+    if github:
+        written = output_of_run(
+            report,
+            file=file,
+            written=arguments.report,
+            badge=arguments.badge,
+            doubtful=invocation.settings.doubtful,
+        )
+        write_output(written, github, invocation.streams.err)
+
+
+def _options(arguments: Arguments, targets: tuple[str, ...], stop: StopSignal) -> RunOptions:
     return RunOptions(
         targets=targets,
         is_forced=arguments.force,
         is_dry_run=arguments.dry_run or arguments.command == "plan",
         fails_fast=arguments.fail_fast,
         is_strict=arguments.strict,
+        stop=stop,
     )
 
 
-def _notified(report: Report, settings: Settings) -> Report:
-    """Notify the chats; what goes wrong there is a warning, never the run's result."""
-    with closing(HttpClient()) as http:
-        sender = Sender(http, lambda: datetime.now(timezone.utc), time.sleep)
+def _notify(report: Report, invocation: Invocation) -> None:
+    """Notify the chats; what they did not take is a warning, and stands in the written report."""
+    settings, written = invocation.settings, invocation.arguments.report
+    stop = StopSignal()
+    http = HttpClient(deadline=_LONGEST_POST)
+    with closing(http), stop.on_signals(), stop.ending(http.end_all):
+        sender = Sender(http, lambda: datetime.now(timezone.utc), stop.sleep)
         run_url = settings.github.run_url if settings.github else ""
         warnings = send_all(
             report, settings.webhooks, sender, run_url=run_url, document=document(report)
         )
+    warnings = tuple(map(invocation.redact, warnings))
     for warning in warnings:
         _log.warning("%s", warning)
-    return replace(report, warnings=(*report.warnings, *warnings))
-
-
-def _write_report(report: Report, invocation: Invocation) -> None:
-    """Write the report where it was asked for."""
-    arguments, redact, out = invocation.arguments, invocation.redact, invocation.streams.out
-    try:
-        out.write(redact(_rendered(report, invocation)))
-        out.flush()
-    finally:  # a reader of stdout that goes away does not cost the file
-        if arguments.report:
-            write_whole(Path(arguments.report), redact(document(report)))
-        if arguments.badge and not report.is_dry_run:
-            write_whole(Path(arguments.badge), badge_document(badge_of(report)))
+    if warnings and written and Path(written).is_file():
+        _write_report(replace(report, warnings=(*report.warnings, *warnings)), Path(written))
 
 
 def _rendered(report: Report, invocation: Invocation) -> str:

@@ -57,7 +57,8 @@ def run(invocation: Invocation) -> ExitStatus:
     targets = chosen_targets(arguments, settings)
     with stopped_commands(streams.err, settings.github, title="syncer doctor"):
         checks = examine(settings, targets, lambda: read_images(arguments, settings))
-        streams.out.write(invocation.redact(_rendered(checks, invocation)))
+        shown = tuple(check.redacted(invocation.redact) for check in checks)
+        streams.out.write(_rendered(shown, invocation))
         streams.out.flush()
     return status_of(checks)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from importlib import import_module
@@ -11,10 +10,11 @@ from typing import TextIO
 from orchestrator.cli import Arguments, Streams, command_named
 from orchestrator.commands.inputs import Invocation, read_settings, read_webhooks
 from orchestrator.config.settings import github_step
-from orchestrator.errors import ExitStatus, SyncerError
+from orchestrator.errors import ExitStatus, SyncerError, explained
 from orchestrator.report.github import mask, stopped_commands
+from orchestrator.system.streams import is_reader_gone
 from orchestrator.system.terminal import configure, has_colour
-from orchestrator.text import Redactor
+from orchestrator.text import Redactor, printable
 
 
 def main(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> int:
@@ -29,13 +29,19 @@ def main(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> 
     try:
         return _run(arguments, environ, streams)
     except SyncerError as error:
-        _fail(error, arguments, environ, streams.err)
-        return error.exit_status
+        failure = error
     except KeyboardInterrupt:
         return ExitStatus.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return ExitStatus.FAILED
+    except (OSError, MemoryError) as error:
+        if isinstance(error, OSError) and is_reader_gone(error):
+            return ExitStatus.FAILED
+        words, hint = explained(error)
+        failure = SyncerError(words, hint=hint)
+    try:
+        _fail(failure, arguments, environ, streams.err)
+    except (SyncerError, OSError) as error:
+        print(printable(f"syncer: {error}"), file=streams.err)
+    return failure.exit_status
 
 
 def _run(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> ExitStatus:
@@ -48,7 +54,9 @@ def _run(arguments: Arguments, environ: Mapping[str, str], streams: Streams) -> 
     # Only the command's own module, so that each starts as fast as it can.
     module = import_module(f"orchestrator.commands.{command_named(arguments.command).module}")
     run: Callable[[Invocation], ExitStatus] = module.run
-    return run(invocation)
+    status = run(invocation)
+    streams.out.flush()
+    return status
 
 
 def _fail(

@@ -7,7 +7,7 @@ the registry and the namespace are left out, and that is said.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
@@ -18,6 +18,7 @@ from orchestrator.errors import ExitStatus, Problem
 from orchestrator.plan.items import Item, name_items
 from orchestrator.report.github import StepOutput, of_problems, stopped_commands, write_output
 from orchestrator.report.json_report import SCHEMA, as_document, problem_as_json
+from orchestrator.report.redaction import redacted_problems
 from orchestrator.report.tables import Columns, markdown_table, markdown_text, text_table
 from orchestrator.text import first_lines, one_line
 
@@ -52,7 +53,9 @@ def run(invocation: Invocation) -> ExitStatus:
     images = read_images(arguments, settings)
     if arguments.images and arguments.output == "table":
         return _name_given(images, settings, targets, invocation.streams.out)
-    return _name_list(name_table(images, settings, targets), invocation)
+    names = name_table(images, settings, targets)
+    problems = redacted_problems(names.problems, invocation.redact)
+    return _name_list(replace(names, problems=problems), invocation)
 
 
 def _name_given(
@@ -77,7 +80,7 @@ def _name_list(names: NameTable, invocation: Invocation) -> ExitStatus:
         streams.out.flush()
     if settings.github:
         output = StepOutput(of_problems(names.problems), markdown_names(names))
-        write_output(output, settings.github, streams.err, redact=invocation.redact)
+        write_output(output, settings.github, streams.err)
     return ExitStatus.FAILED if names.problems else ExitStatus.OK
 
 

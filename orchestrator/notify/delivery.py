@@ -39,7 +39,7 @@ class Sender:
 
     http: Poster
     clock: Callable[[], datetime]
-    sleep: Callable[[float], None]
+    sleep: Callable[[float], object]
 
 
 def send(

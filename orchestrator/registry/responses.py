@@ -23,7 +23,8 @@ from orchestrator.system.http import Response
 from orchestrator.text import shortened
 
 _ABSENT_CODES = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
-_LONGEST_MESSAGE = 200
+_LONGEST_MESSAGE = 2000
+"""Whoever shows it masks secrets first and cuts it then: of half a secret nobody knows it."""
 _NEXT = re.compile(r'<([^<>]*)>\s*;(?:[^,"<>]|"[^"]*")*\brel\s*=\s*"?next\b', re.IGNORECASE)
 
 

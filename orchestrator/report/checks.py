@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from orchestrator.errors import ExitStatus
@@ -11,6 +11,8 @@ from orchestrator.report.json_report import SCHEMA, as_document
 from orchestrator.report.tables import Columns, markdown_table
 from orchestrator.system.terminal import coloured
 from orchestrator.text import one_line
+
+_LONGEST = 500
 
 
 class CheckStatus(Enum):
@@ -45,6 +47,11 @@ class CheckResult:
     finding: str
     remedy: str = ""
     is_configuration: bool = False
+
+    def redacted(self, redact: Callable[[str], str]) -> CheckResult:
+        """The same without secrets, and no longer than anybody reads."""
+        finding, remedy = redact(self.finding)[:_LONGEST], redact(self.remedy)[:_LONGEST]
+        return replace(self, finding=finding, remedy=remedy)
 
 
 def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:

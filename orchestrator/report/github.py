@@ -21,7 +21,7 @@ from orchestrator.errors import ConfigurationError, Problem, SyncerError
 from orchestrator.report.badge import NO_BADGE, badge_document, badge_of, badge_picture
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.summary import markdown_summary
-from orchestrator.text import Redactor, printable, shortened
+from orchestrator.text import printable, shortened
 
 _log = logging.getLogger(__name__)
 
@@ -224,23 +224,26 @@ def output_of_nothing() -> StepOutput:
     return StepOutput(outputs={**counts, "badge": unmaskable(NO_BADGE)})
 
 
-def write_output(
-    said: StepOutput, github: GitHubStep, stream: TextIO, *, redact: Redactor | None = None
-) -> None:
+def write_output(said: StepOutput, github: GitHubStep, stream: TextIO) -> None:
     """Say it: annotations on the stream, the rest in the runner's files, within its limits."""
-    hide = redact or Redactor(())
-    _say(stream, *(hide(annotation.command) for annotation in limited(said.annotations)))
+    _say(stream, *(annotation.command for annotation in limited(said.annotations)))
     if github.summary and said.summary:
-        used = github.summary.stat().st_size if github.summary.exists() else 0
-        _append(github.summary, cut(hide(said.summary), limit=LARGEST_SUMMARY - used))
+        _append(github.summary, cut(said.summary, limit=LARGEST_SUMMARY - _size(github.summary)))
     if github.output and said.outputs:
         _append(github.output, outputs(said.outputs, delimiter=secrets.token_hex(16)))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _append(path: Path, text: str) -> None:
     """Append to a file of the runner's; that it can't be is no reason to fail a run."""
     try:
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     except OSError as error:
         _log.warning("%s can't be written: %s", path, error.strerror)

@@ -272,7 +272,8 @@ class Skopeo:
             return False
         if answer is None:
             return True
-        raise image_error(self._failure(answer.text, destination, Side.DESTINATION))
+        said = self._connection.redact(answer.text)
+        raise image_error(self._failure(said, destination, Side.DESTINATION))
 
     def _copy(self, request: CopyRequest) -> tuple[FinishedProgram, tuple[Digest, ...]]:
         registry, destination = request.destination.registry, str(request.destination)

@@ -30,6 +30,9 @@ _UNFIT = ("locked", "busy", "readonly", "unable to open", "full")
 """What SQLite says of a database that is sound, but not for us, or not now."""
 
 
+_LARGEST = 2**63 - 1
+
+
 class DamagedError(Exception):
     """What was read from a database was never written so; the text says what became of it."""
 
@@ -111,7 +114,10 @@ class Database:
 
     def write(self, statements: Iterable[Statement]) -> None:
         """Do all of it or nothing; where the database turns out to be unfit, do it to the next."""
-        planned = [(statement, tuple(rows)) for statement, rows in statements]
+        planned = [
+            (statement, tuple(tuple(map(_storable, row)) for row in rows))
+            for statement, rows in statements
+        ]
 
         def work(connection: Connection) -> bool:
             with _transaction(connection):
@@ -165,6 +171,13 @@ class Database:
             "and what it held is found out anew"
         )
         return self._opened()
+
+
+def _storable(cell: Cell) -> Cell:
+    """A value as SQLite takes it: numbers of 64 bits, texts without lone surrogates."""
+    if isinstance(cell, str):
+        return cell.encode("utf-8", "backslashreplace").decode()
+    return max(-_LARGEST, min(_LARGEST, cell)) if isinstance(cell, int) else cell
 
 
 def _fault(error: Exception) -> str:

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from queue import SimpleQueue
 from typing import TextIO
 
@@ -19,16 +20,17 @@ from orchestrator import __version__
 from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import FanOut, Settings
-from orchestrator.errors import ImageError
+from orchestrator.errors import ImageError, SyncerError, explained, image_fault
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.completeness import Completeness
-from orchestrator.plan.decision import Reason
+from orchestrator.plan.decision import FailedItem, Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
 from orchestrator.registry.reader import Reader, RetryingReader
 from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
 from orchestrator.report.summary import is_news, result_line
+from orchestrator.state.store import State
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
 from orchestrator.sync.executor import Conditions, Executor
 from orchestrator.sync.pull_budget import PullBudget
@@ -64,6 +66,7 @@ class RunOptions:
         is_strict: Whether a bad line stops everything.
         retry_base: Seconds before the second try; no user's business, but the soak test's,
             which has thousands of faults to get over.
+        stop: Ends the run early.
     """
 
     targets: tuple[str, ...]
@@ -72,6 +75,7 @@ class RunOptions:
     fails_fast: bool = False
     is_strict: bool = False
     retry_base: float = _RETRY_BASE
+    stop: StopSignal = field(default_factory=StopSignal, compare=False)
 
 
 def run_sync(
@@ -115,7 +119,7 @@ def _carried_out(
     stderr: TextIO,
 ) -> Report:
     """Plan and do the work, and add what became of it to the report."""
-    stop = StopSignal()
+    stop = options.stop
     writes = not options.is_dry_run
     with session(settings, items, run_id=report.run_id, is_writing=writes, stop=stop) as tools:
         others = tuple(filled_by_others(items, tools.state.writer, file=file))
@@ -138,7 +142,17 @@ def _carried_out(
             warnings=(*report.warnings, *tools.state.warnings),
         )
         if writes:
-            tools.state.record(report)
+            report = _recorded(report, tools.state)
+    return report
+
+
+def _recorded(report: Report, state: State) -> Report:
+    """Add the run to the history; that it can't be is a warning."""
+    try:
+        state.record(report)
+    except Exception as error:  # noqa: BLE001 - the results stand, whatever becomes of their record
+        words, _ = explained(error)
+        return _warned(report, [f"this run is missing from the history: {words}"])
     return report
 
 
@@ -242,7 +256,7 @@ class _Stages:
             conflicts=ConflictCheck(self.tools.client),
         )
 
-        def take(step: Step) -> StepResult:
+        def work(step: Step) -> StepResult:
             match step:
                 case HeadCheck():
                     return planner.check(step.item)
@@ -251,7 +265,7 @@ class _Stages:
                 case CopyTask():
                     return executor.execute(step)
 
-        return take
+        return lambda step: _guarded(step, work)
 
     def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Bring after each image what is signed about it."""
@@ -261,7 +275,7 @@ class _Stages:
         done: dict[Result, Result] = {}
         with self._progress(len(results), "signatures", Transfers()) as shown:
             for result, followed in map_bounded(
-                signatures.follow, FifoQueue(results), jobs=HEADS_AT_ONCE
+                partial(_guarded_follow, signatures), FifoQueue(results), jobs=HEADS_AT_ONCE
             ):
                 done[result] = followed
                 shown.step("" if followed == result else result_line(followed))
@@ -285,6 +299,37 @@ class _Stages:
         return RetryPolicy(
             self.settings.retries, self.options.retry_base, self.stop.sleep, _tell_retry
         )
+
+
+def _guarded(step: Step, work: Callable[[Step], StepResult]) -> StepResult:
+    """Take a step; what nobody foresaw, and what the machine lacks, is that item's fault alone."""
+    item = step.planned.item if isinstance(step, CopyTask) else step.item
+    try:
+        return work(step)
+    except SyncerError:
+        raise  # the whole run's
+    except Exception as error:  # noqa: BLE001 - one image never ends the run
+        fault = image_fault(error, of=item.source.familiar)
+        _log.debug("%s", fault.message, exc_info=True)
+    match step:
+        case HeadCheck():
+            return None
+        case Inspect():
+            return FailedItem(item, fault)
+        case CopyTask():
+            return Result(item, Outcome.FAILED, fault.kind.value, error=fault)
+
+
+def _guarded_follow(signatures: Signatures, result: Result) -> Result:
+    """Bring what is signed about an image, likewise."""
+    try:
+        return signatures.follow(result)
+    except SyncerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one image never ends the run
+        fault = image_fault(error, of=result.item.source.familiar)
+        _log.debug("%s", fault.message, exc_info=True)
+        return replace(result, outcome=Outcome.FAILED, reason=fault.kind.value, error=fault)
 
 
 def _tell_retry(error: ImageError, delay: float) -> None:

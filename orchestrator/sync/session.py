@@ -39,37 +39,62 @@ HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class StopSignal:
-    """Set once by Ctrl-C or SIGTERM: nothing new begins, and what runs is ended."""
+    """Set once by Ctrl-C, SIGTERM or SIGHUP: nothing new begins, and what runs is ended."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
         self._is_asked = False
+        self._end_all: tuple[Callable[[], None], ...] = ()
 
     def sleep(self, seconds: float) -> bool:
         """Wait; True where the run is to end meanwhile."""
         return self.event.wait(seconds)
 
     @contextmanager
-    def on_signals(self, *end_all: Callable[[], None]) -> Iterator[None]:
-        """End the run in good order when a signal asks for it, by calling these."""
+    def ending(self, *end_all: Callable[[], None]) -> Iterator[None]:
+        """Call these, too, where a signal comes during the block, or has come already."""
+        before, self._end_all = self._end_all, (*self._end_all, *end_all)
+        if self._is_asked:
+            self._end()
+        try:
+            yield
+        finally:
+            self._end_all = before
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Take the signals that ask for an end; further ones change nothing.
+
+        A SIGHUP that is ignored stays ignored: so `nohup` says that a run is to go on.
+        """
 
         def end(_number: int, _frame: FrameType | None) -> None:
             # A second signal may come while the first is handled, and Event.set() would then
             # wait for itself.
-            if self._is_asked:
-                return
-            self._is_asked = True
-            self.event.set()
-            for one in end_all:
-                one()
+            if not self._is_asked:
+                self._is_asked = True
+                self._end()
 
-        before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+        taken = [one for one in _ENDING if not _is_left_alone(one)]
+        before = {number: signal.signal(number, end) for number in taken}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def _end(self) -> None:
+        self.event.set()
+        for one in self._end_all:
+            one()
+
+
+def _is_left_alone(number: signal.Signals) -> bool:
+    return number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
 
 
 @dataclass(frozen=True)
@@ -132,7 +157,7 @@ def session(
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
         http = stack.enter_context(closing(http_of(settings, connections=HEADS_AT_ONCE)))
-        stack.enter_context(stop.on_signals(programs.end_all, http.end_all))
+        stack.enter_context(stop.ending(programs.end_all, http.end_all))
         logins = run_logins(settings, targets)
         seals = Seals(sealing_logins(settings, logins))
         state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))

@@ -1,4 +1,4 @@
-"""The one door to HTTP: pooled connections, time-outs always, no redirects, no secrets in errors.
+"""The one door to HTTP: pooled connections, deadlines always, no redirects, no secrets in errors.
 
 requests' own conveniences are left out on purpose: no ~/.netrc, no cookies, no redirects.
 Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secret.
@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
 from orchestrator.system.body import BodyStream, SizedBody
+from orchestrator.system.deadlines import Deadlines
 
 
 def is_loopback(registry: str) -> bool:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
 """Seconds; the second one is for each wait for bytes, not for the whole answer."""
+
+DEADLINE = 20.0
+"""Seconds that a whole answer may take, from the request's first byte to the body's last."""
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes read of an answer: registries must take manifests of 4 MiB (distribution spec)."""
@@ -96,6 +100,7 @@ class HttpClient:
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
         read_timeout: float = READ_TIMEOUT,
+        deadline: float = DEADLINE,
     ) -> None:
         """Open nothing yet.
 
@@ -103,6 +108,7 @@ class HttpClient:
             connections: At most so many to one host; a thread beyond them waits.
             connect_timeout: Seconds until a connection stands.
             read_timeout: Seconds until the next bytes come.
+            deadline: Seconds until all of an answer is there.
         """
         # Imported here, as it takes a tenth of a second and many commands need no HTTP.
         import requests  # noqa: PLC0415
@@ -113,6 +119,7 @@ class HttpClient:
         warnings.simplefilter("ignore", InsecureRequestWarning)
         self._timeouts = (connect_timeout, read_timeout)
         self._connections = connections
+        self._deadlines = Deadlines(deadline)
         self._routes: dict[tuple[str, str, bool | str], _Route] = {}
         self._adapters: dict[bool | str, SharedTrust] = {}
         self._lock = threading.Lock()
@@ -157,11 +164,18 @@ class HttpClient:
         from requests import RequestException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-        try:
-            with self._sent(method, url, headers, body, verify) as response:
-                return _read(response, limit)
-        except (RequestException, HTTPError, OSError, ValueError) as error:
-            fault = _fault(error, url)
+        fault = None
+        is_endless = isinstance(body, BodyStream)
+        with self._deadlines.exchange(host_of(url), is_endless=is_endless) as exchange:
+            try:
+                with self._sent(method, url, headers, body, verify) as response:
+                    answer = _read(response, limit)
+            except (RequestException, HTTPError, OSError, ValueError) as error:
+                fault = _fault(error, url)
+        if exchange.is_late:  # whatever it looked like to who was waiting
+            fault = HttpError(ErrorKind.TIMEOUT, f"{exchange.host} did not answer in time")
+        if fault is None:
+            return answer
         # Not inside the except: even a suppressed context would carry the URL along.
         raise fault
 

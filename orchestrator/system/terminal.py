@@ -102,5 +102,6 @@ def configure(stream: TextIO, *, level: int, redact: Redactor, is_coloured: bool
     logger.handlers[:] = [handler]
     logger.setLevel(level)
     logger.propagate = False
+    logging.raiseExceptions = False  # a log that can't be written is no reason to say more
     # sh logs whole command lines at INFO.
     logging.getLogger("sh").setLevel(logging.WARNING)

@@ -20,23 +20,58 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
+from orchestrator.system.deadlines import current_exchange
+
 _HOSTS = 64
 """Hosts whose connections are kept."""
 
 
-_connected: WeakSet[HTTPConnection] = WeakSet()
+_sockets: WeakSet[socket.socket] = WeakSet()
 
 
 class _Connection(HTTPConnection):
     def connect(self) -> None:
+        _begin(self)
         super().connect()
-        _connected.add(self)
+        _put_to_use(self)
+
+    def putrequest(self, method: str, url: str, *args: bool, **options: bool) -> None:
+        _put_to_use(self)
+        super().putrequest(method, url, *args, **options)
 
 
 class _TlsConnection(HTTPSConnection):
     def connect(self) -> None:
+        _begin(self)
         super().connect()
-        _connected.add(self)
+        _put_to_use(self)
+
+    def putrequest(self, method: str, url: str, *args: bool, **options: bool) -> None:
+        _put_to_use(self)
+        super().putrequest(method, url, *args, **options)
+
+
+def _begin(connection: HTTPConnection) -> None:
+    """While it is being made, its socket may still change: a tunnel comes before TLS."""
+    if exchange := current_exchange():
+        exchange.use(lambda: _shut(connection.sock))
+
+
+def _put_to_use(connection: HTTPConnection) -> None:
+    """The socket itself is kept: a connection forgets it while an answer's end is still to come."""
+    sock = connection.sock
+    if sock is None:
+        return
+    _sockets.add(sock)
+    if exchange := current_exchange():
+        exchange.use(lambda: _shut(sock))
+
+
+def _shut(sock: socket.socket | None) -> None:
+    """Wake whoever waits for a socket, be it for the plain one's next bytes or for TLS's."""
+    if sock is not None:
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _Pool(HTTPConnectionPool):
@@ -52,10 +87,8 @@ _POOLS = {"http": _Pool, "https": _TlsPool}
 
 def end_connections() -> None:
     """End every connection that stands, so that whoever waits for an answer wakes up."""
-    for connection in tuple(_connected):
-        if connection.sock is not None:
-            with suppress(OSError):
-                socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)
+    for sock in tuple(_sockets):
+        _shut(sock)
 
 
 class SharedTrust(HTTPAdapter):

@@ -389,7 +389,9 @@ def at_gate(site: Site, path: str, *, has_heads: bool = True) -> Iterator[tuple[
             gate.open()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name
+)
 @pytest.mark.parametrize("at", ["looking by HTTP", "looking by skopeo", "copying"])
 def test_an_interrupted_run_reports_and_leaves_nothing(
     site: Site, number: signal.Signals, at: str
@@ -482,7 +484,7 @@ def test_a_report_is_written_whole_into_a_new_folder(double: Site) -> None:
 def test_a_report_that_can_not_be_written_is_named(double: Site) -> None:
     double.list_images(double.source())
     outcome = double.run("plan", "--report=images.txt/report.json")
-    assert outcome.status == 2
+    assert outcome.status == 0, "the run went well"
     assert "images.txt/report.json can't be written" in outcome.stderr
     assert "would be copied" in outcome.stdout, "what was done is told all the same"
 

@@ -9,9 +9,10 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, cycle
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -165,3 +166,36 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: clients that go away in the middle are part of the tests."""
+
+
+@contextmanager
+def dripping(answer: bytes, *, after: int = 0, pause: float = 0.05) -> Iterator[str]:
+    """The address of a server that sends the beginning of its answer at once, then byte by byte.
+
+    When it has sent all, it goes on with the answer's last line, for ever.
+    """
+    stopped = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.recv(65536)
+            client.sendall(answer[:after])
+            last = answer.rsplit(b"\n", 2)[-2:]
+            for byte in chain(answer[after:], cycle(b"\n".join(last) or b"x")):
+                if stopped.wait(pause):
+                    return
+                client.sendall(bytes([byte]))
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            stopped.set()
+            listener.shutdown(socket.SHUT_RDWR)

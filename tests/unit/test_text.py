@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
-from base64 import b64encode
-from urllib.parse import quote
+from base64 import b64encode, urlsafe_b64encode
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,17 @@ def test_one_line_is_one_line(text: str, shown: str) -> None:
         pytest.param(b64encode(SECRET.encode()).decode(), id="in base64"),
         pytest.param(json.dumps({"message": SECRET}, ensure_ascii=False), id="in JSON"),
         pytest.param(f"{SECRET}{SECRET}", id="twice"),
+        pytest.param(quote(SECRET, safe="").lower(), id="in a URL, in lower case"),
+        pytest.param(quote_plus(SECRET), id="in a form"),
+        pytest.param(quote(SECRET, safe='@"'), id="in a URL, in part"),
+        pytest.param(json.dumps([SECRET]).replace("@", "\\u0040"), id="in Go's JSON"),
+        pytest.param(html.escape(SECRET), id="in HTML"),
+        pytest.param(html.escape(SECRET).replace("&quot;", "&#34;"), id="in Go's HTML"),
+        pytest.param(SECRET.replace("@", "\\@"), id="in Markdown"),
+        pytest.param(b64encode(SECRET.encode()).decode().rstrip("="), id="in base64, unpadded"),
+        pytest.param(b64encode(f"me:{SECRET}:x".encode()).decode(), id="amid base64"),
+        pytest.param(b64encode(f"you:{SECRET}".encode()).decode(), id="amid base64, one further"),
+        pytest.param(urlsafe_b64encode(f"u:{SECRET}".encode()).decode(), id="amid URL's base64"),
     ],
 )
 def test_a_secret_is_blotted_out_in_every_form(text: str) -> None:

@@ -4,6 +4,7 @@ import gzip
 import logging
 import subprocess
 import sys
+import time
 import tracemalloc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ import pytest
 from orchestrator.errors import ErrorKind
 from orchestrator.system.http import HttpClient, HttpError, Response, host_of, redirect_of
 from tests.support.certificates import make_certificate
-from tests.support.loopback import Reply, Request, answering, dead_url, serving
+from tests.support.loopback import Reply, Request, answering, dead_url, dripping, serving
 
+ROOT = Path(__file__).parents[3]
 SECRET = "secret-token-4711"
 
 
@@ -84,6 +86,63 @@ def test_of_a_bomb_no_more_is_unpacked_than_the_limit(http: HttpClient) -> None:
 
     assert (len(cut.body), cut.is_whole) == (100_000, False)
     assert most < 8 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("answer", "after"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n", 0, id="status line"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000, 17, id="headers"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, 0, id="interim answers"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 1000, 40, id="body"
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000, 19, id="body without a length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 200,
+            47,
+            id="chunks",
+        ),
+    ],
+)
+def test_an_answer_that_drips_is_late(answer: bytes, after: int) -> None:
+    with dripping(answer, after=after) as host, closing(HttpClient(deadline=0.5)) as http:
+        began = time.monotonic()
+        error = error_of(http, f"http://{host}")
+    assert (error.kind, error.message) == (ErrorKind.TIMEOUT, f"{host} did not answer in time")
+    assert time.monotonic() - began < 5
+
+
+def test_a_tunnel_that_drips_is_late() -> None:
+    proxied = """
+import sys
+from orchestrator.system.http import HttpClient, HttpError
+try:
+    HttpClient(deadline=0.5).request("GET", "https://registry.example/", headers={})
+except HttpError as error:
+    print(error.kind.value)
+"""
+    with dripping(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000) as host:
+        done = subprocess.run(
+            [sys.executable, "-c", proxied],
+            env={"HTTPS_PROXY": f"http://{host}", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    assert done.stdout == "timeout\n"
+
+
+def test_what_comes_in_time_is_not_late_however_long_it_takes_to_come_again() -> None:
+    with (
+        serving(answering(Reply(200, b"x"))) as server,
+        closing(HttpClient(1, deadline=0.3)) as http,
+    ):
+        http.request("GET", server.url, headers={})
+        time.sleep(0.7)  # a connection that was kept is nobody's exchange
+        answer = http.request("GET", server.url, headers={})
+    assert (answer.body, server.connections) == (b"x", 1)
 
 
 def test_a_head_has_the_length_and_no_body(http: HttpClient) -> None:
