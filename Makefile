@@ -120,7 +120,7 @@ test: setup-dev ## run the whole suite
 soak: setup-dev ## the long form of the kill and soak tests, with a tally: some ten minutes
 	@set -f; SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py $$ARGS
 
-lint: setup-dev ## check format, rules, types and floors
+lint: setup-dev ## check format, rules, types, imports and scripts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
