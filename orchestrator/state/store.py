@@ -41,7 +41,12 @@ class State:
     """The memory of a state directory; any number of threads may use it at once."""
 
     def __init__(
-        self, folder: Path, *, seals: Seals | None = None, busy_timeout: float = _BUSY_TIMEOUT
+        self,
+        folder: Path,
+        *,
+        seals: Seals | None = None,
+        busy_timeout: float = _BUSY_TIMEOUT,
+        most_runs: int = _MOST_RUNS,
     ) -> None:
         """Open `state.db`, or make it.
 
@@ -50,7 +55,9 @@ class State:
             seals: What tells this user's facts from anybody's.
             busy_timeout: Seconds that another process may hold the database before this run
                 does without it.
+            most_runs: Runs that are kept of the history.
         """
+        self._most_runs = most_runs
         self._database = Database(folder / "state.db", _SCHEMA, busy_timeout=busy_timeout)
         self._seals = seals or Seals()
         self._lock = threading.Lock()
@@ -106,7 +113,7 @@ class State:
                 ("DELETE FROM results WHERE run_id = ?", [(report.run_id,)]),
                 (RUNS.insert, [run_row(report)]),
                 (RESULTS.insert, result_rows(report)),
-                (_DROP_RUNS, [(_MOST_RUNS,)]),
+                (_DROP_RUNS, [(self._most_runs,)]),
                 (_DROP_RESULTS, [()]),
             )
         )

@@ -236,13 +236,13 @@ def test_a_run_is_recorded_once(tmp_path: Path) -> None:
 
 
 def test_the_oldest_runs_go(tmp_path: Path) -> None:
-    with opened(tmp_path) as state:
-        for number in range(1003):
+    with closing(State(tmp_path, most_runs=10)) as state:
+        for number in range(13):
             started = STARTED + timedelta(minutes=number)
             state.record(replace(a_report(copied()), run_id=f"run {number}", started=started))
 
-        assert [run.run_id for run in state.runs(2)] == ["run 1002", "run 1001"]
-        assert len(state.runs(5000)) == 1000
+        assert [run.run_id for run in state.runs(2)] == ["run 12", "run 11"]
+        assert len(state.runs(5000)) == 10
         assert [len(state.results(f"run {number}")) for number in (2, 3)] == [0, 1]
 
 
