@@ -11,11 +11,13 @@ import pytest
 
 from demo.faults import Response, Rule
 from demo.proxy import FaultProxy
-from tests.support.github import ALIYUN, TOKEN
+from tests.support.github import ALIYUN, TOKEN, make_repository, use_init
 from tests.support.runner import Event
 
 if TYPE_CHECKING:
-    from tests.support.github import Repository
+    from pathlib import Path
+
+    from tests.support.github import Network, Repository
     from tests.support.runner import JobRun, WorkflowRun
     from tests.support.workflows import Node
 
@@ -27,6 +29,15 @@ TO_GHCR = "04-to-ghcr.yml"
 
 def sync(run: WorkflowRun) -> JobRun:
     return run.jobs["sync"]
+
+
+def test_a_folder_that_init_wrote_runs_on_github(tmp_path: Path, network: Network) -> None:
+    repository = make_repository(tmp_path, network, "init1", fill=use_init)
+    image = repository.publish()
+    repository.write("images.txt", image)
+    run = repository.run(BATCH, push_of(repository))
+    assert run.result == "success"
+    assert repository.mirrored("app")
 
 
 def push_of(repository: Repository) -> Event:

@@ -72,6 +72,24 @@ def test_init_writes_what_a_first_run_needs(installed: Installation, tmp_path: P
     assert named.stdout.count("registry.example.com/me/") == 3
 
 
+def test_a_wheel_brings_all_that_a_checkout_has(installed: Installation, tmp_path: Path) -> None:
+    folders = tmp_path / "wheel", tmp_path / "checkout"
+    for folder in folders:
+        folder.mkdir()
+    assert installed.run("init", "--workflows", cwd=folders[0]).returncode == 0
+    environ = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = installed.run("init", "--workflows", cwd=folders[1], environ=environ)
+    assert done.returncode == 0
+    assert contents_of(folders[0]) == contents_of(folders[1])
+    assert os.access(folders[0] / "bin" / "actions-sync", os.X_OK)
+    assert (folders[0] / ".github" / "actions" / "sync" / "action.yml").is_file()
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
 def test_init_writes_over_nothing(installed: Installation, tmp_path: Path) -> None:
     (tmp_path / "images.txt").write_text("redis\n", encoding="utf-8")
     done = installed.run("init", "--workflows", cwd=tmp_path)

@@ -17,7 +17,7 @@ from tests.support.step_process import Stop
 from tests.support.workflows import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tests.support.workflows import Node
@@ -141,13 +141,28 @@ class Repository:
         return registry.digest(f"{self.namespace}/{host}_{self.namespace}_{name}", tag)
 
 
-def make_repository(folder: Path, network: Network, namespace: str) -> Repository:
-    """Use this template: the tracked files, with an empty list."""
-    repository = Repository(folder, network, namespace)
+def use_template(checkout: Path) -> None:
+    """Use this template: the tracked files."""
     for name in _template_files():
-        target = repository.checkout / name
+        target = checkout / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target)
+
+
+def use_init(checkout: Path) -> None:
+    """Begin with `syncer init --workflows`, in an empty folder."""
+    checkout.mkdir()
+    command = [sys.executable, "-m", "orchestrator", "init", "--workflows"]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=checkout, env=environ, check=True, capture_output=True)
+
+
+def make_repository(
+    folder: Path, network: Network, namespace: str, *, fill: Callable[[Path], None] = use_template
+) -> Repository:
+    """A repository of ours, filled by one way or the other, with an empty list."""
+    repository = Repository(folder, network, namespace)
+    fill(repository.checkout)
     repository.configure()
     repository.write("images.txt")
     _make_remote(repository)
