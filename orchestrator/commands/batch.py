@@ -121,6 +121,7 @@ def _tell_github(report: Report, invocation: Invocation, file: str) -> None:
             written=arguments.report,
             badge=arguments.badge,
             doubtful=invocation.settings.doubtful,
+            words=invocation.settings.words,
         )
         write_output(written, github, invocation.streams.err)
 
@@ -145,7 +146,12 @@ def _notify(report: Report, invocation: Invocation) -> None:
         sender = Sender(http, lambda: datetime.now(timezone.utc), stop.sleep)
         run_url = settings.github.run_url if settings.github else ""
         warnings = send_all(
-            report, settings.webhooks, sender, run_url=run_url, document=document(report)
+            report,
+            settings.webhooks,
+            sender,
+            run_url=run_url,
+            document=document(report),
+            words=settings.words,
         )
     warnings = tuple(map(invocation.redact, warnings))
     for warning in warnings:
@@ -159,6 +165,6 @@ def _rendered(report: Report, invocation: Invocation) -> str:
     arguments = invocation.arguments
     if arguments.output == "json":
         return document(report)
-    view = View(invocation.screen, lists_all=arguments.all)
+    view = View(invocation.screen, invocation.settings.words, lists_all=arguments.all)
     render = markdown_summary if arguments.output == "markdown" else text_summary
     return render(report, view)

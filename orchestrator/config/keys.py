@@ -50,6 +50,7 @@ _ALL = (
     Key("NAMING", "flat"),
     Key("INSECURE_REGISTRIES"),
     Key("STATE_DIR", ".syncer"),
+    Key("LANGUAGE", "auto"),
 )
 
 KEYS: Mapping[str, Key] = {key.name: key for key in _ALL}

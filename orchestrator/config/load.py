@@ -50,6 +50,7 @@ from orchestrator.config.values import (
     web_url,
 )
 from orchestrator.errors import ConfigurationError, FormatError, Problem
+from orchestrator.language import Language, language_of
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import DOCKER_HUB
 
@@ -118,7 +119,9 @@ class _Values:
         self._environ = environ
         self._base = base
         in_environ = {
-            name: Value(text, f"the environment's {name}") for name, text in environ.items() if text
+            name: Value(text, f"the environment's {name}")
+            for name, text in environ.items()
+            if text and not _is_locale(name, text)
         }
         in_flags = {name: Value(text, "the command line") for name, text in flags.items() if text}
         self._sources = (in_flags, in_environ, file)
@@ -139,6 +142,11 @@ class _Values:
 
     def parsed(self, name: str, parse: Callable[[str], T]) -> T:
         return _parsed(self.find(name), name, parse)
+
+
+def _is_locale(name: str, text: str) -> bool:
+    """Whether it is gettext's own LANGUAGE, a list as `zh_CN:en`, and not our setting."""
+    return name == "LANGUAGE" and text not in {one.value for one in Language}
 
 
 def _parsed(value: Value, name: str, parse: Callable[[str], T]) -> T:
@@ -208,10 +216,17 @@ def _settings(
         tool_environ=_tool_environ(environ, secrets, state_dir),
         secrets=(*secrets, *_basic_forms(targets, logins)),
         unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
+        language=_language(values, environ),
         warnings=warnings,
         doubtful=doubtful,
         github=github,
     )
+
+
+def _language(values: _Values, environ: Mapping[str, str]) -> Language:
+    """The language that is set, or else that of the environment's locale."""
+    chosen = values.parsed("LANGUAGE", one_of(Language))
+    return language_of(environ) if chosen is Language.AUTO else chosen
 
 
 def _aliyun(values: _Values, naming: str, table: Mapping[str, Value]) -> Target:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, Problem, did_you_mean
+from orchestrator.language import Language, Translations, translations
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.system.http import is_loopback
@@ -153,6 +154,7 @@ class Settings:
         takes_signatures: Whether what is signed about an image goes with it.
         secrets: Every secret value, for redaction.
         unmasked: Those of the secrets that a runner can't know: they stand in files.
+        language: Of tables, summaries and chats; never `auto`.
         warnings: What the user should know about the configuration.
         doubtful: The lines of config.env among that, which may not say what was meant.
         github: The step of GitHub Actions that this is; None elsewhere.
@@ -180,9 +182,15 @@ class Settings:
     tool_environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     unmasked: tuple[str, ...] = field(default=(), repr=False)
+    language: Language = Language.ENGLISH
     warnings: tuple[str, ...] = ()
     doubtful: tuple[Problem, ...] = ()
     github: GitHubStep | None = None
+
+    @property
+    def words(self) -> Translations:
+        """The catalogue of the language."""
+        return translations(self.language)
 
     @property
     def is_on_actions(self) -> bool:

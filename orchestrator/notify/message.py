@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from orchestrator.config.settings import Webhook
+from orchestrator.language import ENGLISH, Translations
 from orchestrator.report.result import Report
 from orchestrator.system.http import Response
 
@@ -27,6 +28,7 @@ class NotifyContext:
 
     Attributes:
         run_url: Where the run's log is to be read; empty where there is none.
+        words: The readers' language.
         document: The report as JSON, for those who read no prose.
         now: When it is sent; signatures hold for an hour.
     """
@@ -34,6 +36,7 @@ class NotifyContext:
     webhook: Webhook
     now: datetime
     run_url: str = ""
+    words: Translations = ENGLISH
     document: str = field(default="", repr=False)
 
     @property

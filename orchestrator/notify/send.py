@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from orchestrator.config.settings import NotifyOn, Webhook
 from orchestrator.errors import ExitStatus, did_you_mean
+from orchestrator.language import ENGLISH, Translations
 from orchestrator.notify.delivery import Sender, hidden, send
 from orchestrator.notify.formats import FORMATS, format_of
 from orchestrator.notify.message import Message, NotifyContext
@@ -16,7 +18,13 @@ _LONGEST_URL = 1000
 
 
 def send_all(
-    report: Report, webhooks: Iterable[Webhook], by: Sender, *, run_url: str, document: str
+    report: Report,
+    webhooks: Iterable[Webhook],
+    by: Sender,
+    *,
+    run_url: str,
+    document: str,
+    words: Translations = ENGLISH,
 ) -> tuple[str, ...]:
     """Notify every webhook that wants to know; a warning for each that did not take it.
 
@@ -28,6 +36,7 @@ def send_all(
         by: How messages travel.
         run_url: Where the run's log is to be read; empty where there is none.
         document: The report as JSON, for those who take that.
+        words: The readers' language.
     """
     if report.is_dry_run:
         return ()
@@ -36,7 +45,7 @@ def send_all(
     return tuple(
         warning
         for webhook in wanted
-        for warning in _send(report, webhook, by, run_url=link, document=document)
+        for warning in _send(report, by, NotifyContext(webhook, by.clock(), link, words, document))
     )
 
 
@@ -50,9 +59,8 @@ def is_told(report: Report, on: NotifyOn) -> bool:
     }[on]
 
 
-def _send(
-    report: Report, webhook: Webhook, by: Sender, *, run_url: str, document: str
-) -> Iterator[str]:
+def _send(report: Report, by: Sender, context: NotifyContext) -> Iterator[str]:
+    webhook = context.webhook
     host = host_of(webhook.url)
     if webhook.format and webhook.format.lower() not in FORMATS:
         meant = did_you_mean(webhook.format, FORMATS) or f"there are {', '.join(FORMATS)}"
@@ -60,7 +68,7 @@ def _send(
     chat = format_of(webhook)
 
     def message() -> Message:
-        return chat.payload(report, NotifyContext(webhook, by.clock(), run_url, document))
+        return chat.payload(report, replace(context, now=by.clock()))
 
     refusal = send(webhook, chat, message, by=by)
     if refusal:

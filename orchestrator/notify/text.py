@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 
-from orchestrator.errors import SyncerError
+from orchestrator.language import ENGLISH, Translations
 from orchestrator.notify.markup import Markup, short
+from orchestrator.report.causes import hint_in, message_in
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.text import human_bytes, human_seconds
 
@@ -50,26 +52,34 @@ def tone_of(report: Report) -> Tone:
     return Tone.CHANGED if totals.copied else Tone.QUIET
 
 
-def title_of(report: Report) -> str:
+def title_of(report: Report, words: Translations = ENGLISH) -> str:
     """One line that says it all: `❌ Docker Image Syncer: 1 failed, 3 copied`."""
+    return f"{tone_of(report).symbol} {PRODUCT}: {_gist(report, words)}"
+
+
+def _gist(report: Report, words: Translations) -> str:
     if report.error:
-        return f"{tone_of(report).symbol} {PRODUCT}: nothing was mirrored"
+        return words.gettext("nothing was mirrored")
     totals = report.totals
-    counted = {
-        "failed": totals.failed,
-        "bad lines" if totals.invalid > 1 else "bad line": totals.invalid,
-        "deferred": totals.deferred,
-        "copied": totals.copied,
-    }
-    parts = ["interrupted"] if report.is_interrupted else []
-    parts += [f"{count} {word}" for word, count in counted.items() if count]
-    quiet = f"all {totals.items} in sync" if totals.items else "nothing to do"
-    return f"{tone_of(report).symbol} {PRODUCT}: {', '.join(parts) or quiet}"
+    counted = (
+        (words.gettext("{n} failed"), totals.failed),
+        (words.ngettext("{n} bad line", "{n} bad lines", totals.invalid), totals.invalid),
+        (words.gettext("{n} deferred"), totals.deferred),
+        (words.gettext("{n} copied"), totals.copied),
+    )
+    parts = [words.gettext("interrupted")] if report.is_interrupted else []
+    parts += [text.format(n=count) for text, count in counted if count]
+    if parts:
+        return words.gettext(", ").join(parts)
+    if totals.items:
+        return words.gettext("all {n} in sync").format(n=totals.items)
+    return words.gettext("nothing to do")
 
 
 def text_of(
     report: Report,
     markup: Markup,
+    words: Translations = ENGLISH,
     *,
     limit: int,
     head: Sequence[str] = (),
@@ -80,40 +90,52 @@ def text_of(
     Args:
         report: What the message is about.
         markup: How the service writes.
+        words: The readers' language.
         limit: Bytes, counted as JSON writes them; characters are never more than that.
         head: Lines before it, in the service's own markup.
         foot: Lines after it, which are not cut off either.
     """
-    summary = tuple(markup.words(line) for line in _summary(report))
-    blocks = tuple(_blocks(report, markup))
-    return _fitted((*head, *summary), blocks, foot, limit=limit, newline=markup.newline)
+    summary = tuple(markup.words(line) for line in _summary(report, words))
+    message = _Lines((*head, *summary), tuple(_blocks(report, markup, words)), tuple(foot))
+    more = words.gettext("… and {n} more")
+    return _fitted(message, limit=limit, newline=markup.newline, more=more)
 
 
-def _summary(report: Report) -> Iterator[str]:
+def _summary(report: Report, words: Translations) -> Iterator[str]:
     if report.error:
         yield f"{PRODUCT} {report.version}"
         return
     totals = report.totals
-    items = "1 item" if totals.items == 1 else f"{totals.items} items"
-    counts = f"{items}: {totals.copied} copied, {totals.skipped} skipped, {totals.failed} failed"
+    items = words.ngettext("{n} item", "{n} items", totals.items).format(n=totals.items)
+    parts = [
+        words.gettext("{n} copied").format(n=totals.copied),
+        words.gettext("{n} in sync").format(n=totals.skipped),
+        words.gettext("{n} failed").format(n=totals.failed),
+    ]
     if totals.deferred:
-        counts += f", {totals.deferred} deferred"
+        parts.append(words.gettext("{n} deferred").format(n=totals.deferred))
+    counts = words.gettext("{items}: {counts}").format(
+        items=items, counts=words.gettext(", ").join(parts)
+    )
     yield f"{counts} · {human_bytes(totals.bytes)} · {human_seconds(report.seconds)}"
-    shard = f", shard {report.shard}" if report.shard else ""
-    mode = report.mode or "nowhere"
-    yield short(f"{PRODUCT} {report.version} to {mode}{shard}", _NAME_BYTES)
+    to = words.gettext("{product} to {targets}").format(
+        product=f"{PRODUCT} {report.version}", targets=report.mode or words.gettext("nowhere")
+    )
+    shard = words.gettext(", shard {shard}").format(shard=report.shard) if report.shard else ""
+    yield short(f"{to}{shard}", _NAME_BYTES)
 
 
-def _blocks(report: Report, markup: Markup) -> Iterator[str]:
+def _blocks(report: Report, markup: Markup, words: Translations) -> Iterator[str]:
     """What is listed one by one, the most important first."""
     if report.error:
-        yield _told("✗", report.error, markup)
+        yield _with_hint("✗", report.error.message, report.error.hint, markup)
     for result in of_outcome(report.results, Outcome.FAILED):
-        yield _failure(result, markup)
+        yield _failure(result, markup, words)
     for problem in report.problems:
         yield f"✗ {markup.words(short(str(problem), _SENTENCE_BYTES))}"
     for result in of_outcome(report.results, Outcome.DEFERRED):
-        yield f"… {_item(result, markup)}: deferred, {_words(result.reason, markup)}"
+        why = words.gettext("deferred: {reason}").format(reason=words.gettext(result.reason))
+        yield f"… {_item(result, markup)}: {_words(why, markup)}"
     for result in of_outcome(report.results, Outcome.COPIED):
         note = f"; {_words(result.note, markup)}" if result.note else ""
         line = f"✓ {_item(result, markup)}, {human_bytes(result.bytes)}{note}"
@@ -122,16 +144,17 @@ def _blocks(report: Report, markup: Markup) -> Iterator[str]:
         yield f"! {_words(warning, markup)}"
 
 
-def _told(line: str, error: SyncerError, markup: Markup) -> str:
-    hint = f"{markup.newline}↳ {_words(error.hint, markup)}" if error.hint else ""
-    return f"{line} {_words(error.message, markup)}{hint}"
+def _with_hint(line: str, message: str, hint: str, markup: Markup) -> str:
+    below = f"{markup.newline}↳ {_words(hint, markup)}" if hint else ""
+    return f"{line} {_words(message, markup)}{below}"
 
 
-def _failure(result: Result, markup: Markup) -> str:
+def _failure(result: Result, markup: Markup, words: Translations) -> str:
     line = f"✗ {_item(result, markup)}:"
     if result.error:
-        return _told(line, result.error, markup)
-    return f"{line} {_words(result.reason, markup)}"
+        message, hint = message_in(words, result.error), hint_in(words, result.error)
+        return _with_hint(line, message, hint, markup)
+    return f"{line} {_words(words.gettext(result.reason), markup)}"
 
 
 def _item(result: Result, markup: Markup) -> str:
@@ -145,28 +168,32 @@ def _words(text: str, markup: Markup) -> str:
     return markup.words(short(text, _SENTENCE_BYTES))
 
 
-def _fitted(
-    head: Sequence[str], blocks: Sequence[str], foot: Sequence[str], *, limit: int, newline: str
-) -> str:
+@dataclass(frozen=True)
+class _Lines:
+    """A message in parts; only what stands in the middle may be left out."""
+
+    head: tuple[str, ...]
+    blocks: tuple[str, ...]
+    foot: tuple[str, ...]
+
+
+def _fitted(message: _Lines, *, limit: int, newline: str, more: str) -> str:
     """Keep head and foot, and of the blocks what fits, saying how many more there are.
 
     One that is too long doesn't keep shorter ones behind it from being seen.
     """
+    head, blocks, foot = message.head, message.blocks, message.foot
     room = limit - _json_bytes(newline.join((*head, *foot)) + newline)
     sizes = [_json_bytes(block + newline) for block in blocks]
     if sum(sizes) <= room:
         return newline.join((*head, *blocks, *foot))
-    room -= _json_bytes(_more(len(blocks)) + newline)
+    room -= _json_bytes(more.format(n=len(blocks)) + newline)
     kept: list[str] = []
     for block, size in zip(blocks, sizes, strict=True):
         if size <= room:
             kept.append(block)
             room -= size
-    return newline.join((*head, *kept, _more(len(blocks) - len(kept)), *foot))
-
-
-def _more(count: int) -> str:
-    return f"… and {count} more"
+    return newline.join((*head, *kept, more.format(n=len(blocks) - len(kept)), *foot))
 
 
 def _json_bytes(text: str) -> int:

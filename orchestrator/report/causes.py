@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.language import ENGLISH, Translations, gettext_noop
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 
 _OF_A_REGISTRY = frozenset(
@@ -19,6 +21,52 @@ _OF_A_REGISTRY = frozenset(
     }
 )
 """Kinds whose cause may lie in a registry, or the way to it, and not in an image."""
+
+REMEDIES: Mapping[ErrorKind, str] = {
+    ErrorKind.NO_SUCH_PLATFORM: gettext_noop(
+        "choose another platform with --platform; the message lists those there are"
+    ),
+    ErrorKind.PLATFORM_MISMATCH: gettext_noop("write the --platform that the message names"),
+    ErrorKind.NOT_FOUND: gettext_noop("check the image's name and tag"),
+    ErrorKind.UNAUTHORIZED: gettext_noop(
+        "check user name and password of that registry, and the image's name"
+    ),
+    ErrorKind.DENIED: gettext_noop(
+        "check that the namespace exists, and that the login may do this there"
+    ),
+    ErrorKind.RATE_LIMITED: gettext_noop(
+        "wait, or log in for a higher limit; the next run tries again"
+    ),
+    ErrorKind.UNREACHABLE: gettext_noop("check proxy, firewall and DNS; the next run tries again"),
+    ErrorKind.TIMEOUT: gettext_noop("check the network's way there; the next run tries again"),
+    ErrorKind.TLS: gettext_noop(
+        "name the registry's authority as ca in targets.toml, or the host in INSECURE_REGISTRIES"
+    ),
+    ErrorKind.TOO_LARGE: gettext_noop(
+        "raise the size that the registry, or a proxy before it, lets through"
+    ),
+    ErrorKind.QUOTA: gettext_noop(
+        "delete images that nobody needs there, or have the quota raised"
+    ),
+    ErrorKind.READ_ONLY: gettext_noop("ask the registry's operator when it can be written to"),
+    ErrorKind.IMMUTABLE: gettext_noop(
+        "allow the registry to overwrite tags, or choose another tag with --name"
+    ),
+    ErrorKind.NO_SUCH_NAMESPACE: gettext_noop(
+        "create the namespace in the registry's console first"
+    ),
+    ErrorKind.INCOMPLETE: gettext_noop(
+        "choose another tag, or ask the image's maintainer to push it anew"
+    ),
+    ErrorKind.BAD_MANIFEST: gettext_noop("mirror one platform, or set ATTESTATIONS=drop"),
+    ErrorKind.DIGEST_MISMATCH: gettext_noop("the next run tries again"),
+    ErrorKind.CONFLICT: gettext_noop(
+        "let only one run at a time write this tag; the next run tries again"
+    ),
+    ErrorKind.NO_SPACE: gettext_noop("free some of the disk"),
+    ErrorKind.TOOL: gettext_noop("run it again with -v, which shows skopeo's own words"),
+}
+"""What to do about a fault in general, where a language has no words for its own hint."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +87,6 @@ class Cause:
     targets: tuple[str, ...]
     items: int
 
-    @property
-    def hint(self) -> str:
-        """What to do next."""
-        return self.error.hint
-
 
 def causes_of(report: Report) -> tuple[Cause, ...]:
     """The causes of all failures, in the order of their first items."""
@@ -52,6 +95,31 @@ def causes_of(report: Report) -> tuple[Cause, ...]:
         if result.error:
             met.setdefault(_identity(result, result.error), []).append(result)
     return tuple(map(_cause, met.values()))
+
+
+def message_in(words: Translations, error: ImageError, message: str = "") -> str:
+    """An error's message, with its kind before it in another language than English.
+
+    Args:
+        words: The reader's language.
+        error: What is wrong.
+        message: Its message, where that is not the error's own.
+    """
+    message = message or error.message
+    if words is ENGLISH:
+        return message
+    return f"{words.gettext(error.kind.value)} ({error.kind.value}): {message}"
+
+
+def hint_in(words: Translations, error: ImageError) -> str:
+    """An error's hint; in another language what to do about its kind, and then its own words."""
+    if words is ENGLISH:
+        return error.hint
+    known = words.gettext(error.hint) if error.hint else ""
+    if known != error.hint:
+        return known
+    remedy = words.gettext(REMEDIES[error.kind])
+    return f"{remedy} ({error.hint})" if error.hint else remedy
 
 
 def _cause(results: list[Result]) -> Cause:

@@ -18,9 +18,11 @@ from typing import TextIO
 
 from orchestrator.config.settings import GitHubStep
 from orchestrator.errors import ConfigurationError, Problem, SyncerError
+from orchestrator.language import ENGLISH, Translations
 from orchestrator.report.badge import NO_BADGE, badge_document, badge_of, badge_picture
+from orchestrator.report.causes import hint_in, message_in
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
-from orchestrator.report.summary import markdown_summary
+from orchestrator.report.summary import View, markdown_summary
 from orchestrator.text import printable, shortened
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,9 @@ class Annotation:
         return f"::{self.level} {','.join(properties)}::{message}"
 
 
-def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:
+def of_report(
+    report: Report, *, file: str, words: Translations = ENGLISH
+) -> tuple[Annotation, ...]:
     """All there is to annotate of a run: bad lines, then one for each image that failed.
 
     Where the run did not begin, why that is.
@@ -67,6 +71,7 @@ def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:
     Args:
         report: The run's.
         file: The list, as the repository has it.
+        words: The reader's language.
     """
     if report.error:
         return of_error(report.error)
@@ -75,7 +80,7 @@ def of_report(report: Report, *, file: str) -> tuple[Annotation, ...]:
         item = result.item
         image = (item.line, str(item.source), str(item.choice))
         images.setdefault(image, []).append(result)
-    failures = (_of_failures(results, file) for results in images.values())
+    failures = (_of_failures(results, file, words) for results in images.values())
     return (*of_problems(report.problems), *failures)
 
 
@@ -192,6 +197,7 @@ def output_of_run(
     written: str | None,
     badge: str | None,
     doubtful: Iterable[Problem] = (),
+    words: Translations = ENGLISH,
 ) -> StepOutput:
     """All that there is to say of a run.
 
@@ -201,6 +207,7 @@ def output_of_run(
         written: Where the report stands, if it was written.
         badge: Where the badge stands, if it was written.
         doubtful: Lines of config.env that may not say what was meant.
+        words: The reader's language.
     """
     totals = report.totals
     would_copy = len(of_outcome(report.results, Outcome.WOULD_COPY))
@@ -214,8 +221,11 @@ def output_of_run(
     if badge and not report.is_dry_run:
         shown = badge_of(report)
         values["badge"] = unmaskable(f"{badge_document(shown)}{badge_picture(shown)}")
-    annotations = (*of_report(report, file=file), *of_problems(doubtful, level="warning"))
-    return StepOutput(annotations, markdown_summary(report), values)
+    annotations = (
+        *of_report(report, file=file, words=words),
+        *of_problems(doubtful, level="warning"),
+    )
+    return StepOutput(annotations, markdown_summary(report, View(words=words)), values)
 
 
 def output_of_nothing() -> StepOutput:
@@ -261,13 +271,15 @@ def _from_checkout(file: str) -> str:
     return str(path.relative_to(Path.cwd())) if inside else file
 
 
-def _of_failures(results: Sequence[Result], file: str) -> Annotation:
+def _of_failures(results: Sequence[Result], file: str, words: Translations) -> Annotation:
     """One image's failures, whatever number of targets it failed to reach."""
     item = results[0].item
-    reasons = dict.fromkeys(result.reason for result in results)
+    reasons = dict.fromkeys(words.gettext(result.reason) for result in results)
     targets = ", ".join(result.item.target.name for result in results)
     messages = dict.fromkeys(
-        _told(result.error.message, result.error.hint) if result.error else result.reason
+        _told(message_in(words, result.error), hint_in(words, result.error))
+        if result.error
+        else result.reason
         for result in results
     )
     title = f"{item.source.familiar} -> {targets}: {', '.join(reasons)}"

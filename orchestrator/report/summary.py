@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from orchestrator.language import ENGLISH, Translations, gettext_noop
-from orchestrator.report.causes import Cause, causes_of
+from orchestrator.report.causes import Cause, causes_of, hint_in, message_in
 from orchestrator.report.result import Outcome, Report, Result, of_outcome
 from orchestrator.report.tables import (
     Columns,
@@ -104,7 +104,7 @@ def markdown_summary(report: Report, view: View = _USUAL) -> str:
     parts += _pull_block(report, words)
     if in_sync:
         rows = (_row(result, words) for result in in_sync)
-        title = words.ngettext("{n} in sync", "{n} in sync", len(in_sync)).format(n=len(in_sync))
+        title = words.gettext("{n} in sync").format(n=len(in_sync))
         table = markdown_table(
             _columns(words).without(_TIME).without(_SIZE),
             ((*row[:_SIZE], row[_PULL]) for row in rows),
@@ -115,31 +115,37 @@ def markdown_summary(report: Report, view: View = _USUAL) -> str:
 
 def totals_line(report: Report, words: Translations = ENGLISH) -> str:
     """One sentence of the whole run."""
-    totals, say = report.totals, words.gettext
-    copied = say("{n} would be copied") if report.is_dry_run else say("{n} copied")
+    totals = report.totals
+    copied = (
+        words.gettext("{n} would be copied") if report.is_dry_run else words.gettext("{n} copied")
+    )
     parts = [
         copied.format(n=totals.copied),
-        words.ngettext("{n} in sync", "{n} in sync", totals.skipped).format(n=totals.skipped),
-        say("{n} failed").format(n=totals.failed),
+        words.gettext("{n} in sync").format(n=totals.skipped),
+        words.gettext("{n} failed").format(n=totals.failed),
     ]
     if totals.deferred:
-        parts.append(say("{n} deferred").format(n=totals.deferred))
+        parts.append(words.gettext("{n} deferred").format(n=totals.deferred))
     if totals.invalid:
         bad = words.ngettext("{n} bad line", "{n} bad lines", totals.invalid)
         parts.append(bad.format(n=totals.invalid))
-    moved = say("{size} to move") if report.is_dry_run else say("{size} moved")
+    moved = words.gettext("{size} to move") if report.is_dry_run else words.gettext("{size} moved")
     amount = moved.format(size=human_bytes(totals.bytes))
     if totals.pulls:
-        amount += say(", ") + _pulls(report, words)
-    whole = say("{counts}; {amount} in {time}").format(
-        counts=say(", ").join(parts), amount=amount, time=human_seconds(report.seconds)
+        amount += words.gettext(", ") + _pulls(report, words)
+    whole = words.gettext("{counts}; {amount} in {time}").format(
+        counts=words.gettext(", ").join(parts), amount=amount, time=human_seconds(report.seconds)
     )
-    return say("interrupted: {whole}").format(whole=whole) if report.is_interrupted else whole
+    return (
+        words.gettext("interrupted: {whole}").format(whole=whole)
+        if report.is_interrupted
+        else whole
+    )
 
 
-def result_line(result: Result) -> str:
+def result_line(result: Result, words: Translations = ENGLISH) -> str:
     """One result on one line, for the log as it goes."""
-    image, platform, target, outcome, why, size, time, pull = _row(result, ENGLISH)
+    image, platform, target, outcome, why, size, time, pull = _row(result, words)
     is_new = result.outcome is Outcome.COPIED
     amount = f", {size} in {time}; docker pull {pull}" if is_new else ""
     return f"{image} ({platform}) -> {target}: {outcome} ({why}){amount}"
@@ -234,9 +240,10 @@ def _bullet(line: str) -> str:
 
 
 def _told(cause: Cause, words: Translations) -> Iterator[str]:
-    yield one_line(f"{_where(cause, words)}: {cause.message}")
-    if cause.hint:
-        yield one_line(f"  -> {cause.hint}")
+    yield one_line(f"{_where(cause, words)}: {message_in(words, cause.error, cause.message)}")
+    hint = hint_in(words, cause.error)
+    if hint:
+        yield one_line(f"  -> {hint}")
 
 
 def _where(cause: Cause, words: Translations) -> str:

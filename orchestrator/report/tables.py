@@ -73,6 +73,7 @@ def drawn_table(
         width: Columns of the terminal; None where nothing bounds it.
     """
     cells = [tuple(map(one_line, row)) for row in rows]
+    columns, cells = _without_empty(columns, cells)
     extra: list[tuple[str, ...]] = [()] * len(cells)
     if width is not None and _width(columns, cells) > width:
         if columns.below is not None:
@@ -127,6 +128,17 @@ def _width(columns: Columns, rows: Iterable[Row]) -> int:
     by_column = zip(padded, *rows, strict=True)
     widths = [max(map(display_width, cells)) for cells in by_column]
     return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _without_empty(
+    columns: Columns, rows: list[tuple[str, ...]]
+) -> tuple[Columns, list[tuple[str, ...]]]:
+    """The same less those columns that may go and say nothing in any row."""
+    may_go = columns.spare if columns.below is None else (*columns.spare, columns.below)
+    for column in sorted(may_go, reverse=True):
+        if not any(row[column] for row in rows):
+            columns, rows = columns.without(column), [_without(row, column) for row in rows]
+    return columns, rows
 
 
 def _folded(row: Row, width: int) -> Iterator[str]:

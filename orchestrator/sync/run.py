@@ -225,12 +225,12 @@ class _Stages:
         self.tools.skopeo.listen(on_upload, transfers)
         steps = self._steps(transfers)
         done = {}
-        with self._progress(len(items), "syncing", transfers) as shown:
+        with self._progress(len(items), self.settings.words.gettext("syncing"), transfers) as shown:
             at_once = _HEAD_CHECKS_AT_ONCE + 2 * jobs
             for step, found in map_bounded(steps, queue, jobs=at_once, ended=ended):
                 if isinstance(found, Result):
                     done[step.place] = found
-                    shown.step(result_line(found), is_news=is_news(found))
+                    shown.step(result_line(found, self.settings.words), is_news=is_news(found))
         return tuple(done[place] for place, _ in enumerate(items))
 
     def _progress(
@@ -278,7 +278,7 @@ class _Stages:
                 partial(_guarded_follow, signatures), FifoQueue(results), jobs=HEADS_AT_ONCE
             ):
                 done[result] = followed
-                shown.step("" if followed == result else result_line(followed))
+                shown.step("" if followed == result else result_line(followed, self.settings.words))
         return tuple(done[result] for result in results)
 
     def remember(self, results: tuple[Result, ...]) -> None:

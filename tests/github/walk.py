@@ -75,6 +75,13 @@ def _parts(repository: Repository) -> Iterator[str]:
     inputs: dict[str, Node] = {"image_name": redis, "target_name": "cache:7"}
     yield _told(repository, repository.dispatch("03-to-aliyun.yml", inputs))
 
+    yield "## 6. In Chinese\n\nWith `LANGUAGE=zh` in `config.env`, and one more image:\n"
+    repository.configure(JOBS="1", LANGUAGE="zh")
+    busybox = repository.publish("busybox:1.36")
+    repository.write("images.txt", "# what we need", wrong, redis, busybox)
+    yield _block(repository, "images.txt")
+    yield _told(repository, _push(repository, repository.secrets))
+
 
 def _push(repository: Repository, secrets: dict[str, Node]) -> WorkflowRun:
     return repository.run(BATCH, Event("push", {}, secrets, token=TOKEN))

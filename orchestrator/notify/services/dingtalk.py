@@ -35,9 +35,15 @@ _CODES = Codes(
 
 def payload(report: Report, context: NotifyContext) -> Message:
     """A Markdown message; nobody is mentioned."""
-    title = title_of(report)
-    link = (_MARKUP.link("Open the run", context.run_url),) if context.run_url else ()
-    text = text_of(report, _MARKUP, limit=_TEXT_BYTES, head=(f"#### {title}",), foot=link)
+    title = title_of(report, context.words)
+    link = (
+        (_MARKUP.link(context.words.gettext("Open the run"), context.run_url),)
+        if context.run_url
+        else ()
+    )
+    text = text_of(
+        report, _MARKUP, context.words, limit=_TEXT_BYTES, head=(f"#### {title}",), foot=link
+    )
     document = {
         "msgtype": "markdown",
         "markdown": {"title": title, "text": text},

@@ -30,9 +30,13 @@ _MARKUP = Markup(name=_escaped, words=_escaped, bold=lambda text: f"**{text}**",
 
 def payload(report: Report, context: NotifyContext) -> Message:
     """A text message in which no mention notifies anybody."""
-    link = (_MARKUP.link("Open the run", context.run_url),) if context.run_url else ()
-    head = (_MARKUP.bold(title_of(report)),)
-    content = text_of(report, _MARKUP, limit=_TEXT_BYTES, head=head, foot=link)
+    link = (
+        (_MARKUP.link(context.words.gettext("Open the run"), context.run_url),)
+        if context.run_url
+        else ()
+    )
+    head = (_MARKUP.bold(title_of(report, context.words)),)
+    content = text_of(report, _MARKUP, context.words, limit=_TEXT_BYTES, head=head, foot=link)
     mentions: dict[str, list[str]] = {"parse": []}
     return json_message({"content": content, "allowed_mentions": mentions, "flags": _NO_PREVIEWS})
 

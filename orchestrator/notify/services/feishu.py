@@ -37,12 +37,16 @@ _CODES = Codes(
 def payload(report: Report, context: NotifyContext) -> Message:
     """A card; signed where the webhook has a secret."""
     elements: list[object] = [
-        {"tag": "div", "text": _plain(text_of(report, PLAIN, limit=_TEXT_BYTES))}
+        {"tag": "div", "text": _plain(text_of(report, PLAIN, context.words, limit=_TEXT_BYTES))}
     ]
     if context.run_url:
-        button = {"tag": "button", "text": _plain("Open the run"), "url": context.run_url}
+        button = {
+            "tag": "button",
+            "text": _plain(context.words.gettext("Open the run")),
+            "url": context.run_url,
+        }
         elements.append({"tag": "action", "actions": [{**button, "type": "default"}]})
-    header = {"title": _plain(title_of(report)), "template": tone_of(report).colour}
+    header = {"title": _plain(title_of(report, context.words)), "template": tone_of(report).colour}
     card = {"config": {"wide_screen_mode": True}, "header": header, "elements": elements}
     return json_message({**_signature(context), "msg_type": "interactive", "card": card})
 

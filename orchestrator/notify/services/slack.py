@@ -43,9 +43,13 @@ _MARKUP = Markup(
 
 def payload(report: Report, context: NotifyContext) -> Message:
     """A text; addresses in it are not unfolded."""
-    link = (_MARKUP.link("Open the run", context.run_url),) if context.run_url else ()
-    head = (_MARKUP.bold(title_of(report)),)
-    text = text_of(report, _MARKUP, limit=_TEXT_BYTES, head=head, foot=link)
+    link = (
+        (_MARKUP.link(context.words.gettext("Open the run"), context.run_url),)
+        if context.run_url
+        else ()
+    )
+    head = (_MARKUP.bold(title_of(report, context.words)),)
+    text = text_of(report, _MARKUP, context.words, limit=_TEXT_BYTES, head=head, foot=link)
     return json_message({"text": text, "unfurl_links": False, "unfurl_media": False})
 
 

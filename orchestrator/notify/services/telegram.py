@@ -36,14 +36,20 @@ _MARKUP = Markup(
 
 def payload(report: Report, context: NotifyContext) -> Message:
     """A text without previews; what else the URL's query says holds too."""
-    link = (_MARKUP.link("Open the run", context.run_url),) if context.run_url else ()
-    head = (_MARKUP.bold(title_of(report)),)
+    link = (
+        (_MARKUP.link(context.words.gettext("Open the run"), context.run_url),)
+        if context.run_url
+        else ()
+    )
+    head = (_MARKUP.bold(title_of(report, context.words)),)
     asked = dict(parse_qsl(urlsplit(context.webhook.url).query))
     chat = {"chat_id": asked["chat_id"]} if "chat_id" in asked else {}
     return json_message(
         {
             **chat,
-            "text": text_of(report, _MARKUP, limit=_TEXT_BYTES, head=head, foot=link),
+            "text": text_of(
+                report, _MARKUP, context.words, limit=_TEXT_BYTES, head=head, foot=link
+            ),
             "parse_mode": "HTML",
             "link_preview_options": {"is_disabled": True},
         }

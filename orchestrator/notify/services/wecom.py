@@ -27,9 +27,13 @@ _CODES = Codes(
 def payload(report: Report, context: NotifyContext) -> Message:
     """A Markdown message, its title in one of the three colours there are."""
     colour = _COLOURS.get(tone_of(report), "comment")
-    head = f'### <font color="{colour}">{title_of(report)}</font>'
-    link = (MARKDOWN.link("Open the run", context.run_url),) if context.run_url else ()
-    text = text_of(report, MARKDOWN, limit=_TEXT_BYTES, head=(head,), foot=link)
+    head = f'### <font color="{colour}">{title_of(report, context.words)}</font>'
+    link = (
+        (MARKDOWN.link(context.words.gettext("Open the run"), context.run_url),)
+        if context.run_url
+        else ()
+    )
+    text = text_of(report, MARKDOWN, context.words, limit=_TEXT_BYTES, head=(head,), foot=link)
     return json_message({"msgtype": "markdown", "markdown": {"content": text}})
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - full-width characters are what is tested
 from __future__ import annotations
 
 import json
@@ -22,7 +21,7 @@ SECRET = "SECabc"
 
 
 def in_context(url: str = "https://example.com/hook", secret: str = "") -> NotifyContext:
-    return NotifyContext(Webhook(url, secret), NOW, RUN, '{"schema":1}')
+    return NotifyContext(Webhook(url, secret), NOW, RUN, document='{"schema":1}')
 
 
 def written(chat: Format, report: Report, context: NotifyContext | None = None) -> str:
@@ -120,7 +119,7 @@ def test_every_message_holds_the_keyword_the_totals_the_failure_and_the_link(cha
     body = written(chat, a_report(copied("alpine:3"), failed("nginx:nope")))
 
     assert "Docker Image Syncer: 1 failed, 1 copied" in body
-    assert "2 items: 1 copied, 0 skipped, 1 failed · 11.8 MiB · 3 min 12 s" in body
+    assert "2 items: 1 copied, 0 in sync, 1 failed · 11.8 MiB · 3 min 12 s" in body
     assert body.index("nginx:nope") < body.index("there is no such tag") < body.index("alpine:3")
     assert body.index("there is no such tag") < body.index("see the tags")
     assert RUN in body

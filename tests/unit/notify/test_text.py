@@ -70,12 +70,12 @@ def test_failures_come_first_with_their_hints_and_skipped_items_are_not_listed()
     )
 
     assert text_of(report, PLAIN, limit=5000).splitlines() == [
-        "4 items: 1 copied, 1 skipped, 1 failed, 1 deferred · 11.8 MiB · 3 min 12 s",
+        "4 items: 1 copied, 1 in sync, 1 failed, 1 deferred · 11.8 MiB · 3 min 12 s",
         "Docker Image Syncer 0.1.0 to aliyun,ghcr",
         "✗ nginx:nope (linux/amd64) → aliyun: there is no such tag",
         "↳ see the tags",
         "✗ images.txt:14:1: unknown option '--platfrom'; did you mean '--platform'?",
-        "… mysql:8.0 (linux/amd64) → aliyun: deferred, the pull limit",
+        "… mysql:8.0 (linux/amd64) → aliyun: deferred: the pull limit",
         "✓ nginx:alpine (linux/amd64) → aliyun, 11.8 MiB; converted to Docker's types",
         "↳ registry.cn-hangzhou.aliyuncs.com/mine/nginx:alpine",
         "! skopeo is old",
