@@ -12,6 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.commands.checks import (
+    CheckResult,
+    CheckStatus,
+    json_checks,
+    markdown_checks,
+    text_checks,
+)
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
 from orchestrator.config.authfile import ready_targets, run_logins
 from orchestrator.config.image_list import ImageList
@@ -23,13 +30,6 @@ from orchestrator.plan.items import NamedItems, name_items
 from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound
-from orchestrator.report.checks import (
-    CheckResult,
-    CheckStatus,
-    json_checks,
-    markdown_checks,
-    text_checks,
-)
 from orchestrator.report.github import stopped_commands
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import Connection, connection_of

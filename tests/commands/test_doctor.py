@@ -14,9 +14,9 @@ from demo.faults import Response, Rule
 from demo.images import build_image
 from demo.proxy import FaultProxy
 from demo.registry import Client, Login, Registry, RegistryOptions
+from orchestrator.commands.checks import CheckStatus
 from orchestrator.commands.doctor import check_clock, check_pull_limit
 from orchestrator.registry.pull_limit import PullLimit
-from orchestrator.report.checks import CheckStatus
 from tests.support.certificates import make_certificate
 from tests.support.runs import path_without_skopeo
 from tests.support.tokens import Account, TokenOptions, TokenServer
