@@ -87,7 +87,10 @@ def _judge_noop(measured: _Measured, count: int) -> Iterator[Verdict]:
 
 def _judge_noop_all(measured: _Measured, count: int) -> Iterator[Verdict]:
     title = f"{count} in sync, all platforms"
-    yield from _times(measured, ours.WARM.name, tools.REGSYNC.name, 1.6, title)
+    yield from _times(measured, ours.TAGS.name, tools.REGSYNC.name, 1.6, f"{title}, VERIFY=tag")
+    yield from _times(measured, ours.WARM.name, tools.REGSYNC.name, 3, f"{title} and children")
+    heads = measured.most(ours.WARM.name, _count(ErrorKind.MANIFEST_HEAD))
+    yield from _at_most(f"{title} and children: manifest HEADs", heads, 4 * count)
 
 
 def _judge_copy(measured: _Measured, conditions: str, factor: float) -> Iterator[Verdict]:

@@ -28,6 +28,11 @@ def check_warm(job: Job, folder: Path) -> Command:
     return (*_counting(folder), *_batch(job, folder))
 
 
+def check_tags(job: Job, folder: Path) -> Command:
+    """Check all, but for the images that an index names, as the peers do."""
+    return (*_counting(folder), "VERIFY=tag", *_batch(job, folder))
+
+
 def check_cold(job: Job, folder: Path) -> Command:
     """Check all, and know nothing."""
     shutil.rmtree(folder / ".syncer", ignore_errors=True)
@@ -111,8 +116,9 @@ def _counting(folder: Path) -> Command:
 
 
 WARM = Tool("syncer", "skopeo", check_warm)
+TAGS = Tool("syncer, VERIFY=tag", "skopeo", check_tags)
 COLD = Tool("syncer, no state", "skopeo", check_cold)
 COPYING = Tool("syncer, 4 at once", "skopeo", copy_default)
 COPYING_MANY = Tool("syncer, 16 at once", "skopeo", copy_many)
 BARE = Tool("the same copies, bare", "skopeo", copy_bare)
-OURS = (WARM, COLD, COPYING, COPYING_MANY)
+OURS = (WARM, TAGS, COLD, COPYING, COPYING_MANY)

@@ -82,10 +82,12 @@ def noop(bench: Bench, platform: str) -> tuple[Run, ...]:
         place = _Place(Path(folder), near, (far,), (target,))
         if bench.wants(ours.WARM):
             place.run(ours.WARM, job)
-        return tuple(_checked(bench, place, job, tool) for tool in bench.turns(_CHECKING))
+        ways = (ours.WARM, ours.COLD) if platform == samples.PLATFORM else _CHECKING_INDEXES
+        checking = (*ways, *tools.CHECKING_PEERS)
+        return tuple(_checked(bench, place, job, tool) for tool in bench.turns(checking))
 
 
-_CHECKING = (ours.WARM, ours.COLD, *tools.CHECKING_PEERS)
+_CHECKING_INDEXES = (ours.WARM, ours.TAGS, ours.COLD)
 
 
 def _checked(bench: Bench, place: _Place, job: Job, tool: Tool) -> Run:

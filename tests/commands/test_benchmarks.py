@@ -39,10 +39,17 @@ def only(runs: Sequence[Run]) -> Run:
     return run
 
 
-@pytest.mark.parametrize("platform", [PLATFORM, ALL])
-def test_a_run_that_finds_all_in_sync_is_counted(platform: str) -> None:
-    run = only(scenarios.noop(small(ours.WARM), platform))
-    assert run.traffic.count() == run.traffic.count(ErrorKind.MANIFEST_HEAD) == 6
+@pytest.mark.parametrize(
+    ("tool", "platform", "heads"),
+    [
+        pytest.param(ours.WARM, PLATFORM, 6, id="one platform"),
+        pytest.param(ours.WARM, ALL, 12, id="indexes and their children"),
+        pytest.param(ours.TAGS, ALL, 6, id="indexes alone"),
+    ],
+)
+def test_a_run_that_finds_all_in_sync_is_counted(tool: Tool, platform: str, heads: int) -> None:
+    run = only(scenarios.noop(small(tool), platform))
+    assert run.traffic.count() == run.traffic.count(ErrorKind.MANIFEST_HEAD) == heads
     assert run.programs == 0
     assert run.seconds > 0
     assert 10_000_000 < run.peak < 200_000_000
