@@ -73,13 +73,15 @@ class TokenAuth:
 class RegistryOptions:
     """How a registry differs from the plain one: open to everybody, plain HTTP.
 
-    With `token`, `login` is the one that the laboratory's own questions use.
+    With `token`, `login` is the one that the laboratory's own questions use. Layers that may only
+    be fetched from elsewhere are refused, unless it says otherwise.
     """
 
     login: Login | None = None
     certificate: Certificate | None = None
     token: TokenAuth | None = None
     host: str = "127.0.0.1"
+    allows_foreign_layers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +304,8 @@ def _configuration(options: RegistryOptions, folder: Path) -> str:
     }
     log = {"level": "info", "accesslog": {"disabled": False}}
     parts = {"version": "0.1", "log": log, "storage": storage, "http": http}
+    if options.allows_foreign_layers:
+        parts["validation"] = {"manifests": {"urls": {"allow": ["^https://"]}}}
     if auth := _authentication(options, folder):
         parts["auth"] = auth
     return json.dumps(parts, indent=1)

@@ -65,7 +65,7 @@ class ErrorKind(str, Enum):
     READ_ONLY = "read-only"
     IMMUTABLE = "immutable"
     NO_SUCH_NAMESPACE = "no-such-namespace"
-    INCOMPLETE = "incomplete"
+    SOURCE_INCOMPLETE = "source-incomplete"
     BAD_MANIFEST = "bad-manifest"
     DIGEST_MISMATCH = "digest-mismatch"
     CONFLICT = "conflict"
@@ -79,6 +79,12 @@ class ErrorKind(str, Enum):
 
 
 _TRANSIENT = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT})
+
+
+INCOMPLETE_HINT = (
+    "the tag is there, but not all that it names: choose another tag, or ask its maintainer to "
+    "push it anew"
+)
 
 
 class SyncerError(Exception):
@@ -187,6 +193,18 @@ class ImageError(SyncerError):
         self.registry = registry
         self.retry_after = retry_after
         self.transient = transient
+
+    def about(self, subject: str) -> ImageError:
+        """The same, said of another subject: of a tag, where a part of it has failed."""
+        return ImageError(
+            self.kind,
+            f"{subject}: {self.message.partition(': ')[2]}",
+            hint=self.hint,
+            retry_after=self.retry_after,
+            transient=self.transient,
+            registry=self.registry,
+            may_be_absent=self.may_be_absent,
+        )
 
     @property
     def is_transient(self) -> bool:

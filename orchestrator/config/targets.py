@@ -24,6 +24,7 @@ class Profile:
         lowers_names: Names given in capitals are written in lower case, not refused.
         refuses_attestations: BuildKit's attestation manifests can't be pushed.
         wants_docker_types: OCI manifests are refused; Docker's own are taken.
+        wants_oci_types: Docker's manifests are refused; OCI's are taken.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Profile:
     lowers_names: bool = False
     refuses_attestations: bool = False
     wants_docker_types: bool = False
+    wants_oci_types: bool = False
 
 
 GENERIC = Profile("generic")
@@ -38,9 +40,11 @@ ALIYUN_PERSONAL = Profile("aliyun", is_one_level=True, refuses_attestations=True
 ALIYUN_ENTERPRISE = Profile("aliyun-enterprise")
 GHCR = Profile("ghcr", lowers_names=True)
 SWR = Profile("swr", wants_docker_types=True)
+ZOT = Profile("zot", wants_oci_types=True)
 
 PROFILES: Mapping[str, Profile] = {
-    profile.name: profile for profile in (GENERIC, ALIYUN_PERSONAL, ALIYUN_ENTERPRISE, GHCR, SWR)
+    profile.name: profile
+    for profile in (GENERIC, ALIYUN_PERSONAL, ALIYUN_ENTERPRISE, GHCR, SWR, ZOT, ZOT)
 }
 
 _ALIYUN_ENTERPRISE_HOST = re.compile(r"[a-z0-9-]+-registry(-vpc)?\.[a-z0-9-]+\.cr\.aliyuncs\.com")

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
-from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.errors import INCOMPLETE_HINT, ErrorKind, ImageError
 from orchestrator.oci.manifest import (
     DOCKER_INDEX,
     DOCKER_MANIFEST,
@@ -26,28 +27,45 @@ from orchestrator.oci.platform import Platform, PlatformChoice
 from orchestrator.oci.reference import Digest, digest_of
 
 
+class ManifestTypes(Enum):
+    """Whose media types the manifests have that a registry is given."""
+
+    AS_IS = "as they are"
+    DOCKER = "in Docker's types"
+    OCI = "in OCI's types"
+
+
 @dataclass(frozen=True)
 class ManifestForm:
     """The form in which a registry is given an image.
 
     Attributes:
         keeps_attestations: Whether the attestations in an index go with it.
-        has_docker_types: Whether manifests are written in Docker's types, not OCI's.
+        types: Whose types its manifests are written in.
     """
 
     keeps_attestations: bool = True
-    has_docker_types: bool = False
+    types: ManifestTypes = ManifestTypes.AS_IS
 
     @property
     def fallbacks(self) -> tuple[ManifestForm, ...]:
         """What to try, in this order, where a registry refuses this one."""
-        return _FORMS[_FORMS.index(self) + 1 :]
+        return _FALLBACKS[self]
 
 
-DOCKER_FORM = ManifestForm(keeps_attestations=False, has_docker_types=True)
+BARE_FORM = ManifestForm(keeps_attestations=False)
+DOCKER_FORM = ManifestForm(keeps_attestations=False, types=ManifestTypes.DOCKER)
 """Docker's types have no way to write an attestation."""
 
-_FORMS = (ManifestForm(), ManifestForm(keeps_attestations=False), DOCKER_FORM)
+OCI_FORM = ManifestForm(types=ManifestTypes.OCI)
+BARE_OCI_FORM = ManifestForm(keeps_attestations=False, types=ManifestTypes.OCI)
+_FALLBACKS: Mapping[ManifestForm, tuple[ManifestForm, ...]] = {
+    ManifestForm(): (BARE_FORM, DOCKER_FORM, OCI_FORM, BARE_OCI_FORM),
+    BARE_FORM: (DOCKER_FORM, BARE_OCI_FORM),
+    DOCKER_FORM: (),
+    OCI_FORM: (BARE_OCI_FORM,),
+    BARE_OCI_FORM: (),
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,11 @@ class PushIndex:
     def digest(self) -> Digest:
         """The sha256 of its bytes: what the destination has when it is in sync."""
         return digest_of(self.raw)
+
+    @property
+    def media_type(self) -> str:
+        """As it says itself; OCI's, where it says none."""
+        return str(json.loads(self.raw).get("mediaType") or OCI_INDEX)
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -181,6 +204,15 @@ def nested_index(inner: Digest, *, of: str) -> ImageError:
         ErrorKind.BAD_MANIFEST,
         f"{of}: its index holds another index ({inner})",
         hint="name the inner index by its digest instead",
+    )
+
+
+def lost_image(child: Digest, *, of: str) -> ImageError:
+    """Say that an index is there, and an image that it names is not."""
+    return ImageError(
+        ErrorKind.SOURCE_INCOMPLETE,
+        f"{of}: its index is there, but the image {child} that it names is gone",
+        hint=INCOMPLETE_HINT,
     )
 
 

@@ -76,6 +76,14 @@ class Descriptor:
     is_attestation: bool = False
     subject: str = ""
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a layer that may only be fetched from elsewhere, and is in no registry.
+
+        Source: image-spec, layer.md, "Non-Distributable Layers"; Docker's foreign layers.
+        """
+        return ".foreign." in self.media_type or ".nondistributable." in self.media_type
+
 
 @dataclass(frozen=True)
 class Image:

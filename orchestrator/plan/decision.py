@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeGuard
 
 from orchestrator.config.settings import CreatedCheck
 from orchestrator.errors import ImageError
-from orchestrator.oci.docker_types import ConvertedManifest
+from orchestrator.oci.conversion import ConvertedManifest
 from orchestrator.oci.index import PushIndex
 from orchestrator.oci.manifest import Descriptor, ImageConfig
 from orchestrator.oci.platform import Platform, PlatformChoice
@@ -51,10 +51,11 @@ class Reason(str, Enum):
 
     FORCED = "forced"
     MISSING = "missing"
-    INCOMPLETE = "incomplete"
+    SOURCE_INCOMPLETE = "source-incomplete"
     SAME_DIGEST = "same-digest"
     SAME_CONTENT = "same-content"
     CREATED_ONLY = "created-only"
+    INDEX_DIFFERS = "index-differs"
     CONTENT_DIFFERS = "content-differs"
 
 

@@ -13,7 +13,7 @@ import logging
 from typing import Protocol
 
 from orchestrator.errors import DeferredError, ImageError, Side
-from orchestrator.oci.index import ManifestForm
+from orchestrator.oci.index import ManifestForm, ManifestTypes
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import Action, Decision, KnownImage, Reason, Upstream, Verdict
@@ -123,11 +123,13 @@ class FastPath:
 
 def _key(item: Item, form: ManifestForm) -> str:
     """The key of what is remembered for an index: all that the expected digest depends on."""
-    if form.has_docker_types:
-        return f"{item.choice} in Docker's types"
-    if item.choice.single or form.keeps_attestations:
-        return str(item.choice)
-    return f"{item.choice} without attestations"
+    parts = [str(item.choice)]
+    if form.types is not ManifestTypes.AS_IS:
+        parts.append(form.types.value)
+    is_bare = not form.keeps_attestations and form.types is not ManifestTypes.DOCKER
+    if is_bare and not item.choice.single:
+        parts.append("without attestations")
+    return " ".join(parts)
 
 
 def _remembered(upstream: Upstream) -> KnownImage:

@@ -7,13 +7,13 @@ differ, the configs tell.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.config.settings import Attestations, CreatedCheck
 from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
-from orchestrator.oci.docker_types import CONVERTED
-from orchestrator.oci.index import DOCKER_FORM, ManifestForm
+from orchestrator.oci.conversion import conversion_note
+from orchestrator.oci.index import DOCKER_FORM, OCI_FORM, ManifestForm, ManifestTypes
 from orchestrator.oci.manifest import (
     DOCKER_INDEX,
     Image,
@@ -42,11 +42,6 @@ from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
 from orchestrator.registry.reader import Reader
 
-_WORDS: Mapping[ManifestForm, str] = {
-    ManifestForm(keeps_attestations=False): "without attestations, which could not be pushed there",
-    DOCKER_FORM: CONVERTED,
-}
-
 
 @dataclass(frozen=True)
 class PlanOptions:
@@ -61,6 +56,9 @@ class PlanOptions:
         profile = item.target.profile
         if profile.wants_docker_types:
             return DOCKER_FORM
+        if profile.wants_oci_types:
+            drops = self.attestations is Attestations.DROP
+            return replace(OCI_FORM, keeps_attestations=not drops)
         if self.attestations is Attestations.AUTO:
             return ManifestForm(keeps_attestations=not profile.refuses_attestations)
         return ManifestForm(keeps_attestations=self.attestations is Attestations.KEEP)
@@ -114,8 +112,18 @@ class Planner:
         Raises:
             ImageError: A part of the source can't be read, or has no such form.
         """
+        impossible: ImageError | None = None
         for form in self._options.form(item).fallbacks:
-            yield _WORDS[form], self._sources.whole(item, form)
+            try:
+                upstream = self._sources.whole(item, form)
+            except ImageError as error:
+                if error.kind is not ErrorKind.BAD_MANIFEST:
+                    raise
+                impossible = impossible or error
+                continue
+            yield _note_of(form), upstream
+        if impossible:
+            raise impossible
 
     def _plan(self, item: Item) -> Verdict:
         form = self._options.form(item)
@@ -177,16 +185,29 @@ class Planner:
         if self._fast_path.stands_for(item, upstream, theirs.digest):
             return same
         if isinstance(theirs, Index):
-            return same if self._is_in_docker_types(item, theirs) else differs
+            return self._decide_by_children(item, upstream, theirs)
         return self._decide_by_config(item, upstream, theirs) if item.choice.single else differs
 
-    def _is_in_docker_types(self, item: Item, theirs: Index) -> bool:
-        """Whether an index is the source's, rewritten in Docker's types by an earlier run."""
-        form = self._options.form(item)
-        if theirs.media_type != DOCKER_INDEX or DOCKER_FORM not in form.fallbacks:
+    def _decide_by_children(self, item: Item, upstream: Upstream, theirs: Index) -> Decision:
+        """Tell an index that an earlier run has converted, and one of the same images."""
+        if self._is_converted(item, upstream, theirs):
+            return Decision(Action.SKIP, Reason.SAME_CONTENT)
+        ours = upstream.index.children if upstream.index else ()
+        is_same = {one.digest for one in ours} == {one.digest for one in theirs.manifests}
+        return Decision(Action.COPY, Reason.INDEX_DIFFERS if is_same else Reason.CONTENT_DIFFERS)
+
+    def _is_converted(self, item: Item, upstream: Upstream, theirs: Index) -> bool:
+        """Whether an index is the source's, its manifests rewritten by an earlier run."""
+        if upstream.index is None or upstream.index.media_type == theirs.media_type:
             return False
+        is_docker = theirs.media_type == DOCKER_INDEX
+        types = ManifestTypes.DOCKER if is_docker else ManifestTypes.OCI
+        forms = [form for form in self._options.form(item).fallbacks if form.types is types]
+        return any(self._would_be(item, form, theirs.digest) for form in forms)
+
+    def _would_be(self, item: Item, form: ManifestForm, digest: Digest) -> bool:
         try:
-            return self._sources.upstream(item, DOCKER_FORM).expected == theirs.digest
+            return self._sources.upstream(item, form).expected == digest
         except ImageError:
             return False
 
@@ -204,6 +225,13 @@ class Planner:
             check=self._options.created_check,
             is_converted=is_converted_to_oci(self._sources.image(item.source, source), theirs),
         )
+
+
+def _note_of(form: ManifestForm) -> str:
+    """What the report says of an image in another form than was planned."""
+    if form.types is ManifestTypes.AS_IS:
+        return "without attestations, which could not be pushed there"
+    return conversion_note(form.types)
 
 
 def _manifest_or_none(raw: bytes, reference: Reference) -> Manifest | None:

@@ -10,12 +10,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from orchestrator.errors import ErrorKind, ImageError, Side
-from orchestrator.oci.docker_types import to_docker_list, to_docker_manifest
+from orchestrator.oci.conversion import convert_index, convert_manifest
 from orchestrator.oci.index import (
     ManifestForm,
+    ManifestTypes,
     PushIndex,
     index_for_choice,
     index_of_one,
+    lost_image,
     nested_index,
     no_such_platform,
 )
@@ -100,7 +102,13 @@ class Sources:
         Raises:
             ImageError: It can't be read, or is an index.
         """
-        manifest = self._manifest(child)
+        try:
+            manifest = self._manifest(child)
+        except ImageError as error:
+            is_lost = error.kind is ErrorKind.NOT_FOUND and child.digest and child != source
+            if is_lost and child.digest:
+                raise lost_image(child.digest, of=source.familiar) from None
+            raise
         if isinstance(manifest, Index):
             raise nested_index(manifest.digest, of=source.familiar)
         return manifest
@@ -120,16 +128,16 @@ class Sources:
 
     def _in_form(self, item: Item, upstream: Upstream, form: ManifestForm) -> Upstream:
         """The same, its manifests rewritten where the form asks for it."""
-        if not form.has_docker_types:
+        if form.types is ManifestTypes.AS_IS:
             return upstream
         subset = upstream.index
         digests = [one.digest for one in subset.children] if subset else [upstream.expected]
         of = item.source.familiar
         images = [self.image(item.source, item.source.at(digest)) for digest in digests]
-        becomes = [to_docker_manifest(image, of=of) for image in images]
+        becomes = [convert_manifest(image, form.types, of=of) for image in images]
         rewritten = tuple(one for one in becomes if one)
         if subset:
-            index = to_docker_list(subset, becomes, of=of)
+            index = convert_index(subset, becomes, form.types, of=of)
             return replace(upstream, expected=index.digest, index=index, rewritten=rewritten)
         expected = rewritten[0].digest if rewritten else upstream.expected
         return replace(upstream, expected=expected, rewritten=rewritten)

@@ -9,15 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from orchestrator.errors import ErrorKind
+from orchestrator.errors import INCOMPLETE_HINT, ErrorKind
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.skopeo.failure import SkopeoFailure
 
 _WAY = "check the network's way to {registry}; the next run tries again"
-_ANEW = (
-    "the tag is there, but not all that it names: choose another tag, or ask its maintainer to "
-    "push it anew"
-)
 
 _BY_WORDS: tuple[tuple[str, str], ...] = (
     (
@@ -45,7 +41,7 @@ _BY_WORDS: tuple[tuple[str, str], ...] = (
 
 _PULL: Mapping[ErrorKind, str] = {
     ErrorKind.NOT_FOUND: "check the name and the tag",
-    ErrorKind.INCOMPLETE: _ANEW,
+    ErrorKind.SOURCE_INCOMPLETE: INCOMPLETE_HINT,
     ErrorKind.RATE_LIMITED: "the next run tries again",
     ErrorKind.UNREACHABLE: _WAY,
     ErrorKind.TIMEOUT: _WAY,

@@ -104,7 +104,7 @@ _OF_A_PUSH: tuple[Row, ...] = (
 _OF_A_PULL: tuple[Row, ...] = (
     (
         r"[Ff]etching blob: .*\b404\b|blob unknown",
-        ErrorKind.INCOMPLETE,
+        ErrorKind.SOURCE_INCOMPLETE,
         "a part of it is gone from its registry",
     ),
     (
@@ -227,7 +227,7 @@ def meaning_of(failure: SkopeoFailure) -> Meaning:
 def _of_an_index(failure: SkopeoFailure, kind: ErrorKind, words: str) -> Meaning:
     """An image that an index names and that is not there is no mistake in the index's name."""
     if kind is ErrorKind.NOT_FOUND and COPYING.match(failure.text):
-        return ErrorKind.INCOMPLETE, "its index is there, but an image that it names is gone"
+        return ErrorKind.SOURCE_INCOMPLETE, "its index is there, but an image that it names is gone"
     return kind, words
 
 

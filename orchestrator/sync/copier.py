@@ -7,13 +7,14 @@ asked again, and has the expected digest, or the copy has failed.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Protocol
 
 from orchestrator.errors import ErrorKind, ImageError, Side
-from orchestrator.oci.docker_types import CONVERTED
+from orchestrator.oci.conversion import conversion_note
 from orchestrator.oci.index import PushIndex
 from orchestrator.oci.manifest import (
     Descriptor,
@@ -122,17 +123,17 @@ class Copier:
         """
         item, upstream = verdict.item, verdict.upstream
         try:
-            note = CONVERTED if upstream.rewritten else ""
+            note = conversion_note(upstream.rewritten[0].types) if upstream.rewritten else ""
             return replace(self._copy(item, upstream, previous), note=note)
         except ImageError as error:
-            refusal = _refusal(error, item)
+            refusal = _refusal(error, item, upstream)
         for note, other in self._fallbacks(item, upstream):
             if verdict.has_already(other):
                 return CopyOutcome(other.expected, note=note, was_there=True)
             try:
                 return replace(self._copy_from(item.source, item, other), note=note)
             except ImageError as error:
-                refusal = _refusal(error, item)
+                refusal = _refusal(error, item, upstream)
         return self._as_skopeo_converts(item, upstream, refusal)
 
     def _fallbacks(self, item: Item, upstream: Upstream) -> Iterator[tuple[str, Upstream]]:
@@ -211,13 +212,16 @@ class Copier:
     ) -> CopyOutcome:
         """Let skopeo find a form of one image; the content must come out the same."""
         if item.choice.single is None:
-            raise refusal
+            raise _in_no_form(refusal, item, upstream)
         request = replace(
             _request(item.source, item, upstream),
             source=item.source.at(upstream.origin),
             keeps_digests=False,
         )
-        uploaded = self._tool.copy(request)
+        try:
+            uploaded = self._tool.copy(request)
+        except ImageError as error:
+            raise _in_no_form(_refusal(error, item, upstream), item, upstream) from None
         raw = self._read_back(request, upstream, self._content_check(request, upstream))
         return CopyOutcome(digest_of(raw), uploaded, self._sizes(request, raw), _BY_SKOPEO)
 
@@ -307,14 +311,52 @@ def _sizes_of(blobs: Iterable[Descriptor]) -> dict[Digest, int]:
     return {blob.digest: blob.size for blob in blobs}
 
 
-def _refusal(error: ImageError, item: Item) -> ImageError:
+def _refusal(error: ImageError, item: Item, upstream: Upstream) -> ImageError:
     """The error, where it says that the destination does not take the form; else it is raised.
 
     What was read of the source is good, so a bad manifest is one that is refused.
     """
-    if error.kind is not ErrorKind.BAD_MANIFEST or error.registry != item.destination.registry:
-        raise error
-    return error
+    is_there = error.registry == item.destination.registry
+    if is_there and error.kind is ErrorKind.BAD_MANIFEST:
+        return error
+    if is_there and _has_foreign_layers(upstream) and _FAILED_AT_MANIFEST.search(error.message):
+        raise _foreign(error, item)
+    raise error.about(item.source.familiar) if error.kind is ErrorKind.SOURCE_INCOMPLETE else error
+
+
+def _in_no_form(refusal: ImageError, item: Item, upstream: Upstream) -> ImageError:
+    """What is left to be said where every form was refused."""
+    if _has_foreign_layers(upstream):
+        return _foreign(refusal, item)
+    if item.choice.single:
+        return refusal
+    return ImageError(
+        refusal.kind,
+        refusal.message,
+        hint=f"name one platform with --platform, or {refusal.hint}",
+        registry=refusal.registry,
+    )
+
+
+_FAILED_AT_MANIFEST = re.compile(r"uploading manifest .*HTTP status: 500")
+"""What distribution 2.8 answers to foreign layers whose URLs it does not allow."""
+
+
+def _has_foreign_layers(upstream: Upstream) -> bool:
+    return any(blob.is_foreign for blob in upstream.blobs)
+
+
+def _foreign(error: ImageError, item: Item) -> ImageError:
+    """Say that an image is refused for what its registry does not have, either."""
+    words = error.message.partition(": ")[2]
+    return ImageError(
+        ErrorKind.BAD_MANIFEST,
+        f"{item.destination.familiar}: it has layers that may only be fetched from elsewhere "
+        f"(foreign layers), and its manifest was refused ({words})",
+        hint="allow their URLs in the settings of the registry (distribution: "
+        "validation.manifests.urls.allow), or leave the image out of the list",
+        registry=error.registry,
+    )
 
 
 def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:

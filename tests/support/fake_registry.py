@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from demo.images import Index as BuiltIndex
 from orchestrator.errors import ErrorKind, ImageError, Side
-from orchestrator.oci.docker_types import to_docker_manifest
+from orchestrator.oci.conversion import convert_manifest
+from orchestrator.oci.index import ManifestTypes
 from orchestrator.oci.manifest import (
     OCI_INDEX,
     OCI_MANIFEST,
@@ -190,7 +191,7 @@ def _is_oci(raw: bytes) -> bool:
 def _as_docker(raw: bytes) -> bytes:
     image = parse_manifest(raw, of="it")
     assert isinstance(image, Image)
-    rewritten = to_docker_manifest(image, of="it")
+    rewritten = convert_manifest(image, ManifestTypes.DOCKER, of="it")
     return rewritten.raw if rewritten else raw
 
 

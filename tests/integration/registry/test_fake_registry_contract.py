@@ -13,7 +13,8 @@ from demo.faults import Response, Rule
 from demo.images import build_image, build_index, layer, push
 from demo.proxy import FaultProxy
 from orchestrator.errors import ErrorKind, ImageError, Side
-from orchestrator.oci.docker_types import ConvertedManifest, to_docker_manifest
+from orchestrator.oci.conversion import ConvertedManifest, convert_manifest
+from orchestrator.oci.index import ManifestTypes
 from orchestrator.oci.manifest import DOCKER_MANIFEST, Image, parse_manifest
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference, digest_of
@@ -341,6 +342,6 @@ def test_blobs_that_can_not_be_had_are_an_error(world: World, repository: str) -
 def rewritten(image: BuiltImage) -> ConvertedManifest:
     parsed = parse_manifest(image.manifest, of="it")
     assert isinstance(parsed, Image)
-    became = to_docker_manifest(parsed, of="it")
+    became = convert_manifest(parsed, ManifestTypes.DOCKER, of="it")
     assert became
     return became

@@ -10,7 +10,15 @@ import pytest
 
 from demo.images import build_image, build_index
 from orchestrator.errors import ErrorKind, ImageError
-from orchestrator.oci.index import DOCKER_FORM, ManifestForm, index_for_choice, index_of_one
+from orchestrator.oci.index import (
+    BARE_FORM,
+    BARE_OCI_FORM,
+    DOCKER_FORM,
+    OCI_FORM,
+    ManifestForm,
+    index_for_choice,
+    index_of_one,
+)
 from orchestrator.oci.manifest import Image, Index, parse_manifest
 from orchestrator.oci.platform import Platform, PlatformChoice
 from orchestrator.oci.reference import digest_of
@@ -201,11 +209,11 @@ def test_an_index_around_one_image(media: str) -> None:
     ("form", "fallbacks"),
     [
         pytest.param(
-            ManifestForm(), (ManifestForm(keeps_attestations=False), DOCKER_FORM), id="as it is"
+            ManifestForm(), (BARE_FORM, DOCKER_FORM, OCI_FORM, BARE_OCI_FORM), id="as it is"
         ),
-        pytest.param(
-            ManifestForm(keeps_attestations=False), (DOCKER_FORM,), id="without attestations"
-        ),
+        pytest.param(BARE_FORM, (DOCKER_FORM, BARE_OCI_FORM), id="without attestations"),
+        pytest.param(OCI_FORM, (BARE_OCI_FORM,), id="OCI's types"),
+        pytest.param(BARE_OCI_FORM, (), id="OCI's types without attestations"),
         pytest.param(DOCKER_FORM, (), id="Docker's types"),
     ],
 )

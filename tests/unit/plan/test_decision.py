@@ -156,6 +156,7 @@ def test_reasons_are_the_words_of_the_contract() -> None:
         "same-digest",
         "same-content",
         "created-only",
+        "index-differs",
         "content-differs",
     }
 

@@ -1,4 +1,4 @@
-"""OCI manifests in Docker's types: the bytes that skopeo 1.9.3 writes, and what has no type."""
+"""Manifests in the other types: Docker's as skopeo 1.9.3 writes them, OCI's, what has no type."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ import pytest
 
 from demo.images import build_image, build_index
 from orchestrator.errors import ErrorKind, ImageError
-from orchestrator.oci.docker_types import to_docker_list, to_docker_manifest
-from orchestrator.oci.index import PushIndex, index_for_choice
-from orchestrator.oci.manifest import DOCKER_INDEX, DOCKER_MANIFEST, Image, Index, parse_manifest
+from orchestrator.oci.conversion import ConvertedManifest, convert_index, convert_manifest
+from orchestrator.oci.index import ManifestTypes, PushIndex, index_for_choice
+from orchestrator.oci.manifest import (
+    DOCKER_INDEX,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Image,
+    Index,
+    parse_manifest,
+)
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import digest_of
 
@@ -32,12 +40,17 @@ def image_of(built: BuiltImage) -> Image:
     return parsed
 
 
-def list_of(index: BuiltIndex) -> PushIndex:
+def to_docker_manifest(image: Image) -> ConvertedManifest | None:
+    return convert_manifest(image, ManifestTypes.DOCKER, of="app")
+
+
+def list_of(index: BuiltIndex, types: ManifestTypes = ManifestTypes.DOCKER) -> PushIndex:
     parsed = parse_manifest(index.manifest, of="app")
     assert isinstance(parsed, Index)
-    subset = index_for_choice(parsed, PlatformChoice(), keeps_attestations=False, of="app")
-    becomes = [to_docker_manifest(image_of(one), of="app") for one in index.images]
-    return to_docker_list(subset, becomes, of="app")
+    keeps = types is ManifestTypes.OCI
+    subset = index_for_choice(parsed, PlatformChoice(), keeps_attestations=keeps, of="app")
+    becomes = [convert_manifest(image_of(one), types, of="app") for one in index.images]
+    return convert_index(subset, becomes, types, of="app")
 
 
 def retyped(media_type: str, *, of: str = "layers") -> BuiltImage:
@@ -49,7 +62,7 @@ def retyped(media_type: str, *, of: str = "layers") -> BuiltImage:
 
 
 def test_an_image_is_written_as_skopeo_writes_it() -> None:
-    became = to_docker_manifest(image_of(AMD), of="app")
+    became = to_docker_manifest(image_of(AMD))
     assert became
     assert became.raw.decode() == (
         '{"schemaVersion":2,'
@@ -95,7 +108,7 @@ def test_an_index_is_written_as_skopeo_writes_it() -> None:
     ],
 )
 def test_each_layer_has_its_type(was: str, becomes: str) -> None:
-    became = to_docker_manifest(image_of(retyped(was)), of="app")
+    became = to_docker_manifest(image_of(retyped(was)))
     assert became
     (layer,) = json.loads(became.raw)["layers"]
     assert layer["mediaType"] == becomes
@@ -106,14 +119,14 @@ def test_a_layer_from_elsewhere_keeps_its_urls() -> None:
     document = json.loads(AMD.manifest)
     document["layers"][0]["urls"] = ["https://example.com/layer"]
     image = replace(AMD, manifest=json.dumps(document).encode())
-    became = to_docker_manifest(image_of(image), of="app")
+    became = to_docker_manifest(image_of(image))
     assert became
     assert json.loads(became.raw)["layers"][0]["urls"] == ["https://example.com/layer"]
 
 
 def test_what_has_dockers_types_stays_as_it_is() -> None:
     docker = build_image(media="docker")
-    assert to_docker_manifest(image_of(docker), of="app") is None
+    assert to_docker_manifest(image_of(docker)) is None
     index = build_index([docker], media="docker")
     assert list_of(index).raw == index.manifest
 
@@ -145,7 +158,7 @@ def test_a_mixed_index_becomes_dockers_alone(index: BuiltIndex) -> None:
 )
 def test_what_docker_has_no_type_for_says_so(image: BuiltImage, words: str) -> None:
     with pytest.raises(ImageError) as caught:
-        to_docker_manifest(image_of(image), of="app")
+        to_docker_manifest(image_of(image))
     assert caught.value.kind is ErrorKind.BAD_MANIFEST
     assert caught.value.message.startswith("app: ")
     assert words in caught.value.message
@@ -167,3 +180,55 @@ def test_windows_versions_stay_in_a_list() -> None:
     index = replace(build_index([AMD]), manifest=json.dumps(document).encode())
     (entry,) = json.loads(list_of(index).raw)["manifests"]
     assert entry["platform"] == {"architecture": "amd64", "os": "windows", "os.version": "10.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        pytest.param(f"{DOCKER}.image.rootfs.diff.tar", f"{OCI}.layer.v1.tar", id="tar"),
+        pytest.param(f"{DOCKER}.image.rootfs.diff.tar.gzip", f"{OCI}.layer.v1.tar+gzip", id="gzip"),
+        pytest.param(f"{DOCKER}.image.rootfs.diff.tar.zstd", f"{OCI}.layer.v1.tar+zstd", id="zstd"),
+        pytest.param(
+            f"{DOCKER}.image.rootfs.foreign.diff.tar.gzip",
+            f"{OCI}.layer.nondistributable.v1.tar+gzip",
+            id="foreign",
+        ),
+        pytest.param(f"{OCI}.layer.v1.tar+gzip", f"{OCI}.layer.v1.tar+gzip", id="OCI's own"),
+        pytest.param("application/vnd.wasm", "application/vnd.wasm", id="any other"),
+    ],
+)
+def test_each_layer_has_its_type_in_ocis(was: str, becomes: str) -> None:
+    docker = build_image(media="docker")
+    document = json.loads(docker.manifest)
+    document["layers"][0] |= {"mediaType": was, "urls": ["https://example.com/layer"]}
+    image = replace(docker, manifest=json.dumps(document).encode())
+    became = convert_manifest(image_of(image), ManifestTypes.OCI, of="app")
+    assert became
+    written = json.loads(became.raw)
+    assert (written["mediaType"], became.media_type) == (OCI_MANIFEST, OCI_MANIFEST)
+    assert written["config"] == document["config"] | {"mediaType": f"{OCI}.config.v1+json"}
+    assert written["layers"] == [document["layers"][0] | {"mediaType": becomes}]
+    assert became.origin == digest_of(image.manifest)
+
+
+def test_what_has_ocis_types_stays_as_it_is() -> None:
+    assert convert_manifest(image_of(AMD), ManifestTypes.OCI, of="app") is None
+    index = build_index([AMD, V7], annotations={"a": "b"})
+    assert list_of(index, ManifestTypes.OCI).raw == index.manifest
+
+
+def test_a_list_becomes_an_index_whose_attestations_name_what_their_images_became() -> None:
+    images = [build_image(one, media="docker") for one in ("linux/amd64", "windows/amd64")]
+    index = build_index(images, media="docker", attestations="new")
+    written = list_of(index, ManifestTypes.OCI)
+    document = json.loads(written.raw)
+    assert document["mediaType"] == OCI_INDEX
+    amd, windows, *attestations = document["manifests"]
+    became = [convert_manifest(image_of(one), ManifestTypes.OCI, of="app") for one in images]
+    assert [amd["digest"], windows["digest"]] == [one.digest for one in became if one]
+    assert {one["mediaType"] for one in document["manifests"]} == {OCI_MANIFEST}
+    subjects = [one["annotations"]["vnd.docker.reference.digest"] for one in attestations]
+    assert subjects == [amd["digest"], windows["digest"]]
+    assert [one.digest for one in written.children] == [
+        one["digest"] for one in document["manifests"]
+    ]
