@@ -51,7 +51,7 @@ class Reason(str, Enum):
 
     FORCED = "forced"
     MISSING = "missing"
-    SOURCE_INCOMPLETE = "source-incomplete"
+    INCOMPLETE = "incomplete"
     SAME_DIGEST = "same-digest"
     SAME_CONTENT = "same-content"
     CREATED_ONLY = "created-only"
