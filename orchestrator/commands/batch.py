@@ -10,12 +10,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from orchestrator.cli import Arguments
+from orchestrator.commands.first_steps import not_set_up
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
 from orchestrator.errors import ExitStatus, SyncerError
 from orchestrator.notify.delivery import Sender
 from orchestrator.notify.send import send_all
 from orchestrator.report.badge import badge_document, badge_of
-from orchestrator.report.first_steps import not_set_up
 from orchestrator.report.github import (
     output_of_nothing,
     output_of_run,

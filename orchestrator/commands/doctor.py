@@ -25,6 +25,7 @@ from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import Settings, Webhook
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, SyncerError, UsageError
+from orchestrator.hosts import host_of
 from orchestrator.oci.reference import DOCKER_HUB, Reference
 from orchestrator.plan.items import NamedItems, name_items
 from orchestrator.registry.client import RegistryClient, client_of, http_of
@@ -35,7 +36,7 @@ from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import Connection, connection_of
 from orchestrator.state.directory import private_folder
 from orchestrator.state.store import State
-from orchestrator.system.http import HttpClient, host_of
+from orchestrator.system.http import HttpClient
 from orchestrator.system.parallel import FifoQueue, map_bounded
 from orchestrator.system.program import ProgramRunner
 

@@ -10,9 +10,10 @@ from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from orchestrator.config.settings import Webhook
+from orchestrator.hosts import host_of
 from orchestrator.notify.markup import short
 from orchestrator.notify.message import Format, Message, Refusal
-from orchestrator.system.http import HttpError, Response, host_of, redirect_of
+from orchestrator.system.http import HttpError, Response, redirect_of
 from orchestrator.text import Redactor
 
 _WAITS = (2.0, 10.0)

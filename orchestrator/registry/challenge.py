@@ -16,8 +16,8 @@ from datetime import datetime, timezone
 from urllib.parse import urlencode, urlsplit
 
 from orchestrator.config.authfile import Credentials, FoundLogin
+from orchestrator.hosts import host_of
 from orchestrator.oci.json_text import Json
-from orchestrator.system.http import host_of
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  (the RFC's word for a word)
 _SKIPPED = re.compile(r"[\s,]*")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.config.authfile import Credentials, FoundLogin
 from orchestrator.errors import ErrorKind
+from orchestrator.hosts import host_of
 from orchestrator.registry.challenge import (
     Challenge,
     Token,
@@ -23,7 +24,7 @@ from orchestrator.registry.challenge import (
 )
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.registry.transport import Transport
-from orchestrator.system.http import HttpError, host_of
+from orchestrator.system.http import HttpError
 
 _SCOPES = 20
 """Repositories in one token: it names them all, and travels in every request's header."""

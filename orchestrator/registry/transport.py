@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from orchestrator.errors import ErrorKind
+from orchestrator.hosts import host_of
 from orchestrator.system.body import BodyStream
-from orchestrator.system.http import HttpClient, HttpError, Response, host_of, location_of
+from orchestrator.system.http import HttpClient, HttpError, Response, location_of
 
 _LONGEST_CHAIN = 4
 

@@ -6,7 +6,6 @@ Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secre
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 import warnings
@@ -18,18 +17,9 @@ from urllib.parse import urljoin, urlsplit
 
 from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
+from orchestrator.hosts import host_of, is_loopback
 from orchestrator.system.body import BodyStream, SizedBody
 from orchestrator.system.deadlines import Deadlines
-
-
-def is_loopback(registry: str) -> bool:
-    """Whether a host is this machine itself: 127.0.0.0/8, ::1 or localhost."""
-    try:
-        host = urlsplit(f"//{registry}").hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
 
 if TYPE_CHECKING:
     from requests import Response as RawResponse
@@ -296,14 +286,6 @@ def redirect_of(url: str, answer: Response) -> str:
         (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
     )
     return there if is_same or is_upgrade else ""
-
-
-def host_of(url: str) -> str:
-    """The host of a URL, with its port if it has one: all of it that may be shown."""
-    try:
-        return urlsplit(url).netloc.rpartition("@")[2]
-    except ValueError:
-        return "a host that can't be read"
 
 
 def _data(body: BodyStream) -> SizedBody | Iterator[bytes]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import ErrorKind
-from orchestrator.system.http import HttpClient, HttpError, Response, host_of, redirect_of
+from orchestrator.hosts import host_of
+from orchestrator.system.http import HttpClient, HttpError, Response, redirect_of
 from tests.support.certificates import make_certificate
 from tests.support.loopback import Reply, Request, answering, dead_url, dripping, serving
 

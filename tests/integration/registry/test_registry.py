@@ -23,13 +23,14 @@ from demo.registry import Registry, RegistryOptions
 from orchestrator.config.authfile import merged
 from orchestrator.config.registries_conf import RegistriesConf
 from orchestrator.config.settings import Login
+from orchestrator.hosts import is_loopback
 from orchestrator.oci.manifest import DOCKER_INDEX, OCI_INDEX, OCI_MANIFEST, Image, parse_manifest
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound, WriteRefused
 from orchestrator.system.body import BodyStream
-from orchestrator.system.http import BODY_LIMIT, HttpClient, is_loopback
+from orchestrator.system.http import BODY_LIMIT, HttpClient
 from orchestrator.system.http import Response as HttpAnswer
 from tests.support.certificates import make_certificate
 from tests.support.loopback import Loopback, Reply, Request, dead_url, serving

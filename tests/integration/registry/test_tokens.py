@@ -16,9 +16,10 @@ from demo.registry import Login, Registry, RegistryOptions
 from orchestrator.config.authfile import merged
 from orchestrator.config.registries_conf import read_registries_conf
 from orchestrator.config.settings import Login as OurLogin
+from orchestrator.hosts import is_loopback
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.client import RegistryClient
-from orchestrator.system.http import HttpClient, is_loopback
+from orchestrator.system.http import HttpClient
 from tests.support.tokens import Account, TokenOptions, TokenServer
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from orchestrator.config.targets import (
     Profile,
 )
 from orchestrator.errors import ConfigurationError, ExitStatus
-from orchestrator.system.http import is_loopback
+from orchestrator.hosts import is_loopback
 
 SECRET = "s3cr3t-hunter22"
 HOOK = f"https://chat.example/hook/{SECRET}"
