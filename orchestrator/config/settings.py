@@ -13,11 +13,8 @@ from pathlib import Path
 
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, Problem, did_you_mean
-<<<<<<< HEAD
-from orchestrator.language import Language, Translations, translations
-=======
 from orchestrator.hosts import is_loopback
->>>>>>> e1763f7 (Keep chains of imports and folders short)
+from orchestrator.language import Language, Translations, translations
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import DOCKER_HUB
 

@@ -7,11 +7,8 @@ from dataclasses import replace
 
 from orchestrator.config.settings import NotifyOn, Webhook
 from orchestrator.errors import ExitStatus, did_you_mean
-<<<<<<< HEAD
-from orchestrator.language import ENGLISH, Translations
-=======
 from orchestrator.hosts import host_of
->>>>>>> e1763f7 (Keep chains of imports and folders short)
+from orchestrator.language import ENGLISH, Translations
 from orchestrator.notify.delivery import Sender, hidden, send
 from orchestrator.notify.formats import FORMATS, format_of
 from orchestrator.notify.message import Message, NotifyContext
