@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import difflib
 import errno
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum
 
 
@@ -196,10 +196,17 @@ class ImageError(SyncerError):
 
     def about(self, subject: str) -> ImageError:
         """The same, said of another subject: of a tag, where a part of it has failed."""
+        return self._reworded(f"{subject}: {self.message.partition(': ')[2]}", self.hint)
+
+    def redacted(self, redact: Callable[[str], str]) -> ImageError:
+        """The same error without any secret in its words."""
+        return self._reworded(redact(self.message), redact(self.hint))
+
+    def _reworded(self, message: str, hint: str) -> ImageError:
         return ImageError(
             self.kind,
-            f"{subject}: {self.message.partition(': ')[2]}",
-            hint=self.hint,
+            message,
+            hint=hint,
             retry_after=self.retry_after,
             transient=self.transient,
             registry=self.registry,
@@ -225,6 +232,11 @@ class Problem:
     text: str
     message: str
     hint: str = ""
+
+    def redacted(self, redact: Callable[[str], str]) -> Problem:
+        """The same without secrets: into a line a user may have written anything."""
+        text, message, hint = map(redact, (self.text, self.message, self.hint))
+        return replace(self, text=text, message=message, hint=hint)
 
     def __str__(self) -> str:
         column = f":{self.column}" if self.column else ""

@@ -23,7 +23,6 @@ from orchestrator.report.github import (
     write_output,
 )
 from orchestrator.report.json_report import document
-from orchestrator.report.redaction import redacted
 from orchestrator.report.result import Report
 from orchestrator.report.summary import View, markdown_summary, text_summary
 from orchestrator.sync.run import RunOptions, run_sync
@@ -58,7 +57,7 @@ def run(invocation: Invocation) -> ExitStatus:
         with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
             options = _options(arguments, targets, stop)
             report = run_sync(images, settings, options, stderr=err)
-        _tell(redacted(report, invocation.redact), invocation, file=images.file)
+        _tell(report.redacted(invocation.redact), invocation, file=images.file)
     return report.exit_status
 
 

@@ -29,6 +29,7 @@ from orchestrator.hosts import host_of
 from orchestrator.oci.reference import DOCKER_HUB, Reference
 from orchestrator.plan.items import NamedItems, name_items
 from orchestrator.registry.client import RegistryClient, client_of, http_of
+from orchestrator.registry.health import Precautions
 from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.github import stopped_commands
@@ -302,18 +303,20 @@ class _Examination:
             return self._refused(subject, found, source, "check {login}")
         is_there = not isinstance(found, NotFound)
         if isinstance(found, Inconclusive):
-            is_there = self._is_there(source)
+            is_there = self._is_there(source, client.check_login)
         if is_there:
             return CheckResult(subject, CheckStatus.FINE, f"it answers, and has {source.familiar}")
         finding = f"it answers, but has no {source.familiar}"
         return CheckResult(subject, CheckStatus.NOTE, finding, "correct the line, or take it out")
 
-    def _is_there(self, source: Reference) -> bool:
+    def _is_there(self, source: Reference, check_login: Callable[[Reference], None]) -> bool:
         """Ask skopeo, which knows helpers of logins and what registries.conf says."""
         with private_folder(self._settings.state_dir) as folder:
             logins = run_logins(self._settings, self._usable)
             connection = connection_of(self._settings, self._usable, folder, logins)
-            skopeo = Skopeo(self._programs, connection)
+            skopeo = Skopeo(
+                self._programs, connection, precautions=Precautions(check_login=check_login)
+            )
             return skopeo.read_manifest(source) is not None
 
     def _refused(

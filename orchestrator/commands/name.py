@@ -18,7 +18,6 @@ from orchestrator.errors import ExitStatus, Problem
 from orchestrator.plan.items import Item, name_items
 from orchestrator.report.github import StepOutput, of_problems, stopped_commands, write_output
 from orchestrator.report.json_report import SCHEMA, as_document, problem_as_json
-from orchestrator.report.redaction import redacted_problems
 from orchestrator.report.tables import Columns, markdown_table, markdown_text, text_table
 from orchestrator.text import first_lines, one_line
 
@@ -54,7 +53,7 @@ def run(invocation: Invocation) -> ExitStatus:
     if arguments.images and arguments.output == "table":
         return _name_given(images, settings, targets, invocation.streams.out)
     names = name_table(images, settings, targets)
-    problems = redacted_problems(names.problems, invocation.redact)
+    problems = tuple(one.redacted(invocation.redact) for one in names.problems)
     return _name_list(replace(names, problems=problems), invocation)
 
 

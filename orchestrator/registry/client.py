@@ -13,12 +13,19 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from orchestrator.config.authfile import FoundLogin, NeedsHelper, credentials_for, parse_authfile
+from orchestrator.config.authfile import (
+    FoundLogin,
+    NeedsHelper,
+    NoCredentials,
+    credentials_for,
+    parse_authfile,
+)
 from orchestrator.config.registries_conf import RegistriesConf, read_registries_conf, usual_paths
 from orchestrator.config.settings import Settings
-from orchestrator.errors import ErrorKind
+from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.manifest import LARGEST, LARGEST_LIST, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference
+from orchestrator.registry.health import HostHealth
 from orchestrator.registry.host import RegistryHost, Request
 from orchestrator.registry.pull_limit import PullLimit, pull_limit_in
 from orchestrator.registry.responses import (
@@ -37,7 +44,7 @@ from orchestrator.registry.responses import (
     written_in,
 )
 from orchestrator.registry.transport import Transport
-from orchestrator.system.http import HttpClient, Response
+from orchestrator.system.http import DEADLINE, HttpClient, Response
 
 _MOST_PAGES = 1000
 _WRITE = "pull,push"
@@ -51,38 +58,46 @@ _READ_TIMEOUT = 10.0
 """Seconds; what can't be had by HTTP soon, skopeo asks for with more patience."""
 
 
-def http_of(settings: Settings, *, connections: int) -> HttpClient:
+def http_of(settings: Settings, *, connections: int, longest: float = DEADLINE) -> HttpClient:
     """The connections that registries are asked over.
 
     Args:
         settings: The user's patience bounds ours.
         connections: At most so many to one registry.
+        longest: Seconds that an answer may take.
     """
     return HttpClient(
         connections,
         connect_timeout=_CONNECT_TIMEOUT,
-        read_timeout=min(_READ_TIMEOUT, settings.stall_timeout),
+        read_timeout=min(_READ_TIMEOUT, settings.stall_timeout, longest),
+        deadline=longest,
     )
 
 
-def client_of(settings: Settings, http: HttpClient, logins: bytes) -> RegistryClient:
+def client_of(
+    settings: Settings, http: HttpClient, logins: bytes, health: HostHealth | None = None
+) -> RegistryClient:
     """A client that reaches registries as the settings say.
 
     Args:
         settings: Which hosts are insecure, or have an authority of their own.
         http: From `http_of`.
         logins: The run's own authfile.
+        health: Learns who answers.
 
     Raises:
         ConfigurationError: The logins can't be read.
     """
-    return RegistryClient(
+    client = RegistryClient(
         http,
         logins,
         is_insecure=settings.is_insecure,
         ca_of=settings.ca_of,
         conf=read_registries_conf(usual_paths(settings.tool_environ)),
     )
+    if health:
+        client.tell_health(health)
+    return client
 
 
 class RegistryClient:
@@ -114,9 +129,15 @@ class RegistryClient:
         self._transport = Transport(http, is_insecure, ca_of, clock)
         self._logins = (parse_authfile(authfile, origin="the run's authfile"),)
         self._conf = conf
+        self._health = HostHealth()
         self._hosts: dict[str, RegistryHost] = {}
         self._lock = threading.Lock()
         self._pull_limit: PullLimit | None = None
+
+    def tell_health(self, health: HostHealth) -> None:
+        """Tell it who answers, and ask a host for it before that is given up."""
+        self._health = health
+        health.ask_last_by(lambda registry: self._host(registry).is_alive())
 
     def expect(self, references: Iterable[Reference]) -> None:
         """Say what will be asked about, so that one token serves several repositories."""
@@ -242,6 +263,25 @@ class RegistryClient:
             is_cleared=isinstance(ended, Response) and ended.status in (200, 202, 204)
         )
 
+    def check_login(self, reference: Reference) -> None:
+        """Before a program logs in: would the login go where we would not send it?
+
+        Raises:
+            ImageError: It would.
+        """
+        login = credentials_for(self._logins, reference.registry, reference.repository)
+        if isinstance(login, NoCredentials) or self._conf.reason_against(reference):
+            return
+        reason = self._host(reference.registry).danger(login)
+        if reason:
+            raise ImageError(
+                ErrorKind.DENIED,
+                f"{reference.familiar}: {reference.registry} gets no login: {reason}",
+                hint="where that is meant, name the other host in INSECURE_REGISTRIES; or give "
+                "no login for this one",
+                registry=reference.registry,
+            )
+
     def clock_skew(self) -> float | None:
         """Seconds that our clock is ahead of the registry's that agrees best with it."""
         skews = [host.skew for host in self._hosts.values() if host.skew is not None]
@@ -274,7 +314,7 @@ class RegistryClient:
     def _host(self, registry: str) -> RegistryHost:
         with self._lock:
             if registry not in self._hosts:
-                self._hosts[registry] = RegistryHost(registry, self._transport)
+                self._hosts[registry] = RegistryHost(registry, self._transport, self._health)
             return self._hosts[registry]
 
 

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from orchestrator.config.authfile import Credentials, FoundLogin
+from orchestrator.config.authfile import Credentials, FoundLogin, NoCredentials
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.oci.reference import DOCKER_HUB, DOCKER_HUB_SERVER
-from orchestrator.registry.challenge import Challenge, basic_authorization, usable_challenge
+from orchestrator.registry.challenge import (
+    Challenge,
+    basic_authorization,
+    is_realm_safe,
+    usable_challenge,
+)
+from orchestrator.registry.health import HostHealth
 from orchestrator.registry.pull_limit import is_over_limit
 from orchestrator.registry.responses import Inconclusive, skew_in
 from orchestrator.registry.tokens import Tokens
 from orchestrator.registry.transport import Transport
 from orchestrator.system.body import BodyStream
-from orchestrator.system.http import HttpError, Response
+from orchestrator.system.http import HttpError, Response, host_of
 
 _SERVED_AT: Mapping[str, str] = {DOCKER_HUB: DOCKER_HUB_SERVER}
 _ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
@@ -75,9 +83,12 @@ class RegistryHost:
         skew: Seconds that our clock is ahead of its; None where it sent no Date.
     """
 
-    def __init__(self, name: str, transport: Transport) -> None:
+    def __init__(self, name: str, transport: Transport, health: HostHealth | None = None) -> None:
         self._name = name
         self._transport = transport
+        self._health = health or HostHealth()
+        self._has_pinged = False
+        self._is_led_elsewhere = False
         self._tokens = Tokens(transport)
         self._meeting = threading.Lock()
         self._base = ""
@@ -101,6 +112,46 @@ class RegistryHost:
             self._failure, self._kind = answer.reason, answer.kind
         return answer
 
+    def is_alive(self) -> bool:
+        """Whether it says anything when it is asked who it is."""
+        host = _SERVED_AT.get(self._name, self._name)
+        for scheme in self._schemes:
+            try:
+                self._transport.ask("GET", f"{scheme}://{host}/v2/", {}, limit=0)
+            except HttpError:
+                continue
+            return True
+        return False
+
+    def danger(self, login: FoundLogin) -> str:
+        """Why a program would send a login where we would not; empty where it would not.
+
+        It goes by the challenge to "who are you?", as skopeo does.
+        """
+        if isinstance(login, NoCredentials):
+            return ""
+        ping = Request("GET", "", "")
+        if not self._is_known:
+            self._meet(ping, login)
+        if not self._has_pinged and self._base:
+            self._has_pinged = True
+            with suppress(HttpError):
+                answer = self._send(self._base, ping, "")
+                self._learn(answer)
+                self._is_led_elsewhere = _is_refused_elsewhere(answer)
+        if self._is_led_elsewhere:
+            return "another host, where it leads, asks for its login"
+        challenge = self._challenge
+        if challenge is None or challenge.scheme != "bearer":
+            return ""
+        if is_realm_safe(challenge.realm, self._transport.is_insecure):
+            return ""
+        return f"its token server {host_of(challenge.realm)} can't be trusted with a login"
+
+    @property
+    def _schemes(self) -> tuple[str, ...]:
+        return ("https", "http") if self._transport.is_insecure(self._name) else ("https",)
+
     @property
     def _is_known(self) -> bool:
         return bool(self._base or self._failure)
@@ -115,8 +166,7 @@ class RegistryHost:
         with self._meeting:
             if self._is_known:
                 return None
-            has_login = isinstance(login, Credentials)
-            asks_who = has_login or request.is_write
+            asks_who = not isinstance(login, NoCredentials) or request.is_write
             first = Request("GET", request.repository, "") if asks_who else request
             found = self._find(first)
             if isinstance(found, Inconclusive):
@@ -124,15 +174,16 @@ class RegistryHost:
                 return found
             base, answer = found
             self._learn(answer)
+            if asks_who:
+                self._has_pinged, self._is_led_elsewhere = True, _is_refused_elsewhere(answer)
             self._base = base  # last, since it lets the other threads go on
             is_answered = not asks_who and answer.status != 401
             return self._judge(answer) if is_answered else None
 
     def _find(self, request: Request) -> tuple[str, Response] | Inconclusive:
         host = _SERVED_AT.get(self._name, self._name)
-        schemes = ("https", "http") if self._transport.is_insecure(self._name) else ("https",)
         failures: list[HttpError] = []
-        for scheme in schemes:
+        for scheme in self._schemes:
             base = f"{scheme}://{host}"
             try:
                 return base, self._send(base, request, "")
@@ -196,7 +247,14 @@ class RegistryHost:
         url, headers = f"{base}{request.url_path}", {**request.headers, **login}
         if request.body is not None:
             return self._transport.write(request.method, url, headers, request.body)
-        answer = self._transport.follow(request.method, url, headers, limit=request.limit)
+        began = time.monotonic()
+        try:
+            answer = self._transport.follow(request.method, url, headers, limit=request.limit)
+        except HttpError as error:
+            if error.kind is ErrorKind.TIMEOUT:
+                self._health.was_silent(self._name, since=began)
+            raise
+        self._health.answered(self._name)
         skew = skew_in(answer, now=self._transport.clock())
         self.skew = self.skew if skew is None else skew
         return answer
@@ -213,6 +271,10 @@ class RegistryHost:
         if answer.status == 401:
             header = answer.headers.get("www-authenticate", "")
             self._challenge = usable_challenge(header) or self._challenge
+
+
+def _is_refused_elsewhere(answer: Response) -> bool:
+    return answer.status == 401 and answer.is_elsewhere
 
 
 def _is_refused(answer: Response, *, is_shared: bool) -> bool:

@@ -88,7 +88,8 @@ class Transport:
             answer = self._ask_twice(method, url, headers, limit)
         if _origin(url) == _origin(start):
             return answer
-        return replace(answer, headers=_without(answer.headers, "www-authenticate"))
+        headers = _without(answer.headers, "www-authenticate")
+        return replace(answer, headers=headers, is_elsewhere=True)
 
     def _verify(self, host: str) -> bool | Path:
         return False if self.is_insecure(host) else self.ca_of(host) or True

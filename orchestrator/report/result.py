@@ -7,8 +7,8 @@ and the exit status; nothing is counted twice in two places.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -62,6 +62,11 @@ class Result:
     attempts: int = 0
     note: str = ""
     error: ImageError | None = None
+
+    def redacted(self, redact: Callable[[str], str]) -> Result:
+        """The result without any secret in a sentence."""
+        error = self.error and self.error.redacted(redact)
+        return replace(self, note=redact(self.note), error=error)
 
     @property
     def pull(self) -> str:
@@ -124,6 +129,19 @@ class Report:
     is_dry_run: bool = False
     is_strict: bool = False
     error: SyncerError | None = None
+
+    def redacted(self, redact: Callable[[str], str]) -> Report:
+        """The report with every sentence of others masked, before anything is rendered.
+
+        Names, digests and numbers stay: a password `null` or `sync` in a finished text would
+        break a document, and what a renderer escapes no longer looks like the password.
+        """
+        return replace(
+            self,
+            results=tuple(one.redacted(redact) for one in self.results),
+            problems=tuple(one.redacted(redact) for one in self.problems),
+            warnings=tuple(map(redact, self.warnings)),
+        )
 
     @property
     def seconds(self) -> float:

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -19,6 +20,7 @@ from typing import Protocol, TypeAlias
 
 from orchestrator.errors import ErrorKind, ImageError, Side, ToolMissingError
 from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.registry.health import Precautions
 from orchestrator.registry.responses import Inconclusive, WriteRefused
 from orchestrator.skopeo.arguments import (
     Connection,
@@ -33,7 +35,7 @@ from orchestrator.skopeo.errors import image_error
 from orchestrator.skopeo.failure import SkopeoFailure, fatal_message, side_of
 from orchestrator.system.files import checkout_file
 from orchestrator.system.parallel import OncePerKey
-from orchestrator.system.program import FinishedProgram, ProgramRunner
+from orchestrator.system.program import FinishedProgram, ProgramRunner, Question
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
 _REUSED = re.compile(r"Skipping blob (sha256:[0-9a-f]{64}) \(already present\)")
 _PATIENCE = 120.0
 """Seconds without a byte moved; skopeo's own patience with a busy registry is 30."""
+
+_PATIENCE_WITH_GOOD = 3
+"""So many times longer a host may take that has not been silent: for its 429 skopeo waits 30 s."""
 
 Router: TypeAlias = "Callable[[CopyRequest], AbstractContextManager[Route]]"
 PutIndex: TypeAlias = "Callable[[bytes, Reference], None | WriteRefused | Inconclusive]"
@@ -78,6 +83,7 @@ class Skopeo:
         patience: Seconds without a byte moved before a program is ended.
         put_index: Writes an index in skopeo's place, where skopeo would lose a part of it.
         route: Says how a destination is reached, for as long as a copy lasts.
+        precautions: What is seen to before a host is spoken to.
 
     Raises:
         ToolMissingError: It is not there. One that is too old is noticed when it is first used.
@@ -91,12 +97,17 @@ class Skopeo:
         patience: float = _PATIENCE,
         put_index: PutIndex | None = None,
         route: Router = straight,
+        precautions: Precautions | None = None,
     ) -> None:
         self._programs = programs
         self._patience = patience
         self._connection = connection
         self._put_index = put_index
         self._route = route
+        precautions = precautions or Precautions()
+        self._health = precautions.health
+        self._check_login = precautions.check_login
+        self._longest = precautions.longest_question
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
         self._watcher: CopyWatcher = _Unwatched()
         self._path = programs.find("skopeo", hint=_install_hint())
@@ -157,11 +168,14 @@ class Skopeo:
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
         on_moved: Callable[[int], None] = lambda _: None,
+        question: Question | None = None,
     ) -> FinishedProgram:
         self._version(self._path)
+        patience = min(self._patience, self._longest) if question else self._patience
         return self._programs.run(
             (self._path, *argv),
-            stall_timeout=self._patience,
+            stall_timeout=patience,
+            question=question,
             size=size,
             on_stderr_line=on_stderr_line,
             on_moved=on_moved,
@@ -252,6 +266,7 @@ class Skopeo:
         """
         if not config and _loses_keys(raw) and self._is_put(raw, destination):
             return
+        self._check(destination)
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
             folder = Path(name)
             (folder / "manifest.json").write_bytes(raw)
@@ -277,6 +292,8 @@ class Skopeo:
 
     def _copy(self, request: CopyRequest) -> tuple[FinishedProgram, tuple[Digest, ...]]:
         registry, destination = request.destination.registry, str(request.destination)
+        self._check(request.source)
+        self._check(request.destination)
         uploaded: list[Digest] = []
 
         def on_line(line: bytes) -> None:
@@ -299,14 +316,22 @@ class Skopeo:
             raise fault
         return finished, tuple(uploaded)
 
+    def _check(self, reference: Reference) -> None:
+        """Before its registry is spoken to: is there any use in it, and no harm?"""
+        self._health.check(reference.registry)
+        self._check_login(reference)
+
     def _copy_error(self, finished: FinishedProgram, request: CopyRequest) -> ImageError:
         side = side_of(fatal_message(finished.stderr))
         reference = request.source if side is Side.SOURCE else request.destination
         return self._error(finished, reference, side)
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
+        registry, began = reference.registry, time.monotonic()
+        self._check(reference)
         argv = inspect_argv(options, reference, self._connection)
-        finished = self._run(argv)
+        longest = self._longest * (1 if self._health.is_suspect(registry) else _PATIENCE_WITH_GOOD)
+        finished = self._run(argv, question=Question(registry, longest))
         if not finished.is_whole:
             raise ImageError(
                 ErrorKind.BAD_MANIFEST,
@@ -314,9 +339,21 @@ class Skopeo:
                 hint="the registry, or a proxy before it, is broken",
                 registry=reference.registry,
             )
-        if finished.status != 0:
-            raise self._error(finished, reference, side)
-        return finished.stdout
+        error = self._error(finished, reference, side) if finished.status != 0 else None
+        if error and error.kind is ErrorKind.TIMEOUT:
+            self._health.was_silent(registry, since=began)
+        elif error is None or error.kind is not ErrorKind.UNREACHABLE:
+            self._health.answered(registry)
+        if error is None:
+            return finished.stdout
+        if not finished.has_stalled:
+            raise error
+        raise ImageError(
+            error.kind,
+            f"{reference.familiar}: {registry} did not answer in time",
+            hint=f"check the network's way to {registry}; the next run tries again",
+            registry=registry,
+        )
 
     def _error(self, finished: FinishedProgram, reference: Reference, side: Side) -> ImageError:
         if finished.has_stalled:

@@ -27,6 +27,7 @@ from orchestrator.plan.decision import FailedItem, Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
+from orchestrator.registry.health import QUESTION
 from orchestrator.registry.reader import Reader, RetryingReader
 from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
 from orchestrator.report.summary import is_news, result_line
@@ -66,6 +67,7 @@ class RunOptions:
         is_strict: Whether a bad line stops everything.
         retry_base: Seconds before the second try; no user's business, but the soak test's,
             which has thousands of faults to get over.
+        longest_question: Seconds that a host may be silent; tests have less time.
         stop: Ends the run early.
     """
 
@@ -75,6 +77,7 @@ class RunOptions:
     fails_fast: bool = False
     is_strict: bool = False
     retry_base: float = _RETRY_BASE
+    longest_question: float = QUESTION
     stop: StopSignal = field(default_factory=StopSignal, compare=False)
 
 
@@ -121,7 +124,14 @@ def _carried_out(
     """Plan and do the work, and add what became of it to the report."""
     stop = options.stop
     writes = not options.is_dry_run
-    with session(settings, items, run_id=report.run_id, is_writing=writes, stop=stop) as tools:
+    with session(
+        settings,
+        items,
+        run_id=report.run_id,
+        is_writing=writes,
+        stop=stop,
+        longest_question=options.longest_question,
+    ) as tools:
         others = tuple(filled_by_others(items, tools.state.writer, file=file))
         if options.is_strict and others:
             return replace(report, problems=others, finished=_now())
@@ -209,7 +219,12 @@ class _Stages:
             items,
             # In a dry run the bytes of a blob count for the first in the list that needs it.
             (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
-            StepLimits(_HEAD_CHECKS_AT_ONCE, inspections=inspections, most_inspections=jobs),
+            StepLimits(
+                _HEAD_CHECKS_AT_ONCE,
+                inspections=inspections,
+                most_inspections=jobs,
+                is_proven=self.tools.health.is_proven,
+            ),
             Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
             CopyTaskFactory(links, self.tools.is_relayed),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls),

@@ -20,6 +20,7 @@ from orchestrator.config.settings import RelayUse, Settings
 from orchestrator.oci.reference import Reference
 from orchestrator.plan.items import Item
 from orchestrator.registry.client import RegistryClient, client_of, http_of
+from orchestrator.registry.health import QUESTION, HostHealth, Precautions
 from orchestrator.registry.pull_limit import PullCounter
 from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader
 from orchestrator.relay.relay import Relay
@@ -110,6 +111,7 @@ class Session:
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
         relay: What skopeo pushes to in the targets' place; None where it pushes to them.
+        health: Which hosts answer.
     """
 
     skopeo: Skopeo
@@ -120,6 +122,7 @@ class Session:
     state: State
     pulls: PullCounter
     relay: Relay | None
+    health: HostHealth
 
     def is_relayed(self, destination: Reference) -> bool:
         """Whether the relay pushes there."""
@@ -139,6 +142,7 @@ def session(
     run_id: str,
     is_writing: bool,
     stop: StopSignal,
+    longest_question: float = QUESTION,
 ) -> Iterator[Session]:
     """Set up the tools of a run for these items, and take them down after it.
 
@@ -156,12 +160,15 @@ def session(
         if is_writing:
             stack.enter_context(locked(settings.state_dir, run_id=run_id))
         folder = stack.enter_context(private_folder(settings.state_dir))
-        http = stack.enter_context(closing(http_of(settings, connections=HEADS_AT_ONCE)))
+        health = HostHealth(settings.retries)
+        http = stack.enter_context(
+            closing(http_of(settings, connections=HEADS_AT_ONCE, longest=longest_question))
+        )
         stack.enter_context(stop.ending(programs.end_all, http.end_all))
         logins = run_logins(settings, targets)
         seals = Seals(sealing_logins(settings, logins))
         state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))
-        client = client_of(settings, http, logins)
+        client = client_of(settings, http, logins, health)
         relay = stack.enter_context(_relay(settings, client)) if is_writing else None
         connection = connection_of(settings, targets, folder, _with_relay(logins, relay))
         skopeo = Skopeo(
@@ -170,6 +177,7 @@ def session(
             patience=settings.stall_timeout,
             put_index=client.put_index,
             route=relay.route if relay else straight,
+            precautions=Precautions(health, client.check_login, longest_question),
         )
         yield Session(
             skopeo=skopeo,
@@ -180,6 +188,7 @@ def session(
             state=state,
             pulls=pulls,
             relay=relay,
+            health=health,
         )
 
 

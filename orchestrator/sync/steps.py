@@ -9,7 +9,7 @@ until it is certain that its pull limit will do.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
@@ -67,11 +67,94 @@ class StepLimits:
             and the copies would all be at the same stage at any time, now all talking, now all
             loading. Each one that leads to none makes room for one more.
         most_inspections: As many as there ever are.
+        is_proven: Whether a registry has answered in this run; others get a small share.
     """
 
     checks: int
     inspections: int
     most_inspections: int
+    is_proven: Callable[[str], bool] = lambda _: True
+
+
+Hosts: TypeAlias = "tuple[str, str]"
+"""The registries that an item is about: its source's and its destination's."""
+
+
+def hosts_of(item: Item) -> Hosts:
+    """The registries that are asked about an item."""
+    return item.source.registry, item.destination.registry
+
+
+class Lines:
+    """Items that wait: a line for each pair of hosts, each in the list's order."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = items
+        self._lines: dict[Hosts, deque[int]] = {}
+
+    def add(self, place: int) -> None:
+        """One more, behind the others of its hosts."""
+        self._lines.setdefault(hosts_of(self._items[place]), deque()).append(place)
+
+    def first(self, hosts: Hosts) -> int | None:
+        """Who is first in a line."""
+        line = self._lines.get(hosts)
+        return line[0] if line else None
+
+    def drop(self, hosts: Hosts) -> None:
+        """Take the first out of a line."""
+        line = self._lines[hosts]
+        line.popleft()
+        if not line:
+            del self._lines[hosts]
+
+    def take(self, may_begin: Callable[[Hosts], bool]) -> int | None:
+        """Take out the first in the list's order whose hosts may be asked."""
+        heads = ((line[0], hosts) for hosts, line in self._lines.items() if may_begin(hosts))
+        place, hosts = min(heads, default=(None, None))
+        if hosts is not None:
+            self.drop(hosts)
+        return place
+
+
+class HostShares:
+    """How many of one kind of step a host may keep busy, so that a slow one leaves room for others.
+
+    A host that has not answered yet gets an eighth, one that has gets three quarters; the only
+    one on its side of the copies gets all.
+
+    Args:
+        items: Of the run.
+        capacity: Steps of this kind at once.
+        is_proven: Whether a registry has answered in this run.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], capacity: int, is_proven: Callable[[str], bool]
+    ) -> None:
+        self._is_proven = is_proven
+        self._of_proven = max(1, capacity - max(1, capacity // 4))
+        self._of_unproven = max(1, capacity // 8)
+        sides = zip(*map(hosts_of, items), strict=True)
+        self._is_shared = [len(set(hosts)) > 1 for hosts in sides]
+        self._running: Counter[tuple[int, str]] = Counter()
+
+    def may_begin(self, hosts: Hosts) -> bool:
+        """Whether one more step of these hosts may begin."""
+        return all(
+            self._running[side, host]
+            < (self._of_proven if self._is_proven(host) else self._of_unproven)
+            for side, host in enumerate(hosts)
+            if self._is_shared[side]
+        )
+
+    def begin(self, hosts: Hosts) -> None:
+        """A step has begun."""
+        self._running.update(enumerate(hosts))
+
+    def end(self, hosts: Hosts) -> None:
+        """A step has ended."""
+        self._running.subtract(enumerate(hosts))
 
 
 class StepQueue:
@@ -98,10 +181,17 @@ class StepQueue:
         self._items = items
         self._before = before
         self._behind = {first: place for place, first in enumerate(before) if first is not None}
-        self._unchecked = iter(range(len(items)))
+        self._shares = {
+            HeadCheck: HostShares(items, limits.checks, limits.is_proven),
+            Inspect: HostShares(items, limits.most_inspections, limits.is_proven),
+        }
+        self._unchecked = Lines(items)
+        self._checked = Lines(items)
         self._is_open: dict[int, bool] = {}
-        self._next = 0
-        self._unseen: deque[int] = deque()
+        self._unseen = Lines(items)
+        for place in range(len(items)):
+            self._unchecked.add(place)
+            self._checked.add(place)
         self._schedule = schedule
         self._factory = factory
         self._budget = budget
@@ -120,14 +210,22 @@ class StepQueue:
             self._schedule.arrive(self._arrivals.get())
         if (task := self._schedule.take()) is not None:
             return task
-        if self._unseen and self._room[Inspect]:
-            self._room[Inspect] -= 1
-            place = self._unseen.popleft()
+        if (place := self._next_of(Inspect, self._unseen)) is not None:
             return Inspect(place, self._items[place])
-        if self._room[HeadCheck] and (unchecked := next(self._unchecked, None)) is not None:
-            self._room[HeadCheck] -= 1
-            return HeadCheck(unchecked, self._items[unchecked])
+        if (place := self._next_of(HeadCheck, self._unchecked)) is not None:
+            return HeadCheck(place, self._items[place])
         return None
+
+    def _next_of(self, kind: type[HeadCheck | Inspect], lines: Lines) -> int | None:
+        """The first item in the list's order for which there is room, and its hosts have some."""
+        if not self._room[kind]:
+            return None
+        shares = self._shares[kind]
+        place = lines.take(shares.may_begin)
+        if place is not None:
+            self._room[kind] -= 1
+            shares.begin(hosts_of(self._items[place]))
+        return place
 
     def arrived(self, registry: str, digest: Digest) -> None:
         """A registry has got a blob; may be called by any thread."""
@@ -140,6 +238,7 @@ class StepQueue:
                 self._schedule.finish(step, result)
             return
         self._room[type(step)] += 1
+        self._shares[type(step)].end(hosts_of(step.item))
         if isinstance(step, HeadCheck):
             self._open(step.place, is_open=result is None)
         if isinstance(result, Verdict | FailedItem | DeferredItem):
@@ -160,12 +259,16 @@ class StepQueue:
         self._let_go()
 
     def _open(self, place: int, *, is_open: bool) -> None:
-        """Line up for an inspection, in the list's order, what its check proved nothing of."""
+        """Line up for an inspection what its check proved nothing of.
+
+        Among items of the same hosts that is in the list's order.
+        """
         self._is_open[place] = is_open
-        while (is_next_open := self._is_open.pop(self._next, None)) is not None:
-            if is_next_open:
-                self._unseen.append(self._next)
-            self._next += 1
+        hosts = hosts_of(self._items[place])
+        while (first := self._checked.first(hosts)) in self._is_open:
+            self._checked.drop(hosts)
+            if self._is_open.pop(first):
+                self._unseen.add(first)
 
     def _make(self, place: int) -> None:
         planned = self._verdicts.pop(place)

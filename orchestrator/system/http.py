@@ -7,6 +7,7 @@ Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secre
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,6 @@ from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
 from orchestrator.hosts import host_of, is_loopback
 from orchestrator.system.body import BodyStream, SizedBody
-from orchestrator.system.deadlines import Deadlines
 
 if TYPE_CHECKING:
     from requests import Response as RawResponse
@@ -52,12 +52,14 @@ class Response:
     Attributes:
         headers: By their names in lower case.
         is_whole: Whether the body ended before the limit did.
+        is_elsewhere: Whether another host said it, where a redirect led.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
     is_whole: bool = True
+    is_elsewhere: bool = False
 
 
 class HttpError(SyncerError):
@@ -104,12 +106,15 @@ class HttpClient:
         import requests  # noqa: PLC0415
         from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
 
+        from orchestrator.system.tls import Deadlines  # noqa: PLC0415
+
         # Both speak of things the user decided or must not see: URLs stand in urllib3's log.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore", InsecureRequestWarning)
         self._timeouts = (connect_timeout, read_timeout)
         self._connections = connections
-        self._deadlines = Deadlines(deadline)
+        self._longest = deadline
+        self._deadlines = Deadlines()
         self._routes: dict[tuple[str, str, bool | str], _Route] = {}
         self._adapters: dict[bool | str, SharedTrust] = {}
         self._lock = threading.Lock()
@@ -155,8 +160,8 @@ class HttpClient:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         fault = None
-        is_endless = isinstance(body, BodyStream)
-        with self._deadlines.exchange(host_of(url), is_endless=is_endless) as exchange:
+        allowed = math.inf if isinstance(body, BodyStream) else self._longest
+        with self._deadlines.exchange(host_of(url), longest=allowed) as exchange:
             try:
                 with self._sent(method, url, headers, body, verify) as response:
                     answer = _read(response, limit)

@@ -24,7 +24,7 @@ from pathlib import Path
 from shutil import which
 from typing import TYPE_CHECKING
 
-from orchestrator.errors import InterruptedRunError, ToolMissingError
+from orchestrator.errors import ImageError, InterruptedRunError, ToolMissingError, image_fault
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -53,6 +53,8 @@ _WAKE_UP = 8
 """Bytes that a call has to move before it counts."""
 
 _PR_SET_PDEATHSIG = 1
+_TOLD_AFTER = 10.0
+"""Seconds of waiting for an answer after which the log says whose."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +116,32 @@ class _Bounded(io.BytesIO):
         return super().write(chunk)
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a program asks, where it only asks.
+
+    Attributes:
+        of: Whom; the log names it once it takes long.
+        longest: Seconds that it may take, whatever it moves.
+    """
+
+    of: str
+    longest: float
+
+
 @dataclass(eq=False)
 class _Running:
     process: RunningCommand
     stall_timeout: float
     longest: float
     on_moved: Callable[[int], None]
+    question: Question | None = None
     started: float = field(default_factory=time.monotonic)
     moved: int | None = None
     moved_at: float = field(default_factory=time.monotonic)
     asked_to_end_at: float | None = None
     has_stalled: bool = False
+    is_told: bool = False
 
 
 class ProgramRunner:
@@ -173,6 +190,7 @@ class ProgramRunner:
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
         on_moved: Callable[[int], None] = lambda _: None,
+        question: Question | None = None,
     ) -> FinishedProgram:
         """Run a program to its end.
 
@@ -182,8 +200,10 @@ class ProgramRunner:
             size: Bytes that it has to move; None where nobody knows.
             on_stderr_line: Called with each line on its standard error as it comes, by a thread.
             on_moved: Called with the bytes read and written since its last call, by a thread.
+            question: What it asks, where that is all that it does.
 
         Raises:
+            ImageError: It could not be started; another try may.
             InterruptedRunError: `end_all` was called before or meanwhile.
         """
         import sh  # noqa: PLC0415  (starting up stays fast)
@@ -193,7 +213,8 @@ class ProgramRunner:
         with self._lock:
             if self._ending.is_set():
                 raise InterruptedRunError
-            process: RunningCommand = sh.Command(argv[0])(
+            start = partial(
+                sh.Command(argv[0]),
                 *argv[1:],
                 _bg=True,
                 _bg_exc=False,
@@ -208,8 +229,9 @@ class ProgramRunner:
                 _preexec_fn=self._bind,
                 _tty_out=False,
             )
+            process = self._started(start, argv[0])
             longest = math.inf if size is None else stall_timeout + size / _SLOWEST
-            running = _Running(process, stall_timeout, longest, on_moved)
+            running = _Running(process, stall_timeout, longest, on_moved, question)
             output.end = errors.end = partial(_ask_to_end_once, running)
             self._running.add(running)
             self._watch()
@@ -227,6 +249,16 @@ class ProgramRunner:
         return FinishedProgram(
             process.exit_code, output.getvalue(), text, running.has_stalled, is_whole
         )
+
+    def _started(self, start: Callable[[], RunningCommand], path: str) -> RunningCommand:
+        import sh  # noqa: PLC0415
+
+        try:
+            return start()
+        except (OSError, RuntimeError, sh.ForkException) as error:
+            # Whatever is lacking, other programs may give it back when they end.
+            fault = image_fault(error, of=f"{Path(path).name} can't be started")
+            raise ImageError(fault.kind, fault.message, hint=fault.hint, transient=True) from None
 
     def end_all(self) -> None:
         """End every running program and start no more; safe in a signal handler."""
@@ -256,6 +288,8 @@ class ProgramRunner:
             if now - running.asked_to_end_at > self._watch_rule.grace:
                 _signal(running, signal.SIGKILL)
             return
+        if running.question and self._asks_too_long(running, running.question, now):
+            return
         moved = self._read_moved(running.process.pid)
         if moved is None and running.moved is None:
             if now - running.started > running.longest:
@@ -267,6 +301,17 @@ class ProgramRunner:
         elif now - running.moved_at > running.stall_timeout:
             running.has_stalled = True
             _ask_to_end(running)
+
+    def _asks_too_long(self, running: _Running, question: Question, now: float) -> bool:
+        age = now - running.started
+        if age > question.longest:
+            running.has_stalled = True
+            _ask_to_end(running)
+            return True
+        if age > _TOLD_AFTER and not running.is_told:
+            running.is_told = True
+            _log.info("waiting for %s, which has been silent or slow for 10 s", question.of)
+        return False
 
 
 def _ends_with_us() -> Callable[[], None] | None:

@@ -4,13 +4,22 @@ requests has every new connection read all authorities anew, which takes 15 ms o
 time each; here they are read once. The authorities are requests' own and the system's,
 so that a company's proxy is trusted wherever skopeo trusts it. Imported late: it brings
 requests with it.
+
+A time-out of a socket is for each wait for bytes, so that a server which sends a byte a second is
+never late by it. So one thread looks after all exchanges, and shuts the connection of a late one
+down, which wakes whoever waits for it.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakSet
 
@@ -20,7 +29,108 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
-from orchestrator.system.deadlines import current_exchange
+_log = logging.getLogger(__name__)
+
+_EVERY = 0.25
+_TOLD_AFTER = 10.0
+"""Seconds of waiting after which the log says what for."""
+
+
+@dataclass(eq=False)
+class Exchange:
+    """One request and its answer.
+
+    Attributes:
+        host: Who is asked.
+        longest: Seconds that it may take.
+        is_late: Whether it was ended since it took too long.
+    """
+
+    host: str
+    longest: float
+    is_late: bool = False
+    _started: float | None = field(default=None, init=False)
+    _end: Callable[[], None] | None = field(default=None, init=False)
+
+    def use(self, end: Callable[[], None]) -> None:
+        """A connection has been found for it: now its time runs.
+
+        Args:
+            end: Ends what is waited for on the connection.
+        """
+        self._end = end
+        self._started = time.monotonic() if self._started is None else self._started
+
+    def age(self, now: float) -> float:
+        """Seconds since it has had a connection."""
+        return 0.0 if self._started is None else now - self._started
+
+    def end(self) -> None:
+        """End it; whoever waits for it finds it late."""
+        self.is_late = True
+        if self._end:
+            with suppress(OSError):
+                self._end()
+
+
+_of_thread = threading.local()
+
+
+def current_exchange() -> Exchange | None:
+    """What the calling thread has in hand."""
+    return getattr(_of_thread, "exchange", None)
+
+
+class Deadlines:
+    """Looks after the exchanges of any number of threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[Exchange] = set()
+        self._told: dict[str, float] = {}
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def exchange(self, host: str, *, longest: float) -> Iterator[Exchange]:
+        """An exchange of the calling thread with a host, looked after while the block lasts."""
+        one = Exchange(host, longest)
+        with self._lock:
+            self._running.add(one)
+            self._watch()
+        _of_thread.exchange = one
+        try:
+            yield one
+        finally:
+            _of_thread.exchange = None
+            with self._lock:
+                self._running.discard(one)
+
+    def _watch(self) -> None:
+        if self._thread is not None:
+            return
+        thread = threading.Thread(target=self._watch_all, daemon=True, name="deadlines")
+        with suppress(RuntimeError):  # no more threads: each wait for bytes still has its end
+            thread.start()
+            self._thread = thread
+
+    def _watch_all(self) -> None:
+        while True:
+            time.sleep(_EVERY)
+            now = time.monotonic()
+            with self._lock:
+                if not self._running:
+                    self._thread = None
+                    return
+                for one in self._running:
+                    self._look_at(one, now)
+
+    def _look_at(self, one: Exchange, now: float) -> None:
+        if one.age(now) >= one.longest:
+            one.end()
+        elif one.age(now) >= _TOLD_AFTER and now - self._told.get(one.host, 0.0) >= _TOLD_AFTER:
+            self._told[one.host] = now
+            _log.info("waiting for %s, which has been silent or slow for 10 s", one.host)
+
 
 _HOSTS = 64
 """Hosts whose connections are kept."""

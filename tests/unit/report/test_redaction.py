@@ -12,7 +12,6 @@ import pytest
 
 from orchestrator.report.github import output_of_run
 from orchestrator.report.json_report import document
-from orchestrator.report.redaction import redacted
 from orchestrator.report.result import Report
 from orchestrator.report.summary import markdown_summary, text_summary
 from orchestrator.text import Redactor
@@ -46,8 +45,8 @@ def with_words(words: str) -> Report:
 def test_words_of_others_are_masked_before_they_are_rendered(
     render: Callable[[Report], str], form: Callable[[str], str]
 ) -> None:
-    told = redacted(with_words(form(SECRET)), Redactor([SECRET]))
-    plain = render(redacted(with_words("***"), Redactor(())))
+    told = with_words(form(SECRET)).redacted(Redactor([SECRET]))
+    plain = render(with_words("***").redacted(Redactor(())))
     assert render(told) == plain
 
 
@@ -65,7 +64,7 @@ def without_words(report: Report) -> object:
 def test_a_password_that_is_a_word_of_the_report_breaks_nothing(password: str) -> None:
     report = a_report(copied(), skipped(), failed(), problems=(bad_line(),))
     redact = Redactor([password])
-    told = redacted(report, redact)
+    told = report.redacted(redact)
     assert without_words(told) == without_words(report)
     same = output_of_run(told, file="images.txt", written=None, badge=None).outputs
     assert same == output_of_run(report, file="images.txt", written=None, badge=None).outputs
@@ -75,6 +74,6 @@ def test_a_password_that_is_a_word_of_the_report_breaks_nothing(password: str) -
 def test_what_is_told_stays_an_error_of_its_kind() -> None:
     before = failed(message="no")
     assert before.error is not None
-    (after,) = redacted(a_report(replace(before)), Redactor(["other"])).results
+    (after,) = a_report(replace(before)).redacted(Redactor(["other"])).results
     assert after.error is not None
     assert (after.error.kind, after.error.message) == (before.error.kind, "no")

@@ -28,7 +28,7 @@ from orchestrator.skopeo.arguments import (
     inspect_argv,
     push_argv,
 )
-from orchestrator.system.program import FinishedProgram, ProgramRunner
+from orchestrator.system.program import FinishedProgram, ProgramRunner, Question
 
 RAW = b'{"schemaVersion":2}'
 DIGEST = digest_of(RAW)
@@ -258,6 +258,7 @@ class Scripted(ProgramRunner):
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
         on_moved: Callable[[int], None] = lambda _: None,
+        question: Question | None = None,
     ) -> FinishedProgram:
         path, *words = argv
         assert path == "/usr/bin/skopeo"
@@ -265,7 +266,7 @@ class Scripted(ProgramRunner):
             return self.version
         self.asked.append(tuple(words))
         self.patience.append(stall_timeout)
-        del size
+        del size, question
         on_moved(2048)
         if on_stderr_line:
             for line in self.answer.stderr.splitlines():

@@ -162,6 +162,52 @@ def test_looks_are_in_the_lists_order_however_checks_end() -> None:
     assert names(taken(under_test)) == ["Inspect 0", "Inspect 2"]
 
 
+SLOW = "slow.example/x"
+
+
+def with_slow_host(good: int, slow: int, *, proven: bool) -> tuple[list[Item], StepQueue]:
+    items = [item(f"s{number}", at=SLOW) for number in range(slow)]
+    items += [item(f"g{number}") for number in range(good)]
+    limits = StepLimits(16, 4, 4, is_proven=lambda host: proven or host != "slow.example")
+    links = chain_links(items)
+    budget = Limit().budget
+    return items, StepQueue(items, links, limits, Schedule(9), CopyTaskFactory(links), budget)
+
+
+@pytest.mark.parametrize(
+    ("is_proven", "checks", "inspections"),
+    [pytest.param(False, 2, 1, id="silent"), pytest.param(True, 12, 3, id="grown slow")],
+)
+def test_a_host_keeps_no_more_than_its_share_busy(
+    is_proven: bool, checks: int, inspections: int
+) -> None:
+    items, under_test = with_slow_host(30, 70, proven=is_proven)
+    began = taken(under_test)
+    assert len(began) == 16 if is_proven else 2 + 12
+    assert sum(step.place < 70 for step in began) == checks
+    for step in began:
+        under_test.finish(step, None)
+    looks = [step for step in taken(under_test) if isinstance(step, Inspect)]
+    assert sum(step.place < 70 for step in looks) == inspections
+    assert len(looks) == 4
+    assert items[looks[-1].place].source.registry != "slow.example"
+
+
+def test_a_check_that_does_not_end_keeps_only_its_own_host_waiting() -> None:
+    _, under_test = with_slow_host(1, 2, proven=True)
+    _, _, good = taken(under_test)
+    under_test.finish(good, None)
+    assert names(taken(under_test)) == ["Inspect 2"]
+
+
+def test_where_there_is_one_host_it_gets_all() -> None:
+    items = [item(f"s{number}", at=SLOW) for number in range(20)]
+    links = chain_links(items)
+    limits = StepLimits(16, 4, 4, is_proven=lambda _: False)
+    queue = StepQueue(items, links, limits, Schedule(9), CopyTaskFactory(links), Limit().budget)
+    assert len(taken(queue)) == 16
+
+
 def test_a_link_waits_for_the_one_before_it() -> None:
     items = [item("a"), item("a", to=FAR), item("b")]
     under_test = step_queue(*items)
