@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from orchestrator.config.authfile import Credentials, FoundLogin, NoCredentials
 from orchestrator.errors import ErrorKind
+from orchestrator.hosts import host_of
 from orchestrator.oci.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.oci.reference import DOCKER_HUB, DOCKER_HUB_SERVER
 from orchestrator.registry.challenge import (
@@ -24,7 +25,7 @@ from orchestrator.registry.responses import Inconclusive, skew_in
 from orchestrator.registry.tokens import Tokens
 from orchestrator.registry.transport import Transport
 from orchestrator.system.body import BodyStream
-from orchestrator.system.http import HttpError, Response, host_of
+from orchestrator.system.http import HttpError, Response
 
 _SERVED_AT: Mapping[str, str] = {DOCKER_HUB: DOCKER_HUB_SERVER}
 _ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
