@@ -16,9 +16,6 @@ from orchestrator.oci.manifest import Descriptor, Image, parse_manifest
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.reader import Reader
 
-_ELSEWHERE = ("nondistributable", "foreign")
-"""In the types of layers that may be kept outside registries (image-spec, layer.md)."""
-
 
 class ChildMemory(Protocol):
     """What is remembered of manifests, whose digests name their bytes."""
@@ -107,6 +104,4 @@ class Completeness:
 def _blobs_in(raw: bytes, *, of: str) -> tuple[Digest, ...]:
     manifest = parse_manifest(raw, of=of)
     blobs: tuple[Descriptor, ...] = manifest.blobs if isinstance(manifest, Image) else ()
-    return tuple(
-        blob.digest for blob in blobs if not any(word in blob.media_type for word in _ELSEWHERE)
-    )
+    return tuple(blob.digest for blob in blobs if not blob.is_foreign)

@@ -55,7 +55,7 @@ REMEDIES: Mapping[ErrorKind, str] = {
     ErrorKind.NO_SUCH_NAMESPACE: gettext_noop(
         "create the namespace in the registry's console first"
     ),
-    ErrorKind.INCOMPLETE: gettext_noop(
+    ErrorKind.SOURCE_INCOMPLETE: gettext_noop(
         "choose another tag, or ask the image's maintainer to push it anew"
     ),
     ErrorKind.BAD_MANIFEST: gettext_noop("mirror one platform, or set ATTESTATIONS=drop"),
