@@ -137,9 +137,16 @@ class HttpReader:
         return ask(reference)
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
-        """The raw manifest or index; that there is none is for another way to say."""
-        del side
-        return self._manifest(reference)
+        """The raw manifest or index; None where the registry says, in its body, that there is none.
+
+        What a destination's tag has is for another way to say: nothing is written over on the
+        word of the fast path.
+        """
+        if side is Side.SOURCE or reference.digest:
+            return self._manifest(reference)
+        if isinstance(self._registry.head(reference), NotFound) and self._is_absent(reference):
+            return None
+        raise InconclusiveError(reference, "a destination's tag is not read by HTTP")
 
     def read_config(self, reference: Reference, *, side: Side) -> bytes:
         """The raw config of a single image."""
@@ -174,12 +181,18 @@ class HttpReader:
     def _ask_digest(self, reference: Reference) -> Digest | None:
         return _settled(self._registry.head(reference), reference)
 
-    def _ask_manifest(self, reference: Reference) -> bytes:
+    def _is_absent(self, reference: Reference) -> bool:
+        """Whether there is nothing: a HEAD's 404 may be a proxy's, a GET's has the code to it."""
+        return isinstance(self._registry.read(reference), NotFound)
+
+    def _ask_manifest(self, reference: Reference) -> bytes | None:
         if reference in self._read_by_tag:
             return self._read_by_tag[reference]
         digest = reference.digest or self._source_digest(reference)
         if digest is None:
-            raise InconclusiveError(reference, "it is not there")
+            if self._is_absent(reference):
+                return None
+            raise InconclusiveError(reference, "HEAD and GET do not agree")
         answer = _settled(self._registry.read(reference), reference)
         if answer is None or digest_of(answer) != digest:
             raise InconclusiveError(reference, "HEAD and GET do not agree")
@@ -188,7 +201,8 @@ class HttpReader:
 
     def _ask_config(self, reference: Reference) -> bytes:
         try:
-            manifest = parse_manifest(self._manifest(reference), of=reference.familiar)
+            raw = self._manifest(reference)
+            manifest = parse_manifest(raw or b"", of=reference.familiar)
         except ImageError as error:
             raise InconclusiveError(reference, error.message) from None
         if not isinstance(manifest, Image):
@@ -204,7 +218,7 @@ class HttpFirstReader:
 
     Args:
         http: Reads over HTTP.
-        other: Reads what HTTP does not settle, and whatever a destination's tag names.
+        other: Reads what HTTP does not settle, and what a destination's tag names.
     """
 
     def __init__(self, http: Reader, other: Reader) -> None:
@@ -217,10 +231,7 @@ class HttpFirstReader:
 
     def read_manifest(self, reference: Reference, *, side: Side) -> bytes | None:
         """The raw manifest or index; None where there is none."""
-        may_be_http = side is Side.SOURCE or bool(reference.digest)
-        return self._first(
-            lambda reader: reader.read_manifest(reference, side=side), may_be_http=may_be_http
-        )
+        return self._first(lambda reader: reader.read_manifest(reference, side=side))
 
     def read_config(self, reference: Reference, *, side: Side) -> bytes:
         """The raw config of a single image."""

@@ -267,19 +267,28 @@ def test_skopeo_is_asked_for_what_http_does_not_tell() -> None:
     ]
 
 
-def test_what_http_says_is_not_there_is_believed_of_a_digest_alone() -> None:
+@pytest.mark.parametrize("side", Side)
+def test_what_head_and_get_say_is_not_there_is_not_there(side: Side) -> None:
     skopeo = Skopeo()
-    reader = HttpFirstReader(HttpReader(Registry({TAG: NotFound()})), skopeo)
-    assert reader.read_digest(TAG, side=Side.SOURCE) is None
+    registry = Registry({TAG: NotFound()}, {TAG: NotFound()})
+    reader = HttpFirstReader(HttpReader(registry), skopeo)
+    assert reader.read_digest(TAG, side=side) is None
+    assert reader.read_manifest(TAG, side=side) is None
     assert skopeo.asked == []
-    assert reader.read_manifest(TAG, side=Side.SOURCE) == b"skopeo's"
 
 
-def test_a_destinations_tag_is_skopeos_to_tell() -> None:
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize("get", [BROKEN, IMAGE.manifest], ids=["no answer", "an image"])
+def test_a_heads_404_alone_is_not_believed(side: Side, get: bytes | Inconclusive) -> None:
+    reader = HttpFirstReader(HttpReader(Registry({TAG: NotFound()}, {TAG: get})), Skopeo())
+    assert reader.read_manifest(TAG, side=side) == b"skopeo's"
+
+
+def test_what_a_destinations_tag_has_is_skopeos_to_tell() -> None:
     registry, skopeo = tagged(IMAGE.manifest), Skopeo()
     reader = HttpFirstReader(HttpReader(registry), skopeo)
     assert reader.read_manifest(TAG, side=Side.DESTINATION) == b"skopeo's"
-    assert not registry.asked
+    assert registry.asked == {"HEAD": 1}
 
 
 # Again
