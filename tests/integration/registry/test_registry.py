@@ -812,21 +812,21 @@ def test_an_index_without_its_children_is_refused(opened: Opened, registry: Regi
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "times", "words"),
     [
-        pytest.param(Response(503), "HTTP status: 503", id="503"),
-        pytest.param(Refuse(), "connection lost", id="closed"),
+        pytest.param(Response(503), 1, "HTTP status: 503", id="503"),
+        pytest.param(Refuse(), 2, "connection lost", id="closed, and again"),
         pytest.param(
-            Response(307, {"Location": "http://127.0.0.1:1/"}), "status: 307", id="led on"
+            Response(307, {"Location": "http://127.0.0.1:1/"}), 1, "status: 307", id="led on"
         ),
     ],
 )
 def test_a_fault_in_writing_is_no_end_of_reading(
-    opened: Opened, proxy: FaultProxy, fault: Fault, words: str
+    opened: Opened, proxy: FaultProxy, fault: Fault, times: int, words: str
 ) -> None:
     raw = index_of(INDEX.images[0].digest)
     client = opened()
-    proxy.add(Rule(fault, method="PUT", times=1))
+    proxy.add(Rule(fault, method="PUT", times=times))
     refused = client.put_index(raw, image(proxy.host, "faulty"))
     assert isinstance(refused, WriteRefused)
     assert words in refused.text
