@@ -57,6 +57,9 @@ class Arguments:
     output: str = "table"
     report: str | None = None
     badge: str | None = None
+    shard: str | None = None
+    shards: str | None = None
+    reports: tuple[str, ...] = ()
     run: str | None = None
     workflows: bool = False
     level: int = logging.INFO
@@ -121,7 +124,7 @@ COMMANDS: tuple[Command, ...] = (
         _MIRROR,
         "mirror all of images.txt to the targets of SYNC_MODE",
         "batch",
-        options=("badge", "file", "to"),
+        options=("badge", "file", "to", "shard"),
     ),
     Command("aliyun", _MIRROR, "mirror one image to Aliyun", "batch", 1, _ONE_IMAGE),
     Command("ghcr", _MIRROR, "mirror one image to GHCR", "batch", 1, _ONE_IMAGE),
@@ -135,7 +138,23 @@ COMMANDS: tuple[Command, ...] = (
         "say what batch, or a copy of IMAGE, would do",
         "batch",
         "*",
-        ("file", "to", *_ONE_IMAGE),
+        ("file", "to", "shard", *_ONE_IMAGE),
+    ),
+    Command(
+        "merge",
+        _MIRROR,
+        "make one report of those of all shards",
+        "merge",
+        options=("reports", "shards", "file", "to", "badge", "told"),
+        is_run=False,
+    ),
+    Command(
+        "shards",
+        _LOOK,
+        "say how many shards the list is worth",
+        "shards",
+        options=("file", "to"),
+        is_run=False,
     ),
     Command(
         "name",
@@ -197,7 +216,12 @@ def parse(argv: Sequence[str]) -> Arguments:
         parser.commands[parsed.command].refuse(unknown)
     given = {field.name for field in fields(Arguments)} & set(vars(parsed))
     arguments = Arguments(**{name: getattr(parsed, name) for name in given})
-    return replace(arguments, images=tuple(arguments.images), level=_level(parsed))
+    return replace(
+        arguments,
+        images=tuple(arguments.images),
+        reports=tuple(arguments.reports),
+        level=_level(parsed),
+    )
 
 
 def _level(arguments: argparse.Namespace) -> int:
@@ -335,10 +359,15 @@ def _run_options() -> _Parser:
     )
     group.add_argument("--fail-fast", action="store_true", help="begin nothing after a failure")
     group.add_argument("--strict", action="store_true", help="a bad line stops everything")
-    group.add_argument("--all", action="store_true", help="list what is in sync, too")
-    group.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
-    group.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
+    _add_told(group)
     return options
+
+
+def _add_told(options: argparse._ActionsContainer) -> None:
+    """What belongs to every command that makes a report."""
+    options.add_argument("--all", action="store_true", help="list what is in sync, too")
+    options.add_argument("--report", metavar="FILE", help="write the JSON report there, too")
+    options.add_argument("--no-notify", action="store_true", help="send nothing to WEBHOOK_URL")
 
 
 def _output_options() -> _Parser:
@@ -376,6 +405,16 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
     "workflows": lambda parser: parser.add_argument(
         "--workflows", action="store_true", help="and what GitHub Actions needs to run it there"
     ),
+    "shard": lambda parser: parser.add_argument(
+        "--shard", metavar="K/N", help="only this part of the list"
+    ),
+    "shards": lambda parser: parser.add_argument(
+        "--shards", metavar="N", help="how many there were (as the reports say)"
+    ),
+    "reports": lambda parser: parser.add_argument(
+        "reports", metavar="REPORT", nargs="*", help="what a shard's --report wrote"
+    ),
+    "told": _add_told,
     "run": lambda parser: parser.add_argument(
         "run", metavar="RUN", nargs="?", help="one run, and its changes"
     ),

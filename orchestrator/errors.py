@@ -71,6 +71,7 @@ class ErrorKind(str, Enum):
     CONFLICT = "conflict"
     NO_SPACE = "no-space"
     TOOL = "tool"
+    LOST = "lost"
 
     @property
     def is_transient(self) -> bool:

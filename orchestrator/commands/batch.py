@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import replace
-from datetime import datetime, timezone
-from pathlib import Path
-
 from orchestrator.cli import Arguments
+from orchestrator.commands.conclude import conclude
 from orchestrator.commands.first_steps import not_set_up
-from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
-from orchestrator.errors import ExitStatus, SyncerError
-from orchestrator.notify.delivery import Sender
-from orchestrator.notify.send import send_all
-from orchestrator.report.badge import badge_document, badge_of
+from orchestrator.commands.inputs import Invocation, chosen_shard, chosen_targets, read_images
+from orchestrator.errors import ExitStatus
 from orchestrator.report.github import (
     output_of_nothing,
-    output_of_run,
     stopped_commands,
     write_output,
 )
-from orchestrator.report.json_report import document
-from orchestrator.report.result import Report
-from orchestrator.report.summary import View, markdown_summary, text_summary
 from orchestrator.sync.run import RunOptions, run_sync
 from orchestrator.sync.session import StopSignal
-from orchestrator.system.files import write_whole
-from orchestrator.system.http import HttpClient
-from orchestrator.system.streams import finish, is_reader_gone
-
-_log = logging.getLogger(__name__)
-
-_LONGEST_POST = 20.0
-"""Seconds that a chat may take for the whole of its answer."""
 
 
 def run(invocation: Invocation) -> ExitStatus:
@@ -57,72 +36,8 @@ def run(invocation: Invocation) -> ExitStatus:
         with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
             options = _options(arguments, targets, stop)
             report = run_sync(images, settings, options, stderr=err)
-        _tell(report.redacted(invocation.redact), invocation, file=images.file)
+        conclude(report.redacted(invocation.redact), invocation, file=images.file)
     return report.exit_status
-
-
-def _tell(report: Report, invocation: Invocation, *, file: str) -> None:
-    """Tell of a run in every way that was asked for; what fails in one is a warning.
-
-    Files come first, as nothing keeps them waiting, and chats last, as they may. A signal that
-    comes now ends what a chat is waited for, and nothing else.
-    """
-    arguments, settings, streams = invocation.arguments, invocation.settings, invocation.streams
-    is_real = not report.is_dry_run
-    with stopped_commands(streams.err, settings.github):
-        if arguments.report:
-            _attempt("the report", lambda: _write_report(report, Path(arguments.report or "")))
-        if arguments.badge and is_real:
-            badge = Path(arguments.badge)
-            _attempt("the badge", lambda: write_whole(badge, badge_document(badge_of(report))))
-        _attempt("the output", lambda: _print(report, invocation))
-    if settings.github:
-        _attempt("GitHub's output", lambda: _tell_github(report, invocation, file))
-    if settings.webhooks and not arguments.no_notify and is_real:
-        with stopped_commands(streams.err, settings.github):
-            _attempt("the webhooks", lambda: _notify(report, invocation))
-
-
-def _attempt(what: str, tell: Callable[[], None]) -> None:
-    """Tell in one way; the run is over and its results stand, whatever goes wrong here."""
-    try:
-        tell()
-    except SyncerError as error:
-        _log.warning("%s", error.message)
-    except OSError as error:
-        if not is_reader_gone(error):
-            _log.warning("%s can't be written: %s", what, error.strerror)
-    except Exception as error:  # noqa: BLE001 - one way of telling never costs the others
-        _log.warning("%s failed: %s: %s", what, type(error).__name__, error)
-        _log.debug("this should not happen", exc_info=True)
-
-
-def _write_report(report: Report, path: Path) -> None:
-    write_whole(path, document(report))
-
-
-def _print(report: Report, invocation: Invocation) -> None:
-    out = invocation.streams.out
-    try:
-        out.write(_rendered(report, invocation))
-        out.flush()
-    except OSError:
-        finish(out)
-        raise
-
-
-def _tell_github(report: Report, invocation: Invocation, file: str) -> None:
-    arguments, github = invocation.arguments, invocation.settings.github
-    if github:
-        written = output_of_run(
-            report,
-            file=file,
-            written=arguments.report,
-            badge=arguments.badge,
-            doubtful=invocation.settings.doubtful,
-            words=invocation.settings.words,
-        )
-        write_output(written, github, invocation.streams.err)
 
 
 def _options(arguments: Arguments, targets: tuple[str, ...], stop: StopSignal) -> RunOptions:
@@ -132,38 +47,6 @@ def _options(arguments: Arguments, targets: tuple[str, ...], stop: StopSignal) -
         is_dry_run=arguments.dry_run or arguments.command == "plan",
         fails_fast=arguments.fail_fast,
         is_strict=arguments.strict,
+        shard=chosen_shard(arguments),
         stop=stop,
     )
-
-
-def _notify(report: Report, invocation: Invocation) -> None:
-    """Notify the chats; what they did not take is a warning, and stands in the written report."""
-    settings, written = invocation.settings, invocation.arguments.report
-    stop = StopSignal()
-    http = HttpClient(deadline=_LONGEST_POST)
-    with closing(http), stop.on_signals(), stop.ending(http.end_all):
-        sender = Sender(http, lambda: datetime.now(timezone.utc), stop.sleep)
-        run_url = settings.github.run_url if settings.github else ""
-        warnings = send_all(
-            report,
-            settings.webhooks,
-            sender,
-            run_url=run_url,
-            document=document(report),
-            words=settings.words,
-        )
-    warnings = tuple(map(invocation.redact, warnings))
-    for warning in warnings:
-        _log.warning("%s", warning)
-    if warnings and written and Path(written).is_file():
-        _write_report(replace(report, warnings=(*report.warnings, *warnings)), Path(written))
-
-
-def _rendered(report: Report, invocation: Invocation) -> str:
-    """The report as stdout gets it."""
-    arguments = invocation.arguments
-    if arguments.output == "json":
-        return document(report)
-    view = View(invocation.screen, invocation.settings.words, lists_all=arguments.all)
-    render = markdown_summary if arguments.output == "markdown" else text_summary
-    return render(report, view)

@@ -66,9 +66,12 @@ def write_failure(
     """
     write_error(error, github, err)
     is_run = command_named(arguments.command).module == "batch" and arguments.command != "plan"
-    report = report_of(error, is_dry_run=arguments.dry_run) if is_run else None
+    report = _report_of(error, arguments) if is_run else None
     if report and arguments.report:
-        write_whole(Path(arguments.report), document(report))
+        try:
+            write_whole(Path(arguments.report), document(report))
+        except SyncerError as other:
+            _log.warning("%s", other.message)
     if report and github:
         said = output_of_run(report, file="", written=arguments.report, badge=arguments.badge)
         write_output(said, github, err)
@@ -77,7 +80,7 @@ def write_failure(
     return report
 
 
-def report_of(error: SyncerError, *, is_dry_run: bool = False) -> Report:
+def _report_of(error: SyncerError, arguments: Arguments) -> Report:
     """The report of a run that did not begin."""
     now = datetime.now(timezone.utc)
     return Report(
@@ -86,7 +89,8 @@ def report_of(error: SyncerError, *, is_dry_run: bool = False) -> Report:
         mode="",
         started=now,
         finished=now,
-        is_dry_run=is_dry_run,
+        shard=arguments.shard or "",
+        is_dry_run=arguments.dry_run,
         error=error,
     )
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.cli import Arguments, Streams
+from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList, parse_entry, parse_list
 from orchestrator.config.load import load_settings, load_webhooks
 from orchestrator.config.settings import BUILT_IN, Settings, Webhook
 from orchestrator.config.values import words
 from orchestrator.errors import ConfigurationError, FormatError, UsageError
+from orchestrator.plan.items import NamedItems, name_items
+from orchestrator.plan.shard import Shard
 from orchestrator.system.terminal import Screen, screen_of
 from orchestrator.text import Redactor
 
@@ -86,6 +89,36 @@ def chosen_targets(arguments: Arguments, settings: Settings) -> tuple[str, ...]:
     if not named:
         raise UsageError("--to names no target", hint="write it as --to=aliyun,ghcr")
     return named
+
+
+def chosen_shard(arguments: Arguments) -> Shard | None:
+    """The part of the list that is meant; None where all of it is.
+
+    Raises:
+        UsageError: `--shard` is not `K/N`.
+    """
+    if arguments.shard is None:
+        return None
+    try:
+        return Shard.parse(arguments.shard)
+    except FormatError as error:
+        raise UsageError(f"--shard: {error.message}", hint=error.hint) from None
+
+
+def ready_items(arguments: Arguments, settings: Settings) -> tuple[ImageList, NamedItems]:
+    """The list, and its items in the run's targets.
+
+    Raises:
+        UsageError: An image, or an option to it, is wrong on the command line.
+        ConfigurationError: The list can't be read, or a target is not set up.
+    """
+    images = read_images(arguments, settings)
+    return images, name_items(
+        images,
+        targets=ready_targets(settings, chosen_targets(arguments, settings)),
+        others=settings.usable_targets,
+        default_platform=settings.default_platform,
+    )
 
 
 def read_images(arguments: Arguments, settings: Settings) -> ImageList:

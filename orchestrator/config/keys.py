@@ -51,6 +51,7 @@ _ALL = (
     Key("INSECURE_REGISTRIES"),
     Key("STATE_DIR", ".syncer"),
     Key("LANGUAGE", "auto"),
+    Key("SHARD_ABOVE", "500"),
 )
 
 KEYS: Mapping[str, Key] = {key.name: key for key in _ALL}

@@ -220,6 +220,7 @@ def _settings(
         warnings=warnings,
         doubtful=doubtful,
         github=github,
+        shard_above=values.parsed("SHARD_ABOVE", count),
     )
 
 

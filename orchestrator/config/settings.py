@@ -142,6 +142,7 @@ class Settings:
     """All that a run depends on.
 
     Attributes:
+        shard_above: Items that one machine is given of a list at most.
         base: The folder that relative paths are counted from.
         mode: Names of the run's targets, in their order; empty for `none`.
         targets: Every target that is configured, by name.
@@ -186,6 +187,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
     doubtful: tuple[Problem, ...] = ()
     github: GitHubStep | None = None
+    shard_above: int = 500
 
     @property
     def words(self) -> Translations:

@@ -65,6 +65,7 @@ REMEDIES: Mapping[ErrorKind, str] = {
     ),
     ErrorKind.NO_SPACE: gettext_noop("free some of the disk"),
     ErrorKind.TOOL: gettext_noop("run it again with -v, which shows skopeo's own words"),
+    ErrorKind.LOST: gettext_noop("see the log of that job; the next run does what was left"),
 }
 """What to do about a fault in general, where a language has no words for its own hint."""
 

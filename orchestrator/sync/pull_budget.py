@@ -10,6 +10,7 @@ from typing import TypeVar
 from orchestrator.errors import ImageError, Side
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.decision import DeferredItem
+from orchestrator.plan.shard import Shard
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.sync.copier import CopyTool
@@ -30,15 +31,20 @@ class PullBudget:
     Attributes:
         limit: What Docker Hub's first answer named.
         pulls: What it has counted since.
+        shard: Which part of the list this run has; the others need their share of the limit.
     """
 
     limit: Callable[[], PullLimit | None]
     pulls: PullCounter
+    shard: Shard | None = None
 
     def left(self) -> int | None:
         """Pulls that are left; None where none was named."""
         limit = self.limit()
-        return None if limit is None else max(0, limit.remaining - self.pulls.count)
+        if limit is None:
+            return None
+        remaining = self.shard.share(limit.remaining) if self.shard else limit.remaining
+        return max(0, remaining - self.pulls.count)
 
     def within(self, tasks: Sequence[CopyTask]) -> tuple[CopyTask, ...]:
         """The same tasks, those deferred for which there is no room; a log line says so."""

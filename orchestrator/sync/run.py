@@ -27,6 +27,7 @@ from orchestrator.plan.decision import FailedItem, Reason
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
+from orchestrator.plan.shard import Shard
 from orchestrator.registry.health import QUESTION
 from orchestrator.registry.reader import Reader, RetryingReader
 from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
@@ -65,6 +66,7 @@ class RunOptions:
     Attributes:
         targets: Names of the run's targets, in their order.
         is_strict: Whether a bad line stops everything.
+        shard: The part of the list that is worked on; None for all of it.
         retry_base: Seconds before the second try; no user's business, but the soak test's,
             which has thousands of faults to get over.
         longest_question: Seconds that a host may be silent; tests have less time.
@@ -76,6 +78,7 @@ class RunOptions:
     is_dry_run: bool = False
     fails_fast: bool = False
     is_strict: bool = False
+    shard: Shard | None = None
     retry_base: float = _RETRY_BASE
     longest_question: float = QUESTION
     stop: StopSignal = field(default_factory=StopSignal, compare=False)
@@ -96,6 +99,9 @@ def run_sync(
         others=settings.usable_targets,
         default_platform=settings.default_platform,
     )
+    items = named.items
+    if options.shard:
+        items = tuple(filter(options.shard.has, items))
     report = Report(
         run_id=new_run_id(started),
         version=__version__,
@@ -103,14 +109,15 @@ def run_sync(
         started=started,
         finished=started,
         problems=named.problems,
+        shard=str(options.shard or ""),
         is_dry_run=options.is_dry_run,
         is_strict=options.is_strict,
     )
     empty = () if images.entries or images.problems else (f"{images.file} names no image",)
     report = _warned(report, (*settings.warnings, *named.warnings, *empty))
-    if not named.items or (options.is_strict and named.problems):
+    if not items or (options.is_strict and named.problems):
         return replace(report, finished=_now())
-    return _carried_out(images.file, report, named.items, settings, options, stderr)
+    return _carried_out(images.file, report, items, settings, options, stderr)
 
 
 def _carried_out(
@@ -227,7 +234,7 @@ class _Stages:
             ),
             Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
             CopyTaskFactory(links, self.tools.is_relayed),
-            PullBudget(self.tools.client.pull_limit, self.tools.pulls),
+            PullBudget(self.tools.client.pull_limit, self.tools.pulls, self.options.shard),
         )
         queue: WorkQueue[Step, StepResult] = steps_left
         ended: SimpleQueue[Future[StepResult] | None] = SimpleQueue()

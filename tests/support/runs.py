@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 120
 WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
-_REPORTING = frozenset({"batch", "aliyun", "ghcr", "double", "copy", "plan"})
+_REPORTING = frozenset({"batch", "merge", "aliyun", "ghcr", "double", "copy", "plan"})
 
 
 class ErrorDocument(TypedDict):

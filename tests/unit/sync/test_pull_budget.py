@@ -11,6 +11,7 @@ from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import DOCKER_HUB, Digest, Reference
 from orchestrator.plan.decision import FailedItem
+from orchestrator.plan.shard import Shard
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.sync.pull_budget import CountedTool, PullBudget
@@ -128,3 +129,11 @@ def test_copies_are_deferred_where_the_limit_will_not_do(
     assert [task in tasks for task in within] == kept
     assert [isinstance(task.planned, FailedItem) for task in within] == kept
     assert (says in caplog.text) if says else not caplog.text
+
+
+def test_shards_have_what_docker_hub_leaves_together() -> None:
+    limit = PullLimit(limit=200, remaining=101, window=21600)
+    lefts = [
+        PullBudget(lambda: limit, PullCounter(), Shard(number, 4)).left() for number in range(1, 5)
+    ]
+    assert lefts == [26, 25, 25, 25]

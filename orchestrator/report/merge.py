@@ -1,0 +1,208 @@
+"""Reports of shards become one: every item of the list once, those of a lost shard as `lost`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+from typing import TypeVar
+
+from orchestrator import __version__
+from orchestrator.config.targets import Target
+from orchestrator.errors import ErrorKind, FormatError, ImageError, Problem, SyncerError
+from orchestrator.oci.json_text import Json, parse_json
+from orchestrator.oci.platform import PlatformChoice
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.items import Item, NamedItems
+from orchestrator.plan.shard import Shard, shard_number
+from orchestrator.report.causes import REMEDIES
+from orchestrator.report.json_report import SCHEMA
+from orchestrator.report.result import Outcome, Report, Result, new_run_id
+
+T = TypeVar("T")
+
+_INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What one shard said of itself."""
+
+    shard: Shard
+    report: Report
+
+
+def read_report(raw: bytes) -> ShardReport:
+    """Read a report as `--report` wrote it.
+
+    Raises:
+        FormatError: It is no report of a shard.
+    """
+    try:
+        whole = _table(parse_json(raw))
+        if whole.get("schema") != SCHEMA:
+            raise FormatError("it is no report of schema 1")
+        return ShardReport(Shard.parse(_text(whole, "shard") or "1/1"), _report(whole))
+    except (ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"it can't be read: {error}") from None
+
+
+def merged_report(
+    named: NamedItems, reports: Sequence[ShardReport], *, count: int, mode: str, now: datetime
+) -> Report:
+    """One report of a list from those of its shards.
+
+    Args:
+        named: The list; its order is the report's.
+        reports: Those that there are.
+        count: How many shards there were.
+        mode: The names of the run's targets.
+        now: When this is done; only told where no shard left a report.
+    """
+    shards = {one.shard.number: one.report for one in reports}
+    found = {_key(result.item): result for one in reports for result in one.report.results}
+    results = [
+        replace(found.pop(_key(item)), item=item)
+        if _key(item) in found
+        else _lost(item, shard_number(item, count), shards, count)
+        for item in named.items
+    ]
+    whole = tuple(one.report for one in reports)
+    started = min((one.started for one in whole), default=now)
+    is_dry_run = any(one.is_dry_run for one in whole)
+    return Report(
+        run_id=new_run_id(started),
+        version=__version__,
+        mode=mode,
+        started=started,
+        finished=max((one.finished for one in whole), default=now),
+        skopeo_version=next((one.skopeo_version for one in whole if one.skopeo_version), ""),
+        # What the list no longer has was done all the same.
+        results=(*results, *found.values()),
+        problems=_each_once(named.problems, *(one.problems for one in whole)),
+        warnings=_each_once(named.warnings, *(one.warnings for one in whole)),
+        pulls=sum(one.pulls for one in whole),
+        is_interrupted=any(one.is_interrupted for one in whole),
+        is_dry_run=is_dry_run,
+    )
+
+
+def _lost(item: Item, number: int, shards: Mapping[int, Report], count: int) -> Result:
+    """What is not known to be in sync, since nobody says so."""
+    shard, report = f"shard {number}/{count}", shards.get(number)
+    if report is None:
+        message = f"{shard} left no report"
+    elif report.error:
+        message = f"{shard} did not begin: {report.error.message}"
+    else:
+        message = f"the report of {shard} does not have it"
+    error = ImageError(ErrorKind.LOST, message, hint=REMEDIES[ErrorKind.LOST])
+    return Result(item, Outcome.FAILED, ErrorKind.LOST.value, error=error)
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item.target.name, str(item.destination)
+
+
+def _each_once(*groups: Iterable[T]) -> tuple[T, ...]:
+    """What all shards say of the whole list, as their words have it."""
+    said: dict[str, T] = {}
+    for one in chain(*groups):
+        said.setdefault(str(one), one)
+    return tuple(said.values())
+
+
+def _report(whole: Mapping[str, Json]) -> Report:
+    results = tuple(_result(_table(item)) for item in _rows(whole, "items"))
+    error = whole.get("error")
+    return Report(
+        run_id=_text(whole, "run_id"),
+        version=_text(whole, "version"),
+        mode=_text(whole, "mode"),
+        started=datetime.fromisoformat(_text(whole, "started").replace("Z", "+00:00")),
+        finished=datetime.fromisoformat(_text(whole, "finished").replace("Z", "+00:00")),
+        skopeo_version=_text(_table(whole["tools"]), "skopeo"),
+        results=results,
+        problems=tuple(_problem(_table(one)) for one in _rows(whole, "invalid")),
+        warnings=tuple(str(one) for one in _rows(whole, "warnings")),
+        shard=_text(whole, "shard"),
+        pulls=_number(_table(whole["totals"]), "pulls"),
+        is_interrupted=any(result.reason == _INTERRUPTED for result in results),
+        is_dry_run=any(
+            result.outcome in (Outcome.WOULD_COPY, Outcome.WOULD_SKIP) for result in results
+        ),
+        error=_run_error(_table(error)) if error else None,
+    )
+
+
+def _run_error(table: Mapping[str, Json]) -> SyncerError:
+    return SyncerError(_text(table, "message"), hint=_text(table, "hint"))
+
+
+def _result(row: Mapping[str, Json]) -> Result:
+    error = row.get("error")
+    return Result(
+        item=_item(row),
+        outcome=Outcome(_text(row, "action")),
+        reason=_text(row, "reason"),
+        delivered=_text(row, "delivered"),
+        source_digest=_digest(row, "source_digest"),
+        expected_digest=_digest(row, "expected_digest"),
+        digest_before=_digest(row, "destination_digest_before"),
+        digest=_digest(row, "destination_digest"),
+        created=_text(row, "created"),
+        bytes=_number(row, "bytes"),
+        seconds=float(_text(row, "seconds") or 0),
+        attempts=_number(row, "attempts"),
+        note=_text(row, "note"),
+        error=_error(_table(error)) if error else None,
+    )
+
+
+def _item(row: Mapping[str, Json]) -> Item:
+    return Item(
+        line=_number(row, "line"),
+        source=Reference.parse(_text(row, "source")),
+        choice=PlatformChoice.parse(_text(row, "platform")),
+        target=Target(_text(row, "target"), ""),
+        destination=Reference.parse(_text(row, "destination")),
+    )
+
+
+def _error(table: Mapping[str, Json]) -> ImageError:
+    kind = ErrorKind(_text(table, "kind"))
+    return ImageError(kind, _text(table, "message"), hint=_text(table, "hint"))
+
+
+def _problem(row: Mapping[str, Json]) -> Problem:
+    message, _, hint = _text(row, "message").partition("; ")
+    place = (_number(row, "line"), _number(row, "column"))
+    return Problem(_text(row, "file"), *place, _text(row, "text"), message, hint)
+
+
+def _table(value: Json) -> Mapping[str, Json]:
+    if not isinstance(value, Mapping):
+        raise TypeError("it is no object where there has to be one")
+    return value
+
+
+def _rows(table: Mapping[str, Json], key: str) -> Sequence[Json]:
+    value = table[key]
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(f"'{key}' is no list")
+    return value
+
+
+def _text(table: Mapping[str, Json], key: str) -> str:
+    value = table.get(key)
+    return "" if value is None else str(value)
+
+
+def _number(table: Mapping[str, Json], key: str) -> int:
+    return int(_text(table, key) or 0)
+
+
+def _digest(table: Mapping[str, Json], key: str) -> Digest | None:
+    value = _text(table, key)
+    return Digest(value) if value else None

@@ -1,0 +1,122 @@
+"""Reports of shards become one, and what nobody reports is lost, not in sync."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.errors import ErrorKind, ExitStatus, FormatError, SyncerError
+from orchestrator.plan.items import NamedItems
+from orchestrator.plan.shard import Shard
+from orchestrator.report.json_report import document
+from orchestrator.report.merge import ShardReport, merged_report, read_report
+from orchestrator.report.result import Outcome, Report, Result
+from tests.support.reports import STARTED, a_report, an_item, bad_line, failed, skipped
+
+ITEMS = tuple(an_item(f"image{number}:1", line=number) for number in range(1, 31))
+
+
+def part(number: int, count: int = 3, **values: object) -> Report:
+    shard = Shard(number, count)
+    results = [
+        replace(skipped(), item=item, bytes=item.line, note="it was there")
+        for item in filter(shard.has, ITEMS)
+    ]
+    return replace(a_report(*results), shard=str(shard), pulls=number, **values)  # type: ignore[arg-type]
+
+
+def merged(*reports: Report, count: int = 3, problems: bool = False) -> Report:
+    read = [read_report(document(report).encode()) for report in reports]
+    named = NamedItems(ITEMS, (bad_line(),) if problems else ())
+    return merged_report(named, read, count=count, mode="aliyun", now=STARTED)
+
+
+def test_a_report_is_read_as_it_was_written() -> None:
+    report = replace(part(2), results=(failed(), skipped()), problems=(bad_line(),))
+    found = read_report(document(report).encode())
+    assert found.shard == Shard(2, 3)
+    assert json.loads(document(found.report)) == json.loads(document(report)) | {
+        "run_id": report.run_id
+    }
+
+
+def test_all_shards_together_are_the_list_in_its_order() -> None:
+    report = merged(part(3), part(1), part(2))
+    assert [result.item for result in report.results] == list(ITEMS)
+    assert report.totals.skipped == 30
+    assert (report.pulls, report.shard, report.exit_status) == (6, "", ExitStatus.OK)
+
+
+def test_what_a_missing_shard_had_is_lost_and_the_shard_is_named() -> None:
+    report = merged(part(1), part(3))
+    lost = [result for result in report.results if result.outcome is Outcome.FAILED]
+    assert {result.item for result in lost} == {item for item in ITEMS if Shard(2, 3).has(item)}
+    assert {result.reason for result in lost} == {"lost"}
+    assert "shard 2/3 left no report" in str(lost[0].error)
+    assert report.exit_status is ExitStatus.FAILED
+
+
+def test_where_there_is_no_report_all_is_lost() -> None:
+    report = merged()
+    assert report.totals.failed == 30
+    assert report.exit_status is ExitStatus.FAILED
+
+
+def test_a_shard_that_did_not_begin_says_why() -> None:
+    nothing = replace(part(2), results=(), error=SyncerError("X is not set", hint="set it"))
+    (error, *_) = [r.error for r in merged(part(1), nothing, part(3)).results if r.error]
+    assert error.kind is ErrorKind.LOST
+    assert error.message == "shard 2/3 did not begin: X is not set"
+
+
+def test_an_item_that_a_report_leaves_out_is_lost() -> None:
+    short = replace(part(1), results=part(1).results[1:])
+    assert merged(short, part(2), part(3)).totals.failed == 1
+
+
+def test_an_interrupted_shard_is_an_interrupted_run() -> None:
+    late: list[Result] = [
+        replace(result, outcome=Outcome.DEFERRED, reason="interrupted")
+        for result in part(1).results
+    ]
+    report = merged(replace(part(1), results=tuple(late)), part(2), part(3))
+    assert report.exit_status is ExitStatus.INTERRUPTED
+
+
+def test_what_all_shards_say_of_the_list_is_said_once() -> None:
+    reports = [part(n, problems=(bad_line(),), warnings=("twice",)) for n in (1, 2, 3)]
+    report = merged(*reports, problems=True)
+    assert (report.problems, report.warnings) == ((bad_line(),), ("twice",))
+
+
+def test_what_the_list_no_longer_has_is_kept() -> None:
+    gone = replace(skipped("gone:1"), item=an_item("gone:1"))
+    report = merged(replace(part(1), results=(*part(1).results, gone)), part(2), part(3))
+    assert report.results[-1].item.source == gone.item.source
+    assert report.totals.items == 31
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'{"schema": 2}',
+        document(part(1)).replace('"1/3"', '"4/3"').encode(),
+        document(part(1)).replace('"skipped"', '"guessed"').encode(),
+        document(part(1)).replace('"items": [', '"items": [7, ').encode(),
+        document(part(1)).replace("2024-01-01T", "yesterday").encode(),
+    ],
+)
+def test_what_is_no_report_is_refused(raw: bytes) -> None:
+    with pytest.raises(FormatError):
+        read_report(raw)
+
+
+def test_a_run_without_shards_is_the_first_of_one() -> None:
+    assert read_report(document(a_report(skipped())).encode()) == ShardReport(
+        Shard(1, 1), read_report(document(a_report(skipped())).encode()).report
+    )
