@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from orchestrator.config.authfile import (
+    Credentials,
     FoundLogin,
     NeedsHelper,
     NoCredentials,
@@ -229,6 +230,13 @@ class RegistryClient:
         if isinstance(answer, Inconclusive):
             return WriteRefused(f"connection lost: {answer.reason}") if answer.ends_host else answer
         return written_in(answer)
+
+    def refuses_login(self, reference: Reference) -> bool:
+        """Whether the registry takes the login that there is for a reference for wrong."""
+        login = credentials_for(self._logins, reference.registry, reference.repository)
+        if self._conf.reason_against(reference) or not isinstance(login, Credentials):
+            return False
+        return self._host(reference.registry).refuses(login, reference.repository)
 
     def reason_against(self, reference: Reference) -> str:
         """Why nothing can be asked for a reference over HTTP; empty where it can."""

@@ -113,6 +113,18 @@ class RegistryHost:
             self._failure, self._kind = answer.reason, answer.kind
         return answer
 
+    def refuses(self, login: Credentials, repository: str) -> bool:
+        """Whether it takes name or password for wrong, whatever the repository.
+
+        A 401 to Basic credentials says so (RFC 9110, section 15.5.2), and so does a token
+        server's; one to a token may mean the repository alone.
+        """
+        answer = self.ask(Request("GET", repository, ""), login)
+        if isinstance(answer, Inconclusive):
+            return self._tokens.rejects(login)
+        is_basic = self._challenge is not None and self._challenge.scheme == "basic"
+        return is_basic and answer.status == 401
+
     def is_alive(self) -> bool:
         """Whether it says anything when it is asked who it is."""
         host = _SERVED_AT.get(self._name, self._name)

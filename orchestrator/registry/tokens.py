@@ -75,6 +75,10 @@ class Tokens:
                 batch = tuple(new[start : start + _SCOPES])
                 self._batches |= {(login, repository): batch for repository in batch}
 
+    def rejects(self, login: FoundLogin) -> bool:
+        """Whether a token server took this name or password for wrong."""
+        return any(rejected == login for _, rejected in self._rejected)
+
     def is_shared(self, login: FoundLogin, repository: str) -> bool:
         """Whether a repository's token is for others too."""
         return not self._asks_singly and len(self._batch(login, repository)) > 1

@@ -23,13 +23,14 @@ from orchestrator.config.settings import FanOut, Settings
 from orchestrator.errors import ImageError, SyncerError, explained, image_fault
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.completeness import Completeness
-from orchestrator.plan.decision import FailedItem, Reason
+from orchestrator.plan.decision import FailedItem, Reason, Verdict
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
 from orchestrator.plan.shard import Shard
 from orchestrator.registry.health import QUESTION
 from orchestrator.registry.reader import Reader, RetryingReader
+from orchestrator.registry.refused_logins import RefusedLogins
 from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
 from orchestrator.report.summary import is_news, result_line
 from orchestrator.state.store import State
@@ -278,7 +279,25 @@ class _Stages:
             conflicts=ConflictCheck(self.tools.client),
         )
 
+        refused = RefusedLogins(self.tools.client.refuses_login, self.settings.login_of)
+
         def work(step: Step) -> StepResult:
+            item = step.planned.item if isinstance(step, CopyTask) else step.item
+            places = (item.destination, item.source)
+            error = refused.known(*places)
+            if error and not isinstance(step, CopyTask):
+                return FailedItem(item, error)
+            if error and isinstance(step, CopyTask) and isinstance(step.planned, Verdict):
+                return executor.execute(replace(step, planned=FailedItem(item, error)))
+            match take(step):
+                case FailedItem() as failed:
+                    return replace(failed, error=refused.explained(failed.error, *places))
+                case Result(error=ImageError() as error) as result:
+                    return replace(result, error=refused.explained(error, *places))
+                case found:
+                    return found
+
+        def take(step: Step) -> StepResult:
             match step:
                 case HeadCheck():
                     return planner.check(step.item)
