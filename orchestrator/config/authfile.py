@@ -77,7 +77,10 @@ def _user_documents(settings: Settings) -> Iterator[Authfile]:
 
 
 def _is_readable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.R_OK)
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except OSError:  # a folder on the way there may not be entered: skopeo finds nothing, either
+        return False
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,12 @@ class AuthEntry:
     def of(cls, login: Login) -> AuthEntry:
         """The entry for a name and a password."""
         pair = f"{login.username}:{login.password}"
-        return cls(base64.b64encode(pair.encode()).decode("ascii"))
+        return cls(base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode("ascii"))
 
     def read(self) -> FoundLogin:
         """The login, where it can be used as it stands."""
         try:
-            pair = base64.b64decode(self.auth, validate=True).decode()
+            pair = base64.b64decode(self.auth, validate=True).decode("utf-8", "surrogateescape")
         except ValueError:
             return NeedsHelper("its login in the authfile is not base64")
         username, colon, password = pair.partition(":")

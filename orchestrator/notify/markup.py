@@ -43,7 +43,7 @@ def short(text: str, limit: int) -> str:
 
 def cut(text: str, limit: int) -> str:
     """At most `limit` bytes of UTF-8, never ending inside a character; "…" where it was cut."""
-    encoded = text.encode()
+    encoded = text.encode(errors="replace")
     if len(encoded) <= limit:
         return text
     return encoded[: max(0, limit - len("…".encode()))].decode(errors="ignore") + "…"

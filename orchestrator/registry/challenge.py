@@ -92,7 +92,7 @@ def usable_challenge(header: str) -> Challenge | None:
 def basic_authorization(credentials: Credentials) -> str:
     """An Authorization header's value by RFC 7617."""
     pair = f"{credentials.username}:{credentials.password}"
-    return f"Basic {base64.b64encode(pair.encode()).decode('ascii')}"
+    return f"Basic {base64.b64encode(pair.encode('utf-8', 'surrogateescape')).decode('ascii')}"
 
 
 def is_realm_safe(realm: str, is_insecure: Callable[[str], bool]) -> bool:
@@ -128,7 +128,7 @@ def token_url(
         asked.append(("service", challenge.service))
     asked += [("scope", f"repository:{repository}:{actions}") for repository in repositories]
     realm = challenge.realm.partition("#")[0]
-    return f"{realm}{'&' if '?' in realm else '?'}{urlencode(asked)}"
+    return f"{realm}{'&' if '?' in realm else '?'}{urlencode(asked, errors='surrogateescape')}"
 
 
 def parse_token(body: bytes, *, now: float) -> Token | None:

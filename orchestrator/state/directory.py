@@ -10,8 +10,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +24,9 @@ from orchestrator.errors import ConfigurationError, LockedError
 
 _PREFIX = "private-"
 _ALIVE = "alive"
+_OURS = ("lock", "private.lock", "data")
+_DATABASE = "state.db"
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
 _GUARD = "private.lock"
 """Held for an instant, so that no run sweeps a folder away which another one is making."""
 
@@ -35,17 +40,13 @@ def locked(state_dir: Path, *, run_id: str) -> Iterator[None]:
         ConfigurationError: The directory can't be written.
     """
     _make(state_dir)
-    path = state_dir / "lock"
-    with _opened(path) as file:
+    with _opened(state_dir / "lock") as file:
         if not _try_lock(file):
             raise LockedError(
                 f"{state_dir} is held by {_holder(file)}",
                 hint="wait until it has ended, or give this run a STATE_DIR of its own",
             )
-        file.truncate(0)
-        holder = {"run": run_id, "process": os.getpid(), "host": socket.gethostname()}
-        file.write(json.dumps(holder))
-        file.flush()
+        _name_holder(file, run_id, state_dir)
         yield
         file.truncate(0)
 
@@ -64,7 +65,7 @@ def private_folder(state_dir: Path) -> Iterator[Path]:
         with _opened(state_dir / _GUARD) as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
             _sweep(state_dir)
-            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state_dir))
+            folder = _new_folder(state_dir)
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             _try_lock(stack.enter_context(_opened(folder / _ALIVE)))
         yield folder
@@ -77,6 +78,50 @@ def _make(state_dir: Path) -> None:
         raise _unusable(state_dir, error) from None
     if not os.access(state_dir, os.W_OK | os.X_OK):
         raise _unusable(state_dir, PermissionError(13, "permission denied"))
+    _check_owner(state_dir)
+    for name in (*_OURS, *(f"{_DATABASE}{suffix}" for suffix in _SUFFIXES)):
+        if (state_dir / name).is_symlink():
+            raise ConfigurationError(
+                f"{state_dir / name} is a link, and is not followed", hint="remove it"
+            )
+
+
+def _check_owner(state_dir: Path) -> None:
+    """Only who runs the program may write there: what is remembered is believed.
+
+    Whoever else could write there could have any image called in sync, or have a file of this
+    user's written over. Root may anyway; a group of this user's own is nobody else.
+    """
+    found = state_dir.stat()
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ConfigurationError(
+            f"the state directory {state_dir} belongs to another user",
+            hint="set STATE_DIR to a folder of your own",
+        )
+    is_own_group = found.st_gid == os.getegid()
+    if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not is_own_group):
+        raise ConfigurationError(
+            f"the state directory {state_dir} can be written by others",
+            hint=f"take that right away: chmod go-w {shlex.quote(str(state_dir))}",
+        )
+
+
+def _name_holder(file: IO[str], run_id: str, state_dir: Path) -> None:
+    """Say in the lock who has it."""
+    holder = {"run": run_id, "process": os.getpid(), "host": socket.gethostname()}
+    try:
+        file.truncate(0)
+        file.write(json.dumps(holder))
+        file.flush()
+    except OSError as error:
+        raise _unusable(state_dir, error) from None
+
+
+def _new_folder(state_dir: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state_dir))
+    except OSError as error:
+        raise _unusable(state_dir, error) from None
 
 
 def _unusable(state_dir: Path, error: OSError) -> ConfigurationError:
@@ -88,7 +133,8 @@ def _unusable(state_dir: Path, error: OSError) -> ConfigurationError:
 
 def _opened(path: Path) -> IO[str]:
     try:
-        return path.open("a+", encoding="utf-8")
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.fdopen(os.open(path, flags, 0o600), "a+", encoding="utf-8")
     except OSError as error:
         raise _unusable(path.parent, error) from None
 
@@ -113,10 +159,12 @@ def _holder(file: IO[str]) -> str:
 def _sweep(state_dir: Path) -> None:
     """Remove the folders whose runs are gone: nobody holds their lock any more."""
     for folder in state_dir.glob(f"{_PREFIX}*"):
+        if folder.is_symlink():
+            continue
         try:
-            with (folder / _ALIVE).open("a+", encoding="utf-8") as file:
+            with _opened(folder / _ALIVE) as file:
                 if not _try_lock(file):
                     continue
-        except OSError:
+        except ConfigurationError:
             continue
         shutil.rmtree(folder, ignore_errors=True)

@@ -199,7 +199,7 @@ def _relay(settings: Settings, client: RegistryClient) -> Iterator[Relay | None]
         yield None
         return
     # One port for a state directory, so that skopeo's cache does not grow by a host each run.
-    port = _FIRST_PORT + zlib.crc32(str(settings.state_dir).encode()) % _PORTS
+    port = _FIRST_PORT + zlib.crc32(bytes(settings.state_dir)) % _PORTS
     with closing(Relay(client, client.reason_against, port=port)) as relay:
         yield relay
 

@@ -15,10 +15,17 @@ from orchestrator.errors import ConfigurationError
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only this user can read, from its first byte on."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    """Write a file that only this user can read, from its first byte on.
+
+    Raises:
+        ConfigurationError: It can't be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be written: {error.strerror}") from None
 
 
 _PIECE = 4096

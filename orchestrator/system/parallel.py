@@ -5,6 +5,7 @@ Nothing here knows what the work is.
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
-from orchestrator.errors import ImageError
+from orchestrator.errors import ImageError, is_thread_lack
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,6 +66,8 @@ def map_bounded(
     No more than `jobs` tasks are taken ahead, so a long list costs no memory. What `work`
     raises is raised here; `work` should return failures as values.
 
+    Where no more threads can be started, fewer are done at once; at worst, one by one.
+
     Args:
         work: What is done with a task.
         queue: Hands tasks out.
@@ -73,11 +78,23 @@ def map_bounded(
     ended = SimpleQueue() if ended is None else ended  # `futures.wait` would look at all of them
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         running: dict[Future[R], T] = {}
+        has_threads = False
         while True:
             while len(running) < jobs and (task := queue.take()) is not None:
-                future = pool.submit(work, task)
-                running[future] = task
+                future: Future[R] = Future()
                 future.add_done_callback(ended.put)
+                running[future] = task
+                try:
+                    pool.submit(_settle, future, work, task)
+                    has_threads = True
+                except RuntimeError as error:
+                    if not is_thread_lack(error):
+                        raise
+                    jobs = max(1, len(running) - 1)
+                    _log.warning("no more threads can be started: %d at once from now on", jobs)
+                    if not has_threads:
+                        _settle(future, work, task)
+                    # Else it has been queued all the same, and a thread takes it when it can.
             if not running:
                 return
             if (next_ended := ended.get()) is None:
@@ -85,6 +102,13 @@ def map_bounded(
             task, result = running.pop(next_ended), next_ended.result()
             queue.finish(task, result)
             yield task, result
+
+
+def _settle(future: Future[R], work: Callable[[T], R], task: T) -> None:
+    try:
+        future.set_result(work(task))
+    except BaseException as error:  # noqa: BLE001 - it is raised where the result is wanted
+        future.set_exception(error)
 
 
 @dataclass(frozen=True)

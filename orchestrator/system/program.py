@@ -268,8 +268,10 @@ class ProgramRunner:
 
     def _watch(self) -> None:
         if self._watchdog is None or not self._watchdog.is_alive():
-            self._watchdog = threading.Thread(target=self._watch_all, daemon=True, name="watchdog")
-            self._watchdog.start()
+            watchdog = threading.Thread(target=self._watch_all, daemon=True, name="watchdog")
+            with suppress(RuntimeError):  # no more threads: the next program tries again
+                watchdog.start()
+                self._watchdog = watchdog
 
     def _watch_all(self) -> None:
         """Look after the running programs until none is left."""

@@ -59,8 +59,9 @@ def verdict(answer: Response) -> Refusal | None:
 
 def sign(secret: str, milliseconds: int) -> str:
     """The secret is the key; timestamp and secret are the message."""
-    message = f"{milliseconds}\n{secret}".encode()
-    return base64.b64encode(hmac.new(secret.encode(), message, hashlib.sha256).digest()).decode()
+    key = secret.encode("utf-8", "surrogateescape")
+    message = f"{milliseconds}\n{secret}".encode("utf-8", "surrogateescape")
+    return base64.b64encode(hmac.new(key, message, hashlib.sha256).digest()).decode()
 
 
 def _signature(context: NotifyContext) -> dict[str, str]:

@@ -58,7 +58,7 @@ def verdict(answer: Response) -> Refusal | None:
 
 def sign(secret: str, seconds: int) -> str:
     """The timestamp and the secret are the key, and the message is empty."""
-    key = f"{seconds}\n{secret}".encode()
+    key = f"{seconds}\n{secret}".encode("utf-8", "surrogateescape")
     return base64.b64encode(hmac.new(key, b"", hashlib.sha256).digest()).decode()
 
 

@@ -33,4 +33,4 @@ def verdict(answer: Response) -> Refusal | None:
 
 def sign(secret: str, body: bytes) -> str:
     """HMAC-SHA256 over the body's bytes, in hexadecimal."""
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.new(secret.encode("utf-8", "surrogateescape"), body, hashlib.sha256).hexdigest()
