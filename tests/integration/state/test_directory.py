@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.errors import ExitStatus, LockedError
+from orchestrator.errors import ConfigurationError, ExitStatus, LockedError
 from orchestrator.state.directory import locked, private_folder
 from orchestrator.system.files import write_whole
 
@@ -138,7 +138,56 @@ def test_a_write_that_breaks_off_leaves_the_old_file_and_no_other(tmp_path: Path
     write_whole(path, "old")
     with process(HAS_NO_SPACE, path) as (_, told):
         assert told == f"{path} can't be written: {os.strerror(errno.EFBIG)}"
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "half \udcff")
     assert path.read_text(encoding="utf-8") == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize(
+    "name", ["lock", "private.lock", "data", "state.db", "state.db-wal", "state.db-shm"]
+)
+@pytest.mark.parametrize("target", ["precious", "nothing"])
+def test_no_link_in_the_state_directory_is_followed(tmp_path: Path, name: str, target: str) -> None:
+    state_dir = tmp_path / "state"
+    state_dir.mkdir(mode=0o700)
+    (tmp_path / "precious").write_text("precious", encoding="ascii")
+    (state_dir / name).symlink_to(tmp_path / target)
+    for hold in (locked(state_dir, run_id="x"), private_folder(state_dir)):
+        with pytest.raises(ConfigurationError, match="is a link, and is not followed"), hold:
+            pass
+    assert (tmp_path / "precious").read_text(encoding="ascii") == "precious"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_link_that_looks_like_a_dead_runs_folder_is_left_alone(tmp_path: Path) -> None:
+    state_dir, precious = tmp_path / "state", tmp_path / "precious"
+    state_dir.mkdir(mode=0o700)
+    precious.mkdir()
+    (precious / "file").touch()
+    (state_dir / "private-x").symlink_to(precious)
+    with private_folder(state_dir):
+        pass
+    assert [one.name for one in precious.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o702, 0o1777])
+def test_a_state_directory_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    tmp_path.chmod(mode)
+    with (
+        pytest.raises(ConfigurationError, match="can be written by others") as refused,
+        private_folder(tmp_path),
+    ):
+        pass
+    assert refused.value.hint == f"take that right away: chmod go-w {tmp_path}"
+    tmp_path.chmod(0o755)
+    with private_folder(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_state_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 12345)
+    with (
+        pytest.raises(ConfigurationError, match="belongs to another user"),
+        locked(tmp_path, run_id="x"),
+    ):
+        pass

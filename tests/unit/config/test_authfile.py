@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from orchestrator.config.authfile import (
 from orchestrator.config.load import load_settings
 from orchestrator.config.settings import Login
 from orchestrator.errors import ConfigurationError
+from orchestrator.registry.challenge import basic_authorization
 from tests.support.logins import LOGIN_CASES, LoginCase, document, entry
 
 NOBODY = document({})
@@ -79,9 +81,9 @@ def test_a_password_may_hold_anything() -> None:
             id="not base64",
         ),
         pytest.param(
-            document({"h.io": {"auth": "/w=="}}),
+            document({"h.io": {"auth": "/w"}}),
             "its login in the authfile is not base64",
-            id="not UTF-8",
+            id="no padding",
         ),
     ],
 )
@@ -273,3 +275,14 @@ def test_what_is_remembered_is_sealed_with_the_logins_that_last(
     settings = load_settings(environ, base=Path("/nowhere"))
     logins = sealing_logins(settings, document({"r.example/mine": entry("you", "kept")}))
     assert [(one.registry, one.username, one.password) for one in logins] == found
+
+
+def test_a_password_that_is_no_utf_8_stays_the_bytes_that_it_is() -> None:
+    login = Login("h.io", "me", b"p\xffw".decode("utf-8", "surrogateescape"))
+    raw = merged((), [login])
+    assert base64.b64decode(json.loads(raw)["auths"]["h.io"]["auth"]) == b"me:p\xffw"
+    found = credentials_for([parse_authfile(raw, origin="x")], "h.io", "a/b")
+    assert found == Credentials("me", login.password)
+    assert (
+        basic_authorization(found).removeprefix("Basic ") == base64.b64encode(b"me:p\xffw").decode()
+    )

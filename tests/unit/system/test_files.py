@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +20,14 @@ def mode_of(path: Path) -> int:
 
 def test_a_private_file_is_never_written_over_another(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError):
+    with pytest.raises(ConfigurationError, match="File exists"):
         write_private(tmp_path / "link", b"secret")
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_is_no_text_is_written_so_that_json_still_means_it(tmp_path: Path) -> None:
+    write_whole(tmp_path / "report.json", '"half \udcff"')
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == "half \udcff"
 
 
 def test_a_file_is_written_whole(tmp_path: Path) -> None:
