@@ -10,12 +10,25 @@ import pytest
 from demo.images import Image as BuiltImage
 from demo.images import Index as BuiltIndex
 from demo.images import build_image, build_index
-from orchestrator.config.settings import Attestations, CreatedCheck
+from orchestrator.config.settings import Attestations, CreatedCheck, Verify
 from orchestrator.config.targets import ALIYUN_PERSONAL, SWR
 from orchestrator.errors import DeferredError, ErrorKind
-from orchestrator.oci.reference import Reference
-from orchestrator.plan.decision import DeferredItem, FailedItem, Verdict
-from orchestrator.plan.planner import PlanOptions
+from orchestrator.oci.index import ManifestForm
+from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.completeness import Completeness
+from orchestrator.plan.decision import (
+    Action,
+    Decision,
+    DeferredItem,
+    FailedItem,
+    Reason,
+    Upstream,
+    Verdict,
+)
+from orchestrator.plan.fast_path import FastPath
+from orchestrator.plan.items import Item
+from orchestrator.plan.planner import Planner, PlanOptions
+from orchestrator.registry.reader import HttpReader
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import (
     AMD,
@@ -23,7 +36,9 @@ from tests.support.verdicts import (
     ATTESTED,
     BASE,
     INDEX,
+    POOL,
     SOURCE,
+    NoHttp,
     NoMemory,
     Patience,
     fault,
@@ -383,3 +398,36 @@ def test_a_target_that_wants_dockers_types_has_no_other_form_to_compare(
     registries.put(f"{HERE}:1", build_index([CONVERTED], media="docker"))
     planned = planner(registries).plan(item("all", to=target(profile=SWR)))
     assert verdict(planned) == "copy: content-differs"
+
+
+# The check before the look
+
+
+class Proving(FastPath):
+    """Proves what it is given."""
+
+    def __init__(self, verdict: Verdict | None) -> None:
+        self.verdict = verdict
+        self.forms: list[ManifestForm] = []
+
+    def check(self, item: Item, form: ManifestForm) -> Verdict | None:
+        assert item.line == 1
+        self.forms.append(form)
+        return self.verdict
+
+
+@pytest.mark.parametrize("is_proved", [True, False])
+def test_a_check_is_the_fast_paths_word_and_its_time(is_proved: bool) -> None:
+    upstream = Upstream(Digest(AMD.digest), Digest(AMD.digest), "linux/amd64")
+    same = Decision(Action.SKIP, Reason.SAME_DIGEST)
+    proved = Verdict(item(), upstream, same, Digest(AMD.digest)) if is_proved else None
+    fast_path = Proving(proved)
+    reader = HttpReader(NoHttp())
+    completeness = Completeness(reader, reader.has_blob, NoMemory(), Verify.TAG, POOL)
+    found = Planner(reader, PlanOptions(), fast_path, completeness).check(item())
+    assert fast_path.forms == [ManifestForm()]
+    assert found == (replace(proved, seconds=found.seconds) if proved and found else None)
+    assert found is None or 0 < found.seconds < 10
+    assert (
+        Planner(reader, PlanOptions(is_forced=True), fast_path, completeness).check(item()) is None
+    )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from demo.images import build_image, build_index
+from demo.images import Image, Index, build_image, build_index, noise_layer
 from orchestrator.config.targets import SWR
 from orchestrator.errors import ErrorKind, ImageError
-from orchestrator.oci.reference import Digest, Reference
+from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.decision import Verdict
 from orchestrator.plan.items import Item
+from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.sync.copier import Copier, CopyOutcome
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import (
@@ -154,3 +155,67 @@ def test_a_bad_manifest_at_the_source_is_no_refusal(bench: Bench) -> None:
     with pytest.raises(ImageError):
         bench.copy(item())
     assert len(bench.registries.copies) == 1, "no other form is tried"
+
+
+# What skopeo converts
+
+
+class Converting(FakeRegistries):
+    """A mirror that takes what skopeo makes of an image, and nothing else."""
+
+    def __init__(self, upstream: Image, becomes: Image | Index) -> None:
+        super().__init__()
+        self.put(f"{SOURCE}:1", upstream)
+        self.becomes = becomes
+
+    def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
+        if request.keeps_digests:
+            raise fault(ErrorKind.BAD_MANIFEST, at=NEAR)
+        self.copies.append(request)
+        self.put(HERE, self.becomes)
+        return ()
+
+
+HEALTHY = {"Healthcheck": {"Test": ["CMD", "true"]}, "Shell": ["/bin/bash"]}
+BASE = noise_layer(100)
+DOCKERS = build_image(layers=[BASE], media="docker", runtime=HEALTHY)
+OCIS = build_image(layers=[BASE], runtime=HEALTHY)
+CONVERTED = build_image(layers=[BASE])
+
+
+@pytest.mark.parametrize(
+    ("upstream", "becomes", "is_same"),
+    [
+        pytest.param(DOCKERS, CONVERTED, True, id="Docker's types lose what OCI's can't hold"),
+        pytest.param(OCIS, CONVERTED, False, id="OCI's types lose nothing"),
+        pytest.param(DOCKERS, build_image(layers=[BASE], env=["A=2"]), False, id="another ENV"),
+        pytest.param(DOCKERS, build_image(layers=[noise_layer(9)]), False, id="another layer"),
+        pytest.param(DOCKERS, build_index([CONVERTED]), False, id="an index"),
+        pytest.param(
+            DOCKERS, replace(DOCKERS, manifest=DOCKERS.manifest + b" "), True, id="the same config"
+        ),
+    ],
+)
+def test_what_skopeo_makes_of_an_image_has_to_be_the_same_image(
+    upstream: Image, becomes: Image | Index, is_same: bool
+) -> None:
+    bench = Bench(Converting(upstream, becomes))
+    if is_same:
+        outcome = bench.copy(item())
+        assert outcome.digest == digest_of(becomes.manifest)
+        assert "converted to other manifest types" in outcome.note
+        return
+    with pytest.raises(ImageError) as caught:
+        bench.copy(item())
+    assert caught.value.kind is ErrorKind.DIGEST_MISMATCH
+    assert becomes.digest in caught.value.message
+    sources = [where for _, where in bench.registries.asked if where.startswith(f"{SOURCE}@")]
+    assert len(sources) <= 2, "the source is read once for all the readings of its copy"
+
+
+def test_an_index_is_not_left_to_skopeo_to_convert() -> None:
+    bench = Bench(Converting(AMD, AMD))
+    bench.registries.put(f"{SOURCE}:1", INDEX)
+    with pytest.raises(ImageError):
+        bench.copy(item("all"))
+    assert bench.registries.copies == []

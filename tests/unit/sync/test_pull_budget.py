@@ -99,6 +99,11 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused(
     assert pulls.count == 0
 
 
+def test_what_travelled_is_told_as_the_tool_tells_it(registries: FakeRegistries) -> None:
+    travelled = CountedTool(registries, PullCounter()).copy(COPY)
+    assert set(travelled) == {blob.digest for blob in IMAGE.blobs}
+
+
 # What the limit leaves
 
 
