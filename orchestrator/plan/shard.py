@@ -80,4 +80,4 @@ def shards_for(items: int, *, most: int) -> tuple[Shard, ...]:
 
 def matrix_of(shards: tuple[Shard, ...]) -> str:
     """The matrix of a job on GitHub Actions, as JSON on one line."""
-    return json.dumps({"shard": [str(shard) for shard in shards]})
+    return json.dumps({"shard": [str(shard) for shard in shards]}, separators=(",", ":"))

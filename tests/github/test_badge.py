@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.github import Repository
-    from tests.support.runner import StepRun, WorkflowRun
+    from tests.support.job_runs import StepRun, WorkflowRun
     from tests.support.workflows import Node
 
 BATCH = "01-batch-sync.yml"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.github import Repository
-    from tests.support.runner import WorkflowRun
+    from tests.support.job_runs import WorkflowRun
     from tests.support.workflows import Node
 
 BATCH = "01-batch-sync.yml"

@@ -14,7 +14,7 @@ from tests.support.workflows import ROOT, sequence, table, text
 
 if TYPE_CHECKING:
     from tests.support.github import Repository
-    from tests.support.runner import JobRun
+    from tests.support.job_runs import JobRun
     from tests.support.workflows import Node
 
 CHECK = "Check and plan"

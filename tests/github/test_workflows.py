@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.github import Network, Repository
-    from tests.support.runner import JobRun, WorkflowRun
+    from tests.support.job_runs import JobRun, WorkflowRun
     from tests.support.workflows import Node
 
 BATCH = "01-batch-sync.yml"
@@ -239,9 +239,12 @@ def test_the_state_is_restored_and_kept_after_a_failure_too(repository: Reposito
     steps = sync(repository.run(BATCH, push_of(repository))).steps
     (restored,) = [step for step in steps if step.uses.startswith("actions/cache/restore@")]
     (kept,) = [step for step in steps if step.uses.startswith("actions/cache/save@")]
-    assert restored.given["key"] == kept.given["key"] == "syncer-01 Batch Sync-4711-1"
+    assert restored.given["key"] == kept.given["key"] == "syncer-01 Batch Sync-1/1-4711-1"
     assert restored.given["path"] == kept.given["path"] == ".syncer/*\n!.syncer/private-*\n"
-    assert restored.given["restore-keys"] == "syncer-01 Batch Sync-\nsyncer-\n"
+    assert (
+        restored.given["restore-keys"]
+        == "syncer-01 Batch Sync-1/1-\nsyncer-01 Batch Sync-\nsyncer-\n"
+    )
 
 
 @pytest.mark.parametrize(

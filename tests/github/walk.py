@@ -21,7 +21,7 @@ from tests.support.workflows import ROOT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.runner import WorkflowRun
+    from tests.support.job_runs import WorkflowRun
     from tests.support.workflows import Node
 
 PAGE = ROOT / "docs" / "walk.md"

@@ -5,6 +5,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/expressions
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, TypeAlias, final
 
@@ -107,8 +108,12 @@ class _Reader:
         if token.startswith("'"):
             return token[1:-1].replace("''", "'")
         if self._take("("):
-            assert self._take(")"), f"{token} takes no arguments here"
-            return self._functions[token]()
+            if token == "fromJSON":
+                found: Node = json.loads(as_text(self._either()))
+            else:
+                found = self._functions[token]()
+            assert self._take(")"), f"{token} takes no such arguments here"
+            return found
         return _WORDS[token] if token in _WORDS else self._looked_up(token)
 
     def _looked_up(self, path: str) -> Node:

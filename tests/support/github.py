@@ -12,7 +12,8 @@ from zlib import crc32
 
 from demo.images import build_image, noise_layer, push
 from demo.registry import Login, Registry, RegistryOptions
-from tests.support.runner import Event, Runner, WorkflowRun
+from tests.support.job_runs import WorkflowRun
+from tests.support.runner import Event, Runner
 from tests.support.step_process import Stop
 from tests.support.workflows import ROOT
 

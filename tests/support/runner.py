@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from tests.support import workflows
+from tests.support.artifacts import Artifacts
 from tests.support.expressions import as_text, fill, is_true
-from tests.support.step_log import Command, masked, obeyed, pairs
+from tests.support.job_runs import JobRun, StepRun, WorkflowRun, together
+from tests.support.step_log import masked, obeyed, pairs
 from tests.support.step_process import Stop, run_step
 from tests.support.workflows import Node, Table, sequence, table, text
 
@@ -41,68 +43,6 @@ class Event:
     is_template: bool = False
     token: str = "the-workflows-own-token"
     run_id: int = 4711
-
-
-@dataclass(frozen=True)
-class StepRun:
-    """What came of one step: of a script, or of an action that was only written down."""
-
-    name: str
-    status: int = 0
-    lines: tuple[str, ...] = ()
-    commands: tuple[Command, ...] = ()
-    outputs: Mapping[str, Node] = field(default_factory=dict)
-    summary: str = ""
-    uses: str = ""
-    given: Mapping[str, Node] = field(default_factory=dict)
-    is_stopped: bool = False
-
-    @property
-    def log(self) -> str:
-        """What the page of the run shows."""
-        return "\n".join(self.lines)
-
-    @property
-    def errors(self) -> tuple[Command, ...]:
-        """The errors among the annotations."""
-        return self.named("error")
-
-    def named(self, name: str) -> tuple[Command, ...]:
-        """The commands of this name, such as `warning`."""
-        return tuple(command for command in self.commands if command.name == name)
-
-
-@dataclass(frozen=True)
-class JobRun:
-    """What came of one job.
-
-    Attributes:
-        dropped: Names of outputs that held a secret's value, and were not passed on.
-    """
-
-    result: str
-    steps: tuple[StepRun, ...] = ()
-    outputs: Mapping[str, Node] = field(default_factory=dict)
-    dropped: tuple[str, ...] = ()
-
-    def step(self, name: str) -> StepRun:
-        """The step of this name."""
-        return next(step for step in self.steps if step.name == name)
-
-
-@dataclass(frozen=True)
-class WorkflowRun:
-    """What came of a workflow."""
-
-    group: str
-    jobs: Mapping[str, JobRun]
-
-    @property
-    def result(self) -> str:
-        """How the run is shown: by its worst job."""
-        results = {job.result for job in self.jobs.values()}
-        worst = ("failure", "cancelled")
-        return next((result for result in worst if result in results), "success")
 
 
 @dataclass
@@ -166,6 +106,7 @@ class Runner:
         self._repository = repository
         self._server = server
         self._environ = dict(environ)
+        self._artifacts = Artifacts(temporary.parent / f"{temporary.name}-artifacts")
         temporary.mkdir(exist_ok=True)
 
     def run(self, workflow: str, event: Event, *, stop: Stop | None = None) -> WorkflowRun:
@@ -181,7 +122,7 @@ class Runner:
         group = as_text(outermost.filled(table(document["concurrency"])["group"]))
         jobs: dict[str, JobRun] = {}
         for name, node in table(document["jobs"]).items():
-            jobs[name] = self._job(table(node), contexts, jobs, stop=stop)
+            jobs[name] = self._jobs_of(table(node), contexts, jobs, stop=stop)
         return WorkflowRun(group, jobs)
 
     def run_job(self, job: Table, workflow: str, event: Event) -> JobRun:
@@ -218,6 +159,34 @@ class Runner:
             "runner": runner,
             "env": {},
         }
+
+    def _jobs_of(
+        self,
+        job: Table,
+        contexts: dict[str, Node],
+        before: Mapping[str, JobRun],
+        *,
+        stop: Stop | None,
+    ) -> JobRun:
+        """A job, or all that its matrix makes of it, one after the other."""
+        needs: Table = {
+            name: {"result": run.result, "outputs": dict(run.outputs)}
+            for name, run in before.items()
+        }
+        scope = _Scope({**contexts, "needs": needs}, {}, self._checkout)
+        matrix = table(scope.filled(table(job.get("strategy")).get("matrix")))
+        if set(matrix) != {"shard"}:
+            return self._job(job, contexts, before, stop=stop)
+        runs: list[JobRun] = []
+        for index, shard in enumerate(sequence(matrix["shard"])):
+            own: Table = {
+                **contexts,
+                "matrix": {"shard": shard},
+                "strategy": {"job-index": str(index)},
+            }
+            its = stop if stop and stop.shard in ("", shard) else None
+            runs.append(self._job(job, own, before, stop=its))
+        return together(runs)
 
     def _job(
         self,
@@ -281,6 +250,9 @@ class Runner:
             for one in self._step(step, scope):
                 scope.done.append(one)
             last = scope.done[-1]
+            if last.is_stopped and scope.stop and scope.stop.is_kill:
+                scope.has_failed = True
+                return
             scope.is_cancelled = scope.is_cancelled or last.is_stopped
             scope.has_failed = scope.has_failed or last.status != 0
             if "id" in step:
@@ -299,6 +271,7 @@ class Runner:
         if uses.startswith("./"):
             yield from self._composite(step, given, environ, scope)
         else:
+            self._artifacts.play(uses, given)
             yield StepRun(text(step.get("name")) or uses, uses=uses, given=given)
 
     def _composite(

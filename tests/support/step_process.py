@@ -25,11 +25,15 @@ class Stop:
 
     Attributes:
         at: A word; the first line of a log that has it sets it off.
-        result: `cancelled`, which ends the workflow; a time-out ends this job alone.
+        is_timeout: Whether this job alone is ended; a cancelled one ends the workflow.
+        is_kill: Whether the machine itself goes: at once, with all that was on it.
+        shard: Of a matrix, the part that it befalls; empty for all of them.
     """
 
     at: str
     is_timeout: bool = False
+    is_kill: bool = False
+    shard: str = ""
 
 
 @dataclass
@@ -46,6 +50,9 @@ class _Stopper:
             threading.Thread(target=self._end, daemon=True).start()
 
     def _end(self) -> None:
+        if self.stop and self.stop.is_kill:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            return
         for number, grace in ((signal.SIGINT, SIGINT_GRACE), (signal.SIGTERM, SIGTERM_GRACE)):
             self.process.send_signal(number)
             try:
