@@ -117,8 +117,8 @@ bench: registry ## measure it beside its peers: ARGS='--only noop-single --runs 
 test: setup-dev ## run the whole suite
 	@set -f; $(BIN)/python -m pytest -n auto -q $$ARGS
 
-soak: setup-dev ## the long form of the kill and soak tests, with a tally: some ten minutes
-	@set -f; SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py $$ARGS
+soak: setup-dev ## the long form of the kill, soak and hostile tests, with a tally: some half an hour
+	@set -f; SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py tests/integration/sync/test_slow_host.py tests/integration/sync/test_any_manifest.py $$ARGS
 
 lint: setup-dev ## check format, rules, types, imports and scripts
 	@$(BIN)/ruff format --check --quiet .

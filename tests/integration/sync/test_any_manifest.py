@@ -153,7 +153,7 @@ def site(folder: Path, server: Loopback) -> Iterator[Settings]:
     if not IS_LONG:
         (tools / "skopeo").write_text(STUB, encoding="ascii")
         (tools / "skopeo").chmod(0o755)
-    values = f"ALIYUN_REGISTRY={server.host}\nALIYUN_NAMESPACE=mirror\nRETRIES=1\n"
+    values = f"ALIYUN_REGISTRY={server.host}\nALIYUN_NAMESPACE=mirror\nRETRIES=1\nRELAY=off\n"
     (folder / "config.env").write_text(values, encoding="ascii")
     environ = {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(folder)}
     yield load_settings(environ, base=folder)
