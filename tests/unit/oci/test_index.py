@@ -191,6 +191,28 @@ def test_an_empty_index_is_what_it_is() -> None:
     assert children(empty, "all", keeps=False) == []
 
 
+def test_an_index_around_one_image_of_windows_keeps_its_version() -> None:
+    parsed = parse_manifest(build_image("windows/amd64").manifest, of="app")
+    assert isinstance(parsed, Image)
+    choice = PlatformChoice.parse("windows/amd64,linux/amd64?")
+    platform = Platform("windows", "amd64", "", "10.0.1")
+    (entry,) = json.loads(index_of_one(parsed, platform, choice, of="app").raw)["manifests"]
+    assert entry["platform"]["os.version"] == "10.0.1"
+
+
+def test_an_attestation_is_not_told_to_be_an_image_of_no_platform() -> None:
+    index = index_of(altered(ATTESTED, 2, platform=None))
+    assert index.manifests[2].is_attestation
+    with pytest.raises(ImageError) as refused:
+        index_for_choice(
+            index,
+            PlatformChoice.parse("linux/s390x,linux/amd64"),
+            keeps_attestations=True,
+            of="app",
+        )
+    assert refused.value.message == "app: it has no linux/s390x; it has linux/amd64, linux/arm64"
+
+
 @pytest.mark.parametrize("media", ["oci", "docker"])
 def test_an_index_around_one_image(media: str) -> None:
     image = build_image("linux/arm/v7", media="docker" if media == "docker" else "oci")

@@ -400,6 +400,14 @@ def test_a_target_that_wants_dockers_types_has_no_other_form_to_compare(
     assert verdict(planned) == "copy: content-differs"
 
 
+def test_what_has_come_and_gone_is_told_together(registries: FakeRegistries) -> None:
+    registries.put(f"{SOURCE}:1", build_index([AMD, ARM]))
+    registries.put(f"{HERE}:1", build_index([AMD, build_image("linux/s390x")]))
+    planned = planner(registries).plan(item("all"))
+    assert isinstance(planned, Verdict)
+    assert planned.note == "linux/s390x is gone, linux/arm64 is new"
+
+
 # The check before the look
 
 

@@ -61,6 +61,7 @@ def test_a_conflict_is_where_both_ends_have_moved(heads: Heads, is_conflict: boo
     with pytest.raises(ImageError) as caught:
         ConflictCheck(heads).check(VERDICT)
     assert (caught.value.kind, caught.value.registry) == (ErrorKind.CONFLICT, "near.example")
+    assert caught.value.hint == "what is there was left alone; the next run looks again"
 
 
 @pytest.mark.parametrize(

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.images import build_image
 from orchestrator.errors import DeferredError, ErrorKind, ImageError
 from orchestrator.oci.manifest import OCI_INDEX, OCI_MANIFEST
-from orchestrator.oci.reference import Digest
+from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.reader import HttpFirstReader, HttpReader
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.signatures import Signatures
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import AMD, INDEX, SOURCE, NoHttp, Patience, fault, item
-
-if TYPE_CHECKING:
-    from orchestrator.oci.reference import Reference
 
 HERE = "near.example/lab/app"
 SIGNATURE = build_image(files={"signature": b"of app"})
@@ -223,3 +219,27 @@ def test_a_signature_that_holds_is_not_told_to_be_elsewhere(
     followed = follow(registries, replace(result(), source_digest=digest), client)
     assert followed.note == "a note"
     assert client.asked.count(f"{SOURCE}:{TAG}") == 1
+
+
+def test_a_list_is_kept_under_a_tag_where_the_mirror_has_no_api(registries: FakeRegistries) -> None:
+    artifact = build_image(files={"sbom": b"one"})
+    registries.put(f"{SOURCE}@{artifact.digest}", artifact)
+    of_source: dict[str, tuple[bytes, ...] | Inconclusive] = {
+        f"{SOURCE}@{AMD.digest}": (list_of(artifact.digest),)
+    }
+    tag = f"{HERE}:{AMD.digest.replace(':', '-')}"
+    with_api = {**of_source, f"{HERE}@{AMD.digest}": (list_of(),)}
+    assert follow(registries, result(), Unanswering(lists=with_api)).outcome is Outcome.SKIPPED
+    assert registries.read_manifest(Reference.parse(tag)) is None
+    assert follow(registries, result(), Unanswering(lists=of_source)).outcome is Outcome.SKIPPED
+    raw = registries.read_manifest(Reference.parse(tag))
+    assert raw is not None
+    assert [one["digest"] for one in json.loads(raw)["manifests"]] == [artifact.digest]
+
+
+def test_what_was_brought_is_read_back_once_where_it_is_shown_at_once(
+    registries: FakeRegistries,
+) -> None:
+    follow(registries, result())
+    there = f"{HERE}@{SIGNATURE.digest}"
+    assert [where for what, where in registries.asked if what == "read"].count(there) == 1
