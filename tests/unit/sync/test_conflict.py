@@ -11,7 +11,7 @@ from orchestrator.oci.manifest import Descriptor
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.decision import Action, Decision, Reason, Upstream, Verdict
 from orchestrator.registry.responses import Inconclusive, NotFound
-from orchestrator.sync.conflict import ConflictCheck
+from orchestrator.sync.conflict import ConflictCheck, filled_by_others
 from tests.support.verdicts import NoHttp, item
 
 SEEN, NEWER, BEFORE, OTHER = (digest_of(text.encode()) for text in ("seen", "newer", "old", "else"))
@@ -106,3 +106,43 @@ def test_each_check_asks_anew() -> None:
 def test_a_destination_has_what_a_head_names(there: Digest | Inconclusive, has: bool) -> None:
     conflicts = ConflictCheck(Heads(destination=there))
     assert conflicts.destination_has(VERDICT.item.destination, SEEN) is has
+
+
+# One name for two sources
+
+
+FIRST = "source.example/team/app:1"
+
+
+@pytest.mark.parametrize(
+    ("line", "source", "before", "words"),
+    [
+        pytest.param(3, FIRST, None, "", id="nobody"),
+        pytest.param(3, FIRST, FIRST, "", id="the same source"),
+        pytest.param(3, f"{FIRST}@{SEEN}", FIRST, "", id="the same, pinned anew"),
+        pytest.param(
+            3,
+            FIRST,
+            "redis:7",
+            f"images.txt:3: '{FIRST}' goes to 'near.example/lab/app:1', which an earlier run "
+            "filled from 'redis:7'; where both are wanted, give one of them another --name",
+            id="another source",
+        ),
+        pytest.param(
+            0,
+            f"{FIRST[:-2]}@{SEEN}",
+            FIRST,
+            f"'{FIRST[:-2]}@{SEEN}': it goes to 'near.example/lab/app:1', which an earlier run "
+            f"filled from '{FIRST}'; where both are wanted, give one of them another --name",
+            id="another source of the command line",
+        ),
+    ],
+)
+def test_a_destination_that_another_source_filled_is_told_with_both_names(
+    line: int, source: str, before: str | None, words: str
+) -> None:
+    one = replace(item(), line=line, source=Reference.parse(source))
+    writers = {"near.example/lab/app:1": before}
+    file = "images.txt" if line else ""
+    found = tuple(filled_by_others([one], writers.get, file=file))
+    assert "\n".join(map(str, found)) == words

@@ -15,8 +15,10 @@ from orchestrator.errors import DeferredError, ErrorKind, InterruptedRunError, S
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.items import Item
 from orchestrator.plan.planner import Planner, PlanOptions
+from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.result import Outcome, Result
 from orchestrator.skopeo.arguments import CopyRequest
+from orchestrator.sync.conflict import ConflictCheck
 from orchestrator.sync.executor import Conditions, Executor
 from orchestrator.sync.schedule import CopyTask
 from tests.support.fake_registry import FakeRegistries
@@ -26,6 +28,7 @@ from tests.support.verdicts import (
     BASE,
     INDEX,
     SOURCE,
+    NoHttp,
     Patience,
     fault,
     item,
@@ -533,3 +536,33 @@ def test_a_conversion_that_is_shown_late_reads_its_source_once() -> None:
     result = Run(registries).result(item("linux/arm/v6"))
     assert result.outcome is Outcome.COPIED
     assert "converted" in result.note
+
+
+# Sources that move meanwhile
+
+
+class Moved(NoHttp):
+    """HEADs name what a source has become; of destinations they tell nothing."""
+
+    def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
+        if reference.registry == "source.example":
+            return Digest(OTHER.digest)
+        return super().head(reference)
+
+
+def test_a_source_that_moved_while_it_was_copied_is_named(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    executor = Executor(
+        run.registries,
+        run.planner,
+        run.patience.rule,
+        run.conditions,
+        run.is_ending,
+        conflicts=ConflictCheck(Moved()),
+    )
+    (task,) = run.tasks(item())
+    result = executor.execute(task)
+    assert result.outcome is Outcome.COPIED
+    assert result.note == f"its source has become {OTHER.digest} meanwhile"
+    assert "the next run copies that" in caplog.text

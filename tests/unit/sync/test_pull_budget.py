@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,6 +103,16 @@ def test_docker_hub_is_asked_no_more_once_it_has_refused(
 def test_what_travelled_is_told_as_the_tool_tells_it(registries: FakeRegistries) -> None:
     travelled = CountedTool(registries, PullCounter()).copy(COPY)
     assert set(travelled) == {blob.digest for blob in IMAGE.blobs}
+
+
+def test_what_is_pushed_takes_no_pull(registries: FakeRegistries) -> None:
+    pulls = PullCounter()
+    tool = CountedTool(registries, pulls)
+    tool.copy(replace(COPY, destination=COPY.destination.at(Digest(IMAGE.digest))))
+    counted = pulls.count
+    tool.push_manifest(IMAGE.manifest, COPY.destination, config=IMAGE.config)
+    assert registries.read_manifest(COPY.destination) == IMAGE.manifest
+    assert pulls.count == counted
 
 
 # What the limit leaves

@@ -243,3 +243,23 @@ def test_what_was_brought_is_read_back_once_where_it_is_shown_at_once(
     follow(registries, result())
     there = f"{HERE}@{SIGNATURE.digest}"
     assert [where for what, where in registries.asked if what == "read"].count(there) == 1
+
+
+def test_a_list_that_is_there_gets_what_is_new_and_no_more(registries: FakeRegistries) -> None:
+    artifacts = [build_image(files={"sbom": word}) for word in (b"one", b"two")]
+    for artifact in artifacts:
+        registries.put(f"{SOURCE}@{artifact.digest}", artifact)
+    tag = f"{HERE}:{AMD.digest.replace(':', '-')}"
+    registries.put(f"{HERE}@{artifacts[0].digest}", artifacts[0])
+    registries.put_raw(tag, list_of(artifacts[0].digest))
+    digests = [artifact.digest for artifact in artifacts]
+    lists: dict[str, tuple[bytes, ...] | Inconclusive] = {
+        f"{SOURCE}@{AMD.digest}": (list_of(*digests),)
+    }
+    for _ in range(2):
+        registries.asked.clear()
+        follow(registries, result(), Unanswering(lists=lists))
+        raw = registries.read_manifest(Reference.parse(tag))
+        assert raw is not None
+        assert [one["digest"] for one in json.loads(raw)["manifests"]] == digests
+    assert ("push", tag) not in registries.asked, "nothing was new"
