@@ -237,3 +237,29 @@ def test_a_planted_secret_is_found_nowhere(site: Site, scene: str) -> None:
     assert len(hook.requests) == 2
     assert len(outcome.report["warnings"]) == (2 if scene == "a hook that quotes" else 0)
     assert ("***" in outcome.stdout) == (scene in QUOTED), outcome.stdout
+
+
+def test_a_login_that_http_refuses_to_send_is_not_sent_by_skopeo(site: Site) -> None:
+    """A token server whose address has a name in it: nobody knows whom it would lead to."""
+
+    def answer(request: Request) -> Reply:
+        realm = f"http://u:p@{server.host}/token"
+        challenge = {"WWW-Authenticate": f'Bearer realm="{realm}",service="s"'}
+        if request.path == "/token":
+            return Reply(200, b'{"token": "t"}')
+        return Reply(401, b"{}", challenge)
+
+    site.publish(build_image())
+    with serving(answer) as server:
+        site.configure(
+            ALIYUN_REGISTRY=server.host, ALIYUN_USERNAME="me", ALIYUN_PASSWORD="never-sent-4711"
+        )
+        site.list_images(site.source())
+        outcome = site.run("batch")
+    assert outcome.status == 1
+    assert outcome.error["kind"] == "denied"
+    assert "can't be trusted with a login" in outcome.error["message"]
+    sent = [
+        one for one in server.requests if one.path == "/token" or "authorization" in one.headers
+    ]
+    assert sent == []

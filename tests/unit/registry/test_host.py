@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from orchestrator.config.authfile import Credentials, NoCredentials
+from orchestrator.config.authfile import Credentials, FoundLogin, NeedsHelper, NoCredentials
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.registry.host import RegistryHost, Request
 from orchestrator.registry.responses import Inconclusive
-from orchestrator.system.http import Response
+from orchestrator.system.http import HttpError, Response
 from tests.support.scripted_http import ScriptedHttp, transport_over, unreachable
 
 NAME = "registry.example"
@@ -63,6 +63,58 @@ def test_a_token_is_fetched_where_the_registry_says() -> None:
     assert host(http).ask(HEAD, NOBODY) == FINE
     assert http.urls == [MANIFEST, TOKEN_URL, MANIFEST]
     assert http.asked[2].headers["Authorization"] == "Bearer t"
+
+
+PLAIN = Response(401, {"www-authenticate": 'Bearer realm="http://auth.example/token"'})
+NAMED = Response(401, {"www-authenticate": 'Bearer realm="https://u:p@auth.example/token"'})
+MOVED = Response(307, {"location": "https://elsewhere.example/v2/"})
+ELSEWHERE = "https://elsewhere.example/v2/"
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        pytest.param({ROOT: [BEARER]}, "", id="a token server by TLS"),
+        pytest.param({ROOT: [BASIC]}, "", id="basic"),
+        pytest.param({ROOT: [FINE]}, "", id="open"),
+        pytest.param({}, "", id="nobody there"),
+        pytest.param(
+            {ROOT: [PLAIN]},
+            "its token server auth.example can't be trusted with a login",
+            id="a token server by plain HTTP",
+        ),
+        pytest.param(
+            {ROOT: [NAMED]},
+            "its token server auth.example can't be trusted with a login",
+            id="a token server with a name in its address",
+        ),
+        pytest.param(
+            {ROOT: [MOVED], ELSEWHERE: [BEARER]},
+            "another host, where it leads, asks for its login",
+            id="the challenge of another host",
+        ),
+        pytest.param({ROOT: [MOVED], ELSEWHERE: [FINE]}, "", id="another host that asks none"),
+    ],
+)
+@pytest.mark.parametrize("login", [SOMEBODY, NeedsHelper("a helper has it")])
+def test_a_login_that_we_would_not_send_is_in_danger(
+    answers: dict[str, list[Response | HttpError]], reason: str, login: FoundLogin
+) -> None:
+    http = ScriptedHttp(answers)
+    asked = host(http)
+    assert asked.danger(login) == reason
+    assert asked.danger(login) == reason
+    assert asked.danger(NOBODY) == ""
+    assert not any("Authorization" in one.headers for one in http.asked)
+
+
+def test_a_registry_that_nobody_logged_in_to_is_asked_once_more_who_it_is() -> None:
+    http = ScriptedHttp({MANIFEST: [FINE], ROOT: [PLAIN]})
+    asked = host(http)
+    asked.ask(HEAD, NOBODY)
+    assert asked.danger(SOMEBODY)
+    assert asked.danger(SOMEBODY)
+    assert http.urls == [MANIFEST, ROOT]
 
 
 def test_a_registry_that_wants_a_name_does_not_settle_it_for_nobody() -> None:
