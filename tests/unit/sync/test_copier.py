@@ -219,3 +219,45 @@ def test_an_index_is_not_left_to_skopeo_to_convert() -> None:
     with pytest.raises(ImageError):
         bench.copy(item("all"))
     assert bench.registries.copies == []
+
+
+# Layers that are in no registry
+
+
+FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+AT_ITS_MANIFEST = "uploading manifest 1 to near: received unexpected HTTP status: 500 Oops"
+
+
+def with_foreign_layer(image: Image) -> Image:
+    kind = b"application/vnd.oci.image.layer.v1.tar+gzip"
+    raw = image.manifest.replace(kind, FOREIGN.encode())
+    return replace(image, manifest=raw)
+
+
+@pytest.mark.parametrize(
+    ("image", "words", "kind", "is_told"),
+    [
+        pytest.param(
+            with_foreign_layer(AMD), AT_ITS_MANIFEST, ErrorKind.BAD_MANIFEST, True, id="foreign"
+        ),
+        pytest.param(AMD, AT_ITS_MANIFEST, ErrorKind.UNREACHABLE, False, id="no such layer"),
+        pytest.param(
+            with_foreign_layer(AMD), "it is down", ErrorKind.UNREACHABLE, False, id="another fault"
+        ),
+    ],
+)
+def test_a_registry_that_breaks_over_foreign_layers_refuses_them(
+    image: Image, words: str, kind: ErrorKind, is_told: bool
+) -> None:
+    bench = Bench()
+    bench.registries.put(f"{SOURCE}:1", image)
+    message = f"{HERE}: {words}"
+    bench.registries.faults["push", NEAR] = [
+        ImageError(ErrorKind.UNREACHABLE, message, registry=NEAR)
+    ]
+    with pytest.raises(ImageError) as caught:
+        bench.copy(item())
+    assert caught.value.kind is kind
+    told = f"{HERE}: it has layers that may only be fetched from elsewhere (foreign layers), and "
+    told += f"its manifest was refused ({words})"
+    assert caught.value.message == (told if is_told else message)

@@ -263,3 +263,10 @@ def test_a_list_that_is_there_gets_what_is_new_and_no_more(registries: FakeRegis
         assert raw is not None
         assert [one["digest"] for one in json.loads(raw)["manifests"]] == digests
     assert ("push", tag) not in registries.asked, "nothing was new"
+
+
+def test_an_index_that_has_gone_meanwhile_is_told(registries: FakeRegistries) -> None:
+    followed = follow(registries, of_all())
+    assert (followed.outcome, followed.reason) == (Outcome.FAILED, "digest-mismatch")
+    assert followed.error is not None
+    assert followed.error.message == f"{HERE}@{INDEX.digest}: it was there, and now it is not"
