@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from orchestrator.cli import Streams, parse
+from orchestrator.cli.arguments import Streams
+from orchestrator.cli.parser import parse
 from orchestrator.system.streams import finish, standard_streams
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.cli import Arguments
-from orchestrator.commands.conclude import conclude
-from orchestrator.commands.first_steps import not_set_up
+from orchestrator.cli.arguments import Arguments
 from orchestrator.commands.inputs import Invocation, chosen_shard, chosen_targets, read_images
+from orchestrator.commands.reporting.conclude import conclude
+from orchestrator.commands.reporting.first_steps import not_set_up
 from orchestrator.errors import ExitStatus
 from orchestrator.report.github import (
     output_of_nothing,

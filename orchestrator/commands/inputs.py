@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.cli import Arguments, Streams
+from orchestrator.cli.arguments import Arguments, Streams
 from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList, parse_entry, parse_list
 from orchestrator.config.load import load_settings, load_webhooks

@@ -7,7 +7,8 @@ from contextlib import closing
 from importlib import import_module
 from typing import TextIO
 
-from orchestrator.cli import Arguments, Streams, command_named
+from orchestrator.cli.arguments import Arguments, Streams
+from orchestrator.cli.table import command_named
 from orchestrator.commands.inputs import Invocation, read_settings, read_webhooks
 from orchestrator.config.settings import github_step
 from orchestrator.errors import ExitStatus, SyncerError, explained
@@ -64,7 +65,11 @@ def _fail(
 ) -> None:
     """Say why nothing was done, to everybody who would have been told of a run."""
     # Only now, so that a command that goes well starts as fast as it can.
-    from orchestrator.commands.failure import is_told, tell_failure, write_failure  # noqa: PLC0415
+    from orchestrator.commands.reporting.failure import (  # noqa: PLC0415
+        is_told,
+        tell_failure,
+        write_failure,
+    )
     from orchestrator.system.http import HttpClient  # noqa: PLC0415
 
     github = github_step(environ)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from orchestrator.commands.conclude import conclude
 from orchestrator.commands.inputs import Invocation, chosen_targets, ready_items
+from orchestrator.commands.reporting.conclude import conclude
 from orchestrator.errors import ExitStatus, FormatError, UsageError
 from orchestrator.plan.shard import MOST_SHARDS
 from orchestrator.report.merge import ShardReport, merged_report, read_report

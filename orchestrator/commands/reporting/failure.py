@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TextIO
 
 from orchestrator import __version__
-from orchestrator.cli import Arguments, command_named
+from orchestrator.cli.arguments import Arguments
+from orchestrator.cli.table import command_named
 from orchestrator.config.settings import GitHubStep, Webhook, github_step
 from orchestrator.config.values import web_url
 from orchestrator.errors import (

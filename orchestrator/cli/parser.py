@@ -1,4 +1,4 @@
-"""The command line: what may be typed (argparse), and what was typed as a value.
+"""What may be typed: the parser and its help, made from the table of commands.
 
 Nothing but the version is imported, so that `--help` and a typing error are answered at once.
 """
@@ -9,62 +9,12 @@ import argparse
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import NoReturn, TextIO
+from dataclasses import fields, replace
+from typing import NoReturn
 
 from orchestrator import __version__
-
-
-@dataclass(frozen=True)
-class Streams:
-    """Where results go (stdout), and logs and progress (stderr)."""
-
-    out: TextIO
-    err: TextIO
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """The command line, read.
-
-    Attributes:
-        command: Its name.
-        images: Given on the command line; empty where the list is meant.
-        file: The list, where it is not images.txt.
-        to: The targets, with commas; None where none were named.
-        run: The id of a past run; None where all are meant.
-        workflows: Whether `init` writes them, too.
-        all: Whether the table lists what is in sync, too.
-        level: Of the log, as in `logging`.
-        colour: Of the log: `auto`, `always` or `never`.
-    """
-
-    command: str
-    images: tuple[str, ...] = ()
-    file: str | None = None
-    to: str | None = None
-    platform: str | None = None
-    name: str | None = None
-    config: str | None = None
-    jobs: str | None = None
-    force: bool = False
-    dry_run: bool = False
-    fail_fast: bool = False
-    strict: bool = False
-    no_notify: bool = False
-    with_signatures: bool = False
-    all: bool = False
-    output: str = "table"
-    report: str | None = None
-    badge: str | None = None
-    shard: str | None = None
-    shards: str | None = None
-    reports: tuple[str, ...] = ()
-    run: str | None = None
-    workflows: bool = False
-    level: int = logging.INFO
-    colour: str = "auto"
-
+from orchestrator.cli.arguments import Arguments
+from orchestrator.cli.table import COMMANDS, GROUPS, Command
 
 _WIDTH = 80
 """Columns that the help takes at most."""
@@ -89,112 +39,6 @@ exit status:
 
 Settings come from flags, the environment, config.env, defaults, in this order.
 """
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command: how it is typed, and who carries it out.
-
-    Attributes:
-        group: Where it stands in the help.
-        summary: What it does, for the help.
-        module: The module of `orchestrator.commands` whose `run` carries it out.
-        images: How many images it takes, as argparse counts; empty where it takes none.
-        options: The options of its own, by the names in `_OWN_OPTIONS`.
-        is_run: Whether it takes the options of a run.
-    """
-
-    name: str
-    group: str
-    summary: str
-    module: str
-    images: str | int = ""
-    options: tuple[str, ...] = ()
-    is_run: bool = True
-
-
-_MIRROR, _LOOK, _SET_UP = "mirror", "look", "set up"
-"""The groups of the help, in their order."""
-
-_ONE_IMAGE = ("platform", "name")
-
-COMMANDS: tuple[Command, ...] = (
-    Command(
-        "batch",
-        _MIRROR,
-        "mirror all of images.txt to the targets of SYNC_MODE",
-        "batch",
-        options=("badge", "file", "to", "shard"),
-    ),
-    Command("aliyun", _MIRROR, "mirror one image to Aliyun", "batch", 1, _ONE_IMAGE),
-    Command("ghcr", _MIRROR, "mirror one image to GHCR", "batch", 1, _ONE_IMAGE),
-    Command("double", _MIRROR, "mirror one image to Aliyun and GHCR", "batch", 1, _ONE_IMAGE),
-    Command(
-        "copy", _MIRROR, "mirror one image to any target", "batch", 1, ("required-to", *_ONE_IMAGE)
-    ),
-    Command(
-        "plan",
-        _LOOK,
-        "say what batch, or a copy of IMAGE, would do",
-        "batch",
-        "*",
-        ("file", "to", "shard", *_ONE_IMAGE),
-    ),
-    Command(
-        "merge",
-        _MIRROR,
-        "make one report of those of all shards",
-        "merge",
-        options=("reports", "shards", "file", "to", "badge", "told"),
-        is_run=False,
-    ),
-    Command(
-        "shards",
-        _LOOK,
-        "say how many shards the list is worth",
-        "shards",
-        options=("file", "to"),
-        is_run=False,
-    ),
-    Command(
-        "name",
-        _LOOK,
-        "print destinations, or check the whole list; no network",
-        "name",
-        "*",
-        ("file", "to", *_ONE_IMAGE),
-    ),
-    Command(
-        "init",
-        _SET_UP,
-        "write a config.env and an images.txt to begin with",
-        "init",
-        options=("workflows",),
-        is_run=False,
-    ),
-    Command(
-        "doctor",
-        _SET_UP,
-        "try all that a run needs, and say what to fix",
-        "doctor",
-        options=("file", "to"),
-        is_run=False,
-    ),
-    Command(
-        "history",
-        _LOOK,
-        "list past runs, or what one of them changed",
-        "history",
-        options=("run",),
-        is_run=False,
-    ),
-)
-"""All commands, in the order of the help; parser, help and dispatch are made from these rows."""
-
-
-def command_named(name: str) -> Command:
-    """The command of this name; there is one, since the parser took it."""
-    return next(command for command in COMMANDS if command.name == name)
 
 
 def parse(argv: Sequence[str]) -> Arguments:
@@ -290,7 +134,7 @@ def _guess(word: str, known: Iterable[str]) -> str:
 def _description() -> str:
     """The first lines of the help: the commands in their groups."""
     lines = ["Mirror container images into registries you own, kept up to date."]
-    for group in (_MIRROR, _LOOK, _SET_UP):
+    for group in GROUPS:
         lines += ["", f"{group}:"]
         lines += [
             f"  {command.name:<10}{command.summary}"

@@ -1,0 +1,58 @@
+"""What was typed, as a value; and where to write."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TextIO
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Where results go (stdout), and logs and progress (stderr)."""
+
+    out: TextIO
+    err: TextIO
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """The command line, read.
+
+    Attributes:
+        command: Its name.
+        images: Given on the command line; empty where the list is meant.
+        file: The list, where it is not images.txt.
+        to: The targets, with commas; None where none were named.
+        run: The id of a past run; None where all are meant.
+        workflows: Whether `init` writes them, too.
+        all: Whether the table lists what is in sync, too.
+        level: Of the log, as in `logging`.
+        colour: Of the log: `auto`, `always` or `never`.
+    """
+
+    command: str
+    images: tuple[str, ...] = ()
+    file: str | None = None
+    to: str | None = None
+    platform: str | None = None
+    name: str | None = None
+    config: str | None = None
+    jobs: str | None = None
+    force: bool = False
+    dry_run: bool = False
+    fail_fast: bool = False
+    strict: bool = False
+    no_notify: bool = False
+    with_signatures: bool = False
+    all: bool = False
+    output: str = "table"
+    report: str | None = None
+    badge: str | None = None
+    shard: str | None = None
+    shards: str | None = None
+    reports: tuple[str, ...] = ()
+    run: str | None = None
+    workflows: bool = False
+    level: int = logging.INFO
+    colour: str = "auto"

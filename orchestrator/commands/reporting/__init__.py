@@ -1,0 +1,1 @@
+"""How what came of a command reaches people: files, chats, GitHub's page."""
