@@ -330,6 +330,7 @@ def test_a_skopeo_that_is_too_old_ends_with_3_and_a_hint(
     stand_in = Path(folder) / "skopeo"
     stand_in.write_text(f"#!/bin/sh\necho {version}\n", encoding="utf-8")
     stand_in.chmod(0o755)
+    site.publish(build_image())
     site.list_images(site.source())
     outcome = site.run("batch", environ={"PATH": folder})
     assert outcome.status == 3
