@@ -397,3 +397,31 @@ def test_a_long_text_is_cut_where_it_is_quoted(text: str, shown: str) -> None:
     with pytest.raises(FormatError) as refused:
         Platform.parse(text)
     assert refused.value.message == f"'{shown}' is not a platform"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "best", "next_best"),
+    [
+        pytest.param(
+            "windows(10.0.1)/amd64",
+            "windows(10.0.1)/amd64",
+            "windows(10.0.1.7)/amd64",
+            id="version",
+        ),
+        pytest.param("linux/arm/v7", "linux/arm/v7", "linux/arm/v6", id="variant"),
+    ],
+)
+def test_what_was_asked_for_is_better_than_what_serves_it(
+    wanted: str, best: str, next_best: str
+) -> None:
+    platform = Platform.parse(wanted)
+    ranks = [platform.rank_of(Platform.shown(one)) for one in (best, next_best)]
+    assert ranks[0] < ranks[1]
+
+
+def test_no_version_is_better_than_another_where_none_is_asked_for() -> None:
+    wanted = Platform.parse("windows/amd64")
+    ranks = {
+        wanted.rank_of(Platform.shown(f"windows({one})/amd64")) for one in ("10.0.1", "10.0.2")
+    }
+    assert len(ranks) == 1

@@ -84,6 +84,7 @@ def destination(image: str, target: Target = MIRROR, *, platform: str = "", name
         pytest.param("LOCALHOST:5000/foo", "", "localhost-5000_foo:latest", id="host in capitals"),
         pytest.param("a/b/c/d/e:1", "", "a_b_c_d_e:1", id="deep"),
         pytest.param("library/a/b:1", "", "library_a_b:1", id="library, and deeper"),
+        pytest.param("quay.io/library/redis:7", "", "quay-io_library_redis:7", id="library there"),
         pytest.param(
             "quay.io/coreos/etcd:1", "arm64", "linux_arm64_quay-io_coreos_etcd:1", id="everything"
         ),

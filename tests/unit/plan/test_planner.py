@@ -400,6 +400,14 @@ def test_a_target_that_wants_dockers_types_has_no_other_form_to_compare(
     assert verdict(planned) == "copy: content-differs"
 
 
+def test_an_index_that_makes_room_for_one_image_is_told(registries: FakeRegistries) -> None:
+    registries.put(f"{SOURCE}:1", INDEX)
+    registries.put(f"{HERE}:1", build_index([AMD, ARM, build_image("linux/s390x")]))
+    planned = planner(registries).plan(item())
+    assert isinstance(planned, Verdict)
+    assert planned.note == "it was an index of linux/amd64, linux/arm64, linux/s390x"
+
+
 def test_what_has_come_and_gone_is_told_together(registries: FakeRegistries) -> None:
     registries.put(f"{SOURCE}:1", build_index([AMD, ARM]))
     registries.put(f"{HERE}:1", build_index([AMD, build_image("linux/s390x")]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -120,6 +121,15 @@ def test_what_a_copy_moved_is_what_was_not_there(bench: Bench) -> None:
     assert outcome.moved == sum(len(blob.content) for blob in new)
 
 
+def test_the_size_of_a_copy_is_told_as_far_as_it_is_known(bench: Bench) -> None:
+    bench.copy(item())
+    (request,) = bench.registries.copies
+    assert request.size == sum(len(blob.content) for blob in AMD.blobs)
+    bench.registries.put("docker.io/library/app:1", INDEX)
+    bench.copy(replace(item("all"), source=Reference.parse("app:1")))
+    assert bench.registries.copies[-1].size is None, "each child read would be a counted pull"
+
+
 @pytest.mark.parametrize(
     ("at", "read_from"),
     [
@@ -128,14 +138,16 @@ def test_what_a_copy_moved_is_what_was_not_there(bench: Bench) -> None:
     ],
 )
 def test_the_target_before_this_one_is_read_first(
-    bench: Bench, at: str | None, read_from: list[str]
+    bench: Bench, at: str | None, read_from: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     bench.registries.put("far.example/lab/app:1", AMD)
     if at:
         bench.registries.faults["copy", at] = [fault(at=at)]
     previous = Reference.parse("far.example/lab/app").at(Digest(AMD.digest))
     assert bench.copy(item(), previous).digest == AMD.digest
     assert [request.source.registry for request in bench.registries.copies] == read_from
+    assert ("it is read from the source instead" in caplog.text) is bool(at)
 
 
 def test_a_fault_here_is_no_reason_to_read_the_source_again(bench: Bench) -> None:

@@ -270,3 +270,16 @@ def test_an_index_that_has_gone_meanwhile_is_told(registries: FakeRegistries) ->
     assert (followed.outcome, followed.reason) == (Outcome.FAILED, "digest-mismatch")
     assert followed.error is not None
     assert followed.error.message == f"{HERE}@{INDEX.digest}: it was there, and now it is not"
+
+
+def test_what_is_refused_is_not_listed(registries: FakeRegistries) -> None:
+    artifact = build_image(files={"sbom": b"one"})
+    registries.put(f"{SOURCE}@{artifact.digest}", artifact)
+    registries.remove(f"{SOURCE}:{TAG}")
+    registries.refuses_oci.add("near.example")
+    lists: dict[str, tuple[bytes, ...] | Inconclusive] = {
+        f"{SOURCE}@{AMD.digest}": (list_of(artifact.digest),)
+    }
+    followed = follow(registries, result(), Unanswering(lists=lists))
+    assert followed.note == "a note; the registry refuses what is signed about it"
+    assert ("push", f"{HERE}:{AMD.digest.replace(':', '-')}") not in registries.asked
