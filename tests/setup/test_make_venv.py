@@ -77,7 +77,10 @@ def is_whole(project: Path) -> bool:
 
 
 def interrupt(project: Path) -> None:
-    """Ctrl-C while pip builds; the terminal sends it to the whole group of processes."""
+    """The end while pip builds, of the whole group of processes, as by Ctrl-C or a power cut.
+
+    SIGKILL, since SIGINT is ignored below a shell that has put the tests into the background.
+    """
     fifo = project / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -85,7 +88,7 @@ def interrupt(project: Path) -> None:
         COMMAND, cwd=project, env=environ(WAIT=str(fifo)), start_new_session=True
     ) as it:
         assert select.select([reader], [], [], 120)[0], "pip never built it"
-        os.killpg(it.pid, signal.SIGINT)
+        os.killpg(it.pid, signal.SIGKILL)
         assert it.wait(60) != 0
     os.close(reader)
 
