@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from demo.images import build_image
+from tests.support.loopback import dripping
 from tests.support.runs import Site
 
 ROOT = Path(__file__).parents[2]
@@ -125,3 +128,43 @@ def test_modules_that_lie_about_are_not_imported(site: Site, start: str, path: s
     done = shell(site, f"{start} name", SYNCER_PYTHON=sys.executable, PYTHONPATH=path)
     assert done.returncode == 0, done.stderr
     assert not (site.folder / "was_imported").exists()
+
+
+def test_a_webhook_that_drips_keeps_neither_table_nor_report_back(ready: Site) -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 10_000, pause=0.5) as host:
+        ready.configure(WEBHOOK_URL=f"http://{host}/hook")
+        report = ready.folder / "report.json"
+        with ready.running("batch") as run:
+            while not report.exists():
+                time.sleep(0.05)
+            run.send(signal.SIGTERM)  # ends what the chat is waited for
+            outcome = run.finish(within=30)
+    assert outcome.status == 0, "the run was over"
+    assert "1 in sync" in outcome.stdout
+    assert outcome.report["totals"]["skipped"] == 1
+    assert any(host in one for one in outcome.report["warnings"])
+
+
+def test_further_signals_do_not_lose_the_report(ready: Site) -> None:
+    with dripping(b"", pause=60) as host:
+        ready.list_images(f"{host}/silent/app:1", ready.source())
+        with ready.running("batch") as run:
+            while not list(ready.state.glob("private-*")):
+                time.sleep(0.05)
+            time.sleep(0.5)
+            for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+                run.send(number)
+            outcome = run.finish(within=30)
+    assert outcome.status == 130
+    assert "interrupted: " in outcome.stdout
+    assert outcome.report["totals"]["items"] == 2
+
+
+def test_nohup_has_a_hangup_ignored(ready: Site) -> None:
+    pipe = ready.folder / "list"
+    os.mkfifo(pipe)
+    command = f"trap '' HUP; {PYTHON} batch --file=list --report=whole.json & wait_for=$!; "
+    command += "sleep 1; kill -HUP $wait_for; cat images.txt >list; wait $wait_for"
+    done = shell(ready, command)
+    assert done.returncode == 0, done.stderr
+    assert b"1 in sync" in done.stdout
