@@ -425,3 +425,11 @@ def test_no_version_is_better_than_another_where_none_is_asked_for() -> None:
         wanted.rank_of(Platform.shown(f"windows({one})/amd64")) for one in ("10.0.1", "10.0.2")
     }
     assert len(ranks) == 1
+
+
+@pytest.mark.parametrize("text", ["linux/amd64?", "arm64?,linux/arm64/v8?", "amd64,amd64?"])
+def test_one_platform_that_may_be_missing_would_leave_nothing(text: str) -> None:
+    with pytest.raises(FormatError) as refused:
+        PlatformChoice.parse(text)
+    assert refused.value.message == f"'{text}' would leave nothing"
+    assert refused.value.hint == "a question mark goes behind one of several"

@@ -407,3 +407,16 @@ def test_a_name_of_the_users_own_never_leaves_the_namespace(name: str) -> None:
         return
     assert str(found).startswith("mirror.example:5000/lab/")
     assert Reference.parse(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        pytest.param("---", "write --name=image", id="no letter"),
+        pytest.param("---:1", "write --name=image:1", id="no letter, and a tag"),
+    ],
+)
+def test_a_name_of_which_nothing_is_left_gets_one(name: str, hint: str) -> None:
+    with pytest.raises(FormatError) as refused:
+        destination("redis:7", name=name)
+    assert refused.value.hint == hint

@@ -270,6 +270,7 @@ def test_an_index_that_has_gone_meanwhile_is_told(registries: FakeRegistries) ->
     assert (followed.outcome, followed.reason) == (Outcome.FAILED, "digest-mismatch")
     assert followed.error is not None
     assert followed.error.message == f"{HERE}@{INDEX.digest}: it was there, and now it is not"
+    assert followed.error.hint == "the registry says it took it; ask its operator"
 
 
 def test_what_is_refused_is_not_listed(registries: FakeRegistries) -> None:
