@@ -8,7 +8,7 @@ from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.skopeo.failure import COPYING, SkopeoFailure
 from orchestrator.skopeo.hints import hint_for
-from orchestrator.skopeo.kinds import meaning_of
+from orchestrator.skopeo.kinds import CUT_OFF, meaning_of
 from orchestrator.text import printable, shortened
 
 _PREFIXES = re.compile(
@@ -38,22 +38,40 @@ _MAY_BE_ABSENT = re.compile(
 """What registries say of a repository that is not there, as of one that may not be read."""
 
 _NO_REGISTRY = re.compile(r"pinging container registry .*\b404\b")
+_OF_SOCKETS = re.compile(
+    r"\b(?:dial|read|write) tcp|\bEOF\b|deadline exceeded|Client\.Timeout|i/o timeout|net/http"
+    r"|connection reset|broken pipe|stream error|GOAWAY|connection lost|closed|handshake timeout"
+)
+"""Words of skopeo's libraries, where no registry has said anything."""
+
 _SHOWN = 300
 
 
 def image_error(failure: SkopeoFailure) -> ImageError:
     """The error that a failure means, and what the user can do about it."""
     kind, words = meaning_of(failure)
-    detail = shortened(printable(" ".join(_PREFIXES.sub("", failure.text).split())), _SHOWN)
-    subject = failure.reference.familiar
     return ImageError(
         kind,
-        f"{subject}: {words}" + (f" ({detail})" if detail else ""),
+        _message(kind, words, failure),
         hint=hint_for(kind, failure),
         transient=_transient(kind, failure),
         registry=failure.reference.registry,
         may_be_absent=kind is ErrorKind.DENIED or bool(_MAY_BE_ABSENT.search(failure.text)),
     )
+
+
+def _message(kind: ErrorKind, words: str, failure: SkopeoFailure) -> str:
+    """The sentence for people, with the registry's own words behind it.
+
+    What skopeo's libraries say of sockets and look-ups is for the log, which has it with -v.
+    """
+    if words == CUT_OFF:
+        return f"{failure.reference.registry} {words}"
+    subject = failure.reference.familiar
+    if kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT) and _OF_SOCKETS.search(failure.text):
+        return f"{subject}: {words}"
+    detail = shortened(printable(" ".join(_PREFIXES.sub("", failure.text).split())), _SHOWN)
+    return f"{subject}: {words}" + (f" ({detail})" if detail else "")
 
 
 def _transient(kind: ErrorKind, failure: SkopeoFailure) -> bool | None:

@@ -10,10 +10,17 @@ import re
 from collections.abc import Mapping
 
 from orchestrator.errors import INCOMPLETE_HINT, ErrorKind
+from orchestrator.language import gettext_noop
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.skopeo.failure import SkopeoFailure
+from orchestrator.skopeo.kinds import CUT_OFF, meaning_of
 
 _WAY = "check the network's way to {registry}; the next run tries again"
+_CUT_OFF = gettext_noop("check its name, and proxy, firewall and DNS; the next run tries again")
+_HUB_CUT_OFF = gettext_noop(
+    "check proxy, firewall and DNS; most networks in mainland China can't reach it: run it on "
+    "GitHub Actions there"
+)
 
 _BY_WORDS: tuple[tuple[str, str], ...] = (
     (
@@ -100,9 +107,15 @@ _BY_PATTERN: tuple[tuple[re.Pattern[str], ErrorKind, str], ...] = (
 def hint_for(kind: ErrorKind, failure: SkopeoFailure) -> str:
     """What to do next, for one kind of fault at one end."""
     text = next((hint for words, hint in _BY_WORDS if words in failure.text), "")
-    text = text or _particular(kind, failure) or _general(kind, failure)
+    text = text or _of_the_way(failure) or _particular(kind, failure) or _general(kind, failure)
     reference = failure.reference
     return text.format(registry=reference.registry, name=reference.name, login=failure.login)
+
+
+def _of_the_way(failure: SkopeoFailure) -> str:
+    if meaning_of(failure)[1] != CUT_OFF:
+        return ""
+    return _HUB_CUT_OFF if failure.reference.registry == DOCKER_HUB else _CUT_OFF
 
 
 def _particular(kind: ErrorKind, failure: SkopeoFailure) -> str:

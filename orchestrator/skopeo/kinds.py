@@ -153,7 +153,17 @@ _REFUSED: tuple[Row, ...] = (
 )
 """What they are called depends on what was asked for, and under which login."""
 
+CUT_OFF = "can't be reached from here"
+"""What is said of a registry to which there is no connection at all."""
+
 _OF_THE_WAY: tuple[Row, ...] = (
+    (r"dial tcp.*(?:i/o timeout|deadline exceeded)", ErrorKind.TIMEOUT, CUT_OFF),
+    (
+        r"dial tcp|connection refused|no such host|network is unreachable|no route to host"
+        r"|server misbehaving|temporary failure in name",
+        ErrorKind.UNREACHABLE,
+        CUT_OFF,
+    ),
     (
         r"x509|certificate|tls: |server gave HTTP response to HTTPS client",
         ErrorKind.TLS,
@@ -165,8 +175,7 @@ _OF_THE_WAY: tuple[Row, ...] = (
         "no answer in time",
     ),
     (
-        r"connection refused|connection reset|no such host|network is unreachable|no route to host"
-        r"|broken pipe|server misbehaving|temporary failure|\bEOF\b|use of closed"
+        r"connection reset|broken pipe|temporary failure|\bEOF\b|use of closed"
         r"|stream error|GOAWAY|connection lost|closed idle connection"
         r"|blob upload (?:unknown|invalid)|no Location header",
         ErrorKind.UNREACHABLE,

@@ -145,14 +145,14 @@ def failure(message: str, *, at: Reference = SOURCE, side: Side = Side.SOURCE) -
             f'{COPY}pinging container registry quay.io: Get "https://quay.io/v2/": dial tcp '
             "127.0.0.1:443: connect: connection refused",
             ErrorKind.UNREACHABLE,
-            "way to quay.io",
+            "proxy, firewall and DNS",
             id="connection refused",
         ),
         pytest.param(
             f'{COPY}pinging container registry quay.io: Get "https://quay.io/v2/": dial tcp: '
             "lookup quay.io on 127.0.0.53:53: no such host",
             ErrorKind.UNREACHABLE,
-            "way to quay.io",
+            "proxy, firewall and DNS",
             id="no such host",
         ),
         pytest.param(
@@ -189,7 +189,7 @@ def failure(message: str, *, at: Reference = SOURCE, side: Side = Side.SOURCE) -
         pytest.param(
             f"{COPY}dial tcp 127.0.0.1:443: i/o timeout",
             ErrorKind.TIMEOUT,
-            "way to",
+            "proxy, firewall and DNS",
             id="i/o timeout",
         ),
         pytest.param(
@@ -308,7 +308,48 @@ def test_a_complaint_about_a_source_is_understood(
     assert error.kind is kind
     assert words in error.hint
     assert error.registry == "quay.io"
-    assert error.message.startswith("quay.io/coreos/etcd:v3.5.0: ")
+    of_image, of_registry = "quay.io/coreos/etcd:v3.5.0: ", "quay.io can't be reached from here"
+    assert error.message.startswith((of_image, of_registry))
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        pytest.param(
+            'pinging container registry quay.io: Get "https://quay.io/v2/": dial tcp: lookup '
+            "quay.io on 10.0.0.1:53: no such host",
+            "quay.io can't be reached from here",
+            id="no name",
+        ),
+        pytest.param(
+            'pinging container registry quay.io: Get "https://quay.io/v2/": dial tcp '
+            "1.2.3.4:443: connect: connection refused",
+            "quay.io can't be reached from here",
+            id="nobody there",
+        ),
+        pytest.param(
+            'pinging container registry quay.io: Get "https://quay.io/v2/": proxyconnect tcp: '
+            "dial tcp 1.2.3.4:3128: i/o timeout",
+            "quay.io can't be reached from here",
+            id="a proxy that does not answer",
+        ),
+        pytest.param(
+            "writing blob: happened during read: read tcp 10.0.0.2:1->1.2.3.4:443: read: "
+            "connection reset by peer",
+            "quay.io/coreos/etcd:v3.5.0: the registry can't be reached, or fails",
+            id="cut off on the way",
+        ),
+        pytest.param(
+            "pinging container registry quay.io: received unexpected HTTP status: 503 Service "
+            "Unavailable",
+            "quay.io/coreos/etcd:v3.5.0: the registry can't be reached, or fails (received "
+            "unexpected HTTP status: 503 Service Unavailable)",
+            id="what the registry said",
+        ),
+    ],
+)
+def test_words_on_sockets_are_for_the_log(message: str, words: str) -> None:
+    assert image_error(failure(message)).message == words
 
 
 @pytest.mark.parametrize(
