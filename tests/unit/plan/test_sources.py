@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from demo.images import Index as BuiltIndex
 from demo.images import build_image, build_index
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.index import DOCKER_FORM, ManifestForm
-from orchestrator.oci.reference import Reference
+from orchestrator.oci.reference import Reference, digest_of
 from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
 from tests.support.fake_registry import FakeRegistries
@@ -143,3 +144,34 @@ def test_an_index_is_no_image() -> None:
     with pytest.raises(ImageError) as caught:
         Sources(registries).image(item().source, item().source)
     assert caught.value.kind is ErrorKind.BAD_MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("version", "is_taken"),
+    [
+        pytest.param(None, True, id="the config tells none"),
+        pytest.param("10.0.1", True, id="the same"),
+        pytest.param("10.0.2", False, id="another"),
+    ],
+)
+def test_a_version_of_windows_is_compared_where_the_config_tells_one(
+    version: str | None, is_taken: bool
+) -> None:
+    image = build_image("windows/amd64")
+    config = json.loads(image.config) | ({"os.version": version} if version else {})
+    raw = json.dumps(config).encode()
+    manifest = json.loads(image.manifest)
+    manifest["config"] |= {"digest": digest_of(raw), "size": len(raw)}
+    image = replace(image, config=raw, manifest=json.dumps(manifest).encode())
+    index = json.loads(build_index([image]).manifest)
+    index["manifests"][0]["platform"]["os.version"] = "10.0.1"
+    registries = FakeRegistries()
+    registries.put(f"{SOURCE}:1", image)
+    registries.put_raw(f"{SOURCE}:1", json.dumps(index).encode())
+    one = item("windows(10.0.1)/amd64")
+    if is_taken:
+        assert Sources(registries).whole(one, USUAL).expected == digest_of(image.manifest)
+        return
+    with pytest.raises(ImageError) as caught:
+        Sources(registries).whole(one, USUAL)
+    assert caught.value.kind is ErrorKind.PLATFORM_MISMATCH
