@@ -243,7 +243,10 @@ class RegistryClient:
         if reason := self._conf.reason_against(reference):
             return reason
         login = credentials_for(self._logins, reference.registry, reference.repository)
-        return login.reason if isinstance(login, NeedsHelper) else ""
+        if isinstance(login, NeedsHelper):
+            return login.reason
+        # skopeo may get through where we don't: by a SOCKS proxy, or by authorities in certs.d.
+        return self._host(reference.registry).failure
 
     def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Bring something to a registry, once: any answer is an answer, and none is tried again."""

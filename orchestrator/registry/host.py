@@ -166,6 +166,11 @@ class RegistryHost:
         return ("https", "http") if self._transport.is_insecure(self._name) else ("https",)
 
     @property
+    def failure(self) -> str:
+        """Why it is left alone in this run; empty where it isn't."""
+        return self._failure
+
+    @property
     def _is_known(self) -> bool:
         return bool(self._base or self._failure)
 

@@ -6,8 +6,9 @@ younger one's: so nobody waits in a circle, whatever the images share.
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -78,13 +79,35 @@ class TargetBlobs:
         self._target = target
         self._executor = executor
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
         self._transfers: dict[Digest, _Transfer] = {}
         self._present: set[tuple[str, Digest]] = set()
+
+    def begin_copy(
+        self, repository: Reference, digests: Iterable[Digest]
+    ) -> tuple[int, dict[Digest, Future[Begun]]]:
+        """Number a copy, and ask for all blobs of its image at once.
+
+        It gets its number and claims its blobs in one step: else an older copy might come after
+        a younger one, and would not wait for it.
+
+        Args:
+            repository: Any reference into the repository that is to have them.
+            digests: The blobs.
+
+        Returns:
+            The copy's number, and what `ask_for` returns.
+        """
+        asked: dict[Digest, Future[Begun]] = {digest: Future() for digest in digests}
+        with self._lock:
+            copy = next(self._numbers)
+            older = {digest: self._claim(copy, repository, digest) for digest in asked}
+        return copy, self._answers(copy, repository, asked, older)
 
     def ask_for(
         self, copy: int, repository: Reference, digests: Iterable[Digest]
     ) -> dict[Digest, Future[Begun]]:
-        """Ask for all blobs of an image at once.
+        """Ask for blobs that a copy turns out to need, too.
 
         Args:
             copy: The number of the copy that needs them.
@@ -98,9 +121,7 @@ class TargetBlobs:
         asked: dict[Digest, Future[Begun]] = {digest: Future() for digest in digests}
         with self._lock:
             older = {digest: self._claim(copy, repository, digest) for digest in asked}
-        for digest, found in asked.items():
-            self._answer(found, copy, repository, digest, older[digest])
-        return asked
+        return self._answers(copy, repository, asked, older)
 
     def finish(self, copy: int, repository: Reference, digest: Digest, *, arrived: bool) -> None:
         """A blob was sent, or could not be: whoever waits for it goes on."""
@@ -121,11 +142,22 @@ class TargetBlobs:
     def _claim(self, copy: int, repository: Reference, digest: Digest) -> _Transfer | None:
         """The transfer of an older copy, to wait for; None where this one is to ask and send."""
         transfer = self._transfers.get(digest)
-        has_failed = transfer is not None and transfer.done.done() and not transfer.done.result()
-        if transfer is None or has_failed:
+        arrived = transfer.done.result() if transfer and transfer.done.done() else None
+        if transfer is None or arrived is False:
             self._transfers[digest] = _Transfer(copy, repository)
             return None
-        return transfer if transfer.owner < copy else None
+        return transfer if arrived or transfer.owner < copy else None
+
+    def _answers(
+        self,
+        copy: int,
+        repository: Reference,
+        asked: dict[Digest, Future[Begun]],
+        older: Mapping[Digest, _Transfer | None],
+    ) -> dict[Digest, Future[Begun]]:
+        for digest, found in asked.items():
+            self._answer(found, copy, repository, digest, older[digest])
+        return asked
 
     def _answer(
         self,

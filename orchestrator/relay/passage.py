@@ -79,7 +79,6 @@ class Passage:
 
     def __init__(
         self,
-        number: int,
         destination: Reference,
         sizes: Mapping[Digest, int],
         target: RelayTarget,
@@ -90,7 +89,6 @@ class Passage:
         """Ask for all blobs that are known.
 
         Args:
-            number: Which copy of the run this is.
             destination: Where the manifest goes.
             sizes: The blobs that are known to travel, and their sizes in bytes.
             target: Where they go.
@@ -100,7 +98,6 @@ class Passage:
         self.key = secrets.token_hex(16)
         self.destination = destination
         self.fault: Inconclusive | None = None
-        self._number = number
         self._target = target
         self._known = blobs
         self._with_children = with_children
@@ -110,7 +107,7 @@ class Passage:
         self._incoming: dict[str, _Incoming] = {}
         self._refusals: list[Refused] = []
         self._is_over = False
-        asked = blobs.ask_for(number, destination, sizes)
+        self._number, asked = blobs.begin_copy(destination, sizes)
         self._blobs = {one: _Blob(one, sizes[one], found) for one, found in asked.items()}
 
     def head_blob(self, digest: Digest) -> Reply:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import secrets
 import threading
@@ -53,7 +52,6 @@ class Relay:
         self._writer = writer
         self._reason_against = reason_against
         self._passages: dict[str, Passage] = {}
-        self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._targets: dict[str, tuple[RelayTarget, TargetBlobs]] = {}
         self._faults: dict[str, int] = {}
@@ -85,7 +83,6 @@ class Relay:
         target, blobs = self._target(destination.registry)
         with_children = request.platform is None
         passage = Passage(
-            next(self._numbers),
             destination,
             request.blobs,
             target,

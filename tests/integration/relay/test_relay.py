@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.challenge import basic_authorization
 from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.relay import Relay
 from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.system.http import HttpClient
@@ -68,16 +71,19 @@ def test_an_index_of_several_platforms_arrives_whole(site: Site) -> None:
 
 
 @pytest.fixture
-def relay() -> Iterator[Relay]:
-    """A relay to the mirror."""
-    http = HttpClient()
-    client = RegistryClient(
-        http, b"{}", is_insecure=lambda _: True, ca_of=lambda _: None, conf=RegistriesConf()
-    )
-    under_test = Relay(client, client.reason_against, port=0)
-    yield under_test
-    under_test.close()
-    http.close()
+def client() -> Iterator[RegistryClient]:
+    """Registries over HTTP."""
+    with closing(HttpClient()) as http:
+        yield RegistryClient(
+            http, b"{}", is_insecure=lambda _: True, ca_of=lambda _: None, conf=RegistriesConf()
+        )
+
+
+@pytest.fixture
+def relay(client: RegistryClient) -> Iterator[Relay]:
+    """A relay to any registry."""
+    with closing(Relay(client, client.reason_against, port=0)) as under_test:
+        yield under_test
 
 
 @pytest.mark.parametrize(
@@ -120,3 +126,16 @@ def test_only_what_was_planned_can_be_done(
         )
     assert answer.status_code == status
     assert not site.writes()
+
+
+def test_a_target_that_http_does_not_reach_is_skopeos_to_push_to(
+    relay: Relay, client: RegistryClient
+) -> None:
+    """skopeo may know the way: by a SOCKS proxy, or an authority in certs.d."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{nobody.getsockname()[1]}"
+        destination = Reference.parse(f"{host}/mirror/app:1")
+        assert relay.reason_against(destination) == ""
+        assert isinstance(client.head(destination), Inconclusive)
+        assert "can't be reached" in relay.reason_against(destination)

@@ -122,6 +122,23 @@ def test_an_older_copy_never_waits_for_a_younger_one() -> None:
     assert isinstance(under_test.ask_for(3, ONE, [A])[A].result(0), Upload)
 
 
+def test_a_blob_that_has_arrived_is_mounted_whoever_sent_it() -> None:
+    target = Target()
+    under_test = blobs_of(target)
+    under_test.ask_for(7, TWO, [A])
+    target.there.add((TWO.repository, A))
+    under_test.finish(7, TWO, A, arrived=True)
+    assert isinstance(under_test.ask_for(3, ONE, [A])[A].result(0), Present)
+
+
+def test_copies_are_numbered_in_the_order_of_their_claims() -> None:
+    under_test = blobs_of(Target())
+    first, of_first = under_test.begin_copy(ONE, [A])
+    second, of_second = under_test.begin_copy(TWO, [A])
+    assert first < second
+    assert [of_first[A].done(), of_second[A].done()] == [True, False]
+
+
 def test_copies_that_share_in_another_order_do_not_wait_for_each_other() -> None:
     under_test = blobs_of(Target())
     first = under_test.ask_for(0, ONE, [A, B])

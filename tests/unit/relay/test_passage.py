@@ -79,9 +79,7 @@ def passage(registry: Registry) -> Iterator[Passage]:
     with ThreadPoolExecutor(4) as executor:
         target = RelayTarget(registry)
         sizes = {digest_of(one): len(one) for one in (ONE, TWO, LONG)}
-        under_test = Passage(
-            0, APP, sizes, target, TargetBlobs(target, executor), with_children=False
-        )
+        under_test = Passage(APP, sizes, target, TargetBlobs(target, executor), with_children=False)
         yield under_test
         under_test.close()
 
