@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from orchestrator.commands.checks import (
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
 from orchestrator.config.authfile import ready_targets, run_logins
 from orchestrator.config.image_list import ImageList
-from orchestrator.config.settings import Settings, Webhook
+from orchestrator.config.settings import RelayUse, Settings, Webhook
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, SyncerError, UsageError
 from orchestrator.hosts import host_of
@@ -49,7 +49,6 @@ _LARGEST_SKEW = 300.0
 _PLACE: Mapping[ErrorKind | None, str] = {
     ErrorKind.UNREACHABLE: "check its name, and this machine's way there (proxy, firewall, DNS)",
     ErrorKind.TIMEOUT: "check this machine's way there (proxy, firewall), and try again",
-    ErrorKind.TLS: "name its authority as ca in targets.toml, or the host in INSECURE_REGISTRIES",
 }
 
 
@@ -287,58 +286,61 @@ class _Examination:
         items = (item.destination for item in self._named.items if item.target.name == name)
         destination = next(items, None) or Reference.parse(f"{target.base}/syncer-doctor")
         subject = f"target {name}"
-        right = client.push_right(destination)
+        is_relayed = self._settings.relay is not RelayUse.OFF and not client.reason_against(
+            destination
+        )
+        right = client.push_right(destination, by_skopeo=not is_relayed)
         if isinstance(right, Inconclusive):
-            return self._refused(subject, right, destination, _MAY_PUSH)
+            if _is_final(right):
+                return _away(subject, right)
+            with self._skopeo(client) as skopeo:
+                skopeo.try_push(destination)
+            if is_relayed:
+                remedy = "set RELAY=off: skopeo itself may push there"
+                return CheckResult(subject, CheckStatus.WRONG, right.reason, remedy)
         finding = f"{destination.name} may be pushed to"
-        if not right.is_cleared:
+        if isinstance(right, Inconclusive) or not right.is_cleared:
             finding += "; the upload that was begun to find out is left for the registry to forget"
         return CheckResult(subject, CheckStatus.FINE, finding)
 
     def _check_source(self, source: Reference, client: RegistryClient) -> CheckResult:
-        """Whether a source answers, by a HEAD; by skopeo where that is inconclusive."""
+        """Whether a source is there, by a HEAD; by skopeo where that does not say so."""
         subject = f"source {source.registry}"
         found = client.head(source)
-        if isinstance(found, Inconclusive) and found.kind:
-            return self._refused(subject, found, source, "check {login}")
-        is_there = not isinstance(found, NotFound)
-        if isinstance(found, Inconclusive):
-            is_there = self._is_there(source, client.check_login)
-        if is_there:
-            return CheckResult(subject, CheckStatus.FINE, f"it answers, and has {source.familiar}")
-        finding = f"it answers, but has no {source.familiar}"
-        return CheckResult(subject, CheckStatus.NOTE, finding, "correct the line, or take it out")
+        if isinstance(found, Inconclusive) and _is_final(found):
+            return _away(subject, found)
+        if isinstance(found, Inconclusive | NotFound):
+            with self._skopeo(client) as skopeo:
+                is_there = skopeo.read_manifest(source) is not None
+            if not is_there:
+                finding = f"it answers, but has no {source.familiar}"
+                remedy = "check the name and the tag: correct the line, or take it out"
+                return CheckResult(subject, CheckStatus.WRONG, finding, remedy)
+        return CheckResult(subject, CheckStatus.FINE, f"it answers, and has {source.familiar}")
 
-    def _is_there(self, source: Reference, check_login: Callable[[Reference], None]) -> bool:
-        """Ask skopeo, which knows helpers of logins and what registries.conf says."""
+    @contextmanager
+    def _skopeo(self, client: RegistryClient) -> Iterator[Skopeo]:
+        """Skopeo as a run has it: what it is refused is what a run is refused."""
         with private_folder(self._settings.state_dir) as folder:
             logins = run_logins(self._settings, self._usable)
             connection = connection_of(self._settings, self._usable, folder, logins)
-            skopeo = Skopeo(
-                self._programs, connection, precautions=Precautions(check_login=check_login)
-            )
-            return skopeo.read_manifest(source) is not None
-
-    def _refused(
-        self, subject: str, why: Inconclusive, what: Reference, remedy: str
-    ) -> CheckResult:
-        """What a registry's refusal means for whoever has to do something about it."""
-        if why.kind is None and not why.ends_host:
-            return CheckResult(
-                subject, CheckStatus.NOTE, f"this can't be told from here: {why.reason}"
-            )
-        login = self._settings.login_of(what.registry)
-        if why.kind in (ErrorKind.UNAUTHORIZED, ErrorKind.DENIED):
-            is_login = why.kind is ErrorKind.UNAUTHORIZED
-            advice = ("check {login}" if is_login else remedy).format(login=login)
-            return CheckResult(subject, CheckStatus.WRONG, why.reason, advice)
-        is_away = why.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT)
-        finding = f"it could not be asked: {why.reason}" if is_away else why.reason
-        advice = _PLACE.get(why.kind, "try again later")
-        return CheckResult(subject, CheckStatus.WRONG, finding, advice)
+            precautions = Precautions(check_login=client.check_login)
+            yield Skopeo(self._programs, connection, precautions=precautions)
 
 
-_MAY_PUSH = "see that {login} may push there, and that the namespace exists"
+def _is_final(found: Inconclusive) -> bool:
+    """Whether skopeo need not be asked as well: it would take its time to say the same."""
+    if found.kind is None:
+        return found.ends_host
+    return found.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT, ErrorKind.RATE_LIMITED)
+
+
+def _away(subject: str, found: Inconclusive) -> CheckResult:
+    """What it means that a registry could not be asked."""
+    is_away = found.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT)
+    finding = f"it could not be asked: {found.reason}" if is_away else found.reason
+    advice = _PLACE.get(found.kind, "try again later")
+    return CheckResult(subject, CheckStatus.WRONG, finding, advice)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from orchestrator.config.registries_conf import RegistriesConf, read_registries_
 from orchestrator.config.settings import Settings
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.manifest import LARGEST, LARGEST_LIST, OCI_INDEX, Descriptor
-from orchestrator.oci.reference import Digest, Reference
+from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.health import HostHealth
 from orchestrator.registry.host import RegistryHost, Request
 from orchestrator.registry.pull_limit import PullLimit, pull_limit_in
@@ -50,6 +50,7 @@ from orchestrator.system.http import DEADLINE, HttpClient, Response
 _MOST_PAGES = 1000
 _WRITE = "pull,push"
 _DELETE = "pull,push,delete"
+_NOWHERE = digest_of(b"a blob that no registry has, since nobody pushes these very words")
 
 _log = logging.getLogger(__name__)
 
@@ -252,27 +253,46 @@ class RegistryClient:
         """Bring something to a registry, once: any answer is an answer, and none is tried again."""
         return self._ask_as(request, reference)
 
-    def push_right(self, reference: Reference) -> PushAllowed | Inconclusive:
+    def push_right(
+        self, reference: Reference, *, by_skopeo: bool = False
+    ) -> PushAllowed | Inconclusive:
         """Whether a login may write to a repository: an upload is begun, and called off at once.
 
-        Nothing is sent but the request. To call it off is a deletion to some token servers,
-        and a few registries know no way to; these forget it by themselves, as it got no byte.
+        Nothing is sent but the requests. To call an upload off is a deletion to some token
+        servers, and a few registries know no way to; these forget it by themselves, as it got no
+        byte.
+
+        Args:
+            reference: Where it would go.
+            by_skopeo: Whether skopeo is to push there itself. It looks for a blob first, so that
+                a login that may write and not read gets no further.
         """
-        begin = Request("POST", reference.repository, "blobs/uploads/", actions=_WRITE)
-        answer = self._ask_as(begin, reference)
-        if isinstance(answer, Inconclusive):
-            return answer
-        right = push_right_in(answer, registry=reference.registry)
-        if isinstance(right, Inconclusive):
+        if by_skopeo:
+            looked = self._ask_to_write("HEAD", reference, f"blobs/{_NOWHERE}")
+            if isinstance(looked, Inconclusive) or looked.status in (401, 403):
+                return _right_in(looked, reference)
+        answer = self._ask_to_write("POST", reference, "blobs/uploads/")
+        right = _right_in(answer, reference)
+        if isinstance(answer, Inconclusive) or isinstance(right, Inconclusive):
             return right
+        if by_skopeo and self._host(reference.registry).asks_late:
+            return Inconclusive(f"{reference.registry} asks for a login only when it is pushed to")
         upload = upload_in(answer, repository=reference.repository)
         if not upload:
-            return PushAllowed(is_cleared=False)
+            is_told = bool(answer.headers.get("location"))
+            lost = Inconclusive(f"{reference.registry} does not say where an upload goes")
+            return PushAllowed(is_cleared=False) if is_told else lost
         end = Request("DELETE", reference.repository, upload, actions=_DELETE)
         ended = self._ask_as(end, reference)
         return PushAllowed(
             is_cleared=isinstance(ended, Response) and ended.status in (200, 202, 204)
         )
+
+    def _ask_to_write(
+        self, method: str, reference: Reference, path: str
+    ) -> Response | Inconclusive:
+        request = Request(method, reference.repository, path, actions=_WRITE)
+        return self._ask_as(request, reference)
 
     def check_login(self, reference: Reference) -> None:
         """Before a program logs in: would the login go where we would not send it?
@@ -331,3 +351,9 @@ class RegistryClient:
 
 def _manifest_path(reference: Reference) -> str:
     return f"manifests/{reference.digest or reference.tag}"
+
+
+def _right_in(answer: Response | Inconclusive, reference: Reference) -> PushAllowed | Inconclusive:
+    if isinstance(answer, Inconclusive):
+        return answer
+    return push_right_in(answer, registry=reference.registry)

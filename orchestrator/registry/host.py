@@ -82,6 +82,8 @@ class RegistryHost:
 
     Attributes:
         skew: Seconds that our clock is ahead of its; None where it sent no Date.
+        asks_late: Whether it asked for a login only when something was asked of it. skopeo gives
+            none then, as it goes by the answer to "who are you?" alone.
     """
 
     def __init__(self, name: str, transport: Transport, health: HostHealth | None = None) -> None:
@@ -94,6 +96,7 @@ class RegistryHost:
         self._meeting = threading.Lock()
         self._base = ""
         self._challenge: Challenge | None = None
+        self.asks_late = False
         self._failure = ""
         self._kind: ErrorKind | None = None
         self.skew: float | None = None
@@ -218,7 +221,9 @@ class RegistryHost:
         answer = self._try(request, known)
         if isinstance(answer, Inconclusive) or not _is_refused(answer, is_shared=is_shared):
             return answer
+        had_none = self._challenge is None
         self._learn(answer)
+        self.asks_late = self.asks_late or (had_none and self._challenge is not None)
         if isinstance(request.body, BodyStream):
             return answer  # its bytes are gone
         fresh = self._authorization(request, login, is_fresh=bool(known))

@@ -157,7 +157,7 @@ class Tokens:
 
 
 def _kind(status: int) -> ErrorKind | None:
-    return {401: ErrorKind.UNAUTHORIZED, 403: ErrorKind.DENIED}.get(status)
+    return {401: ErrorKind.UNAUTHORIZED, 403: ErrorKind.UNAUTHORIZED}.get(status)
 
 
 def _headers(login: FoundLogin) -> dict[str, str]:

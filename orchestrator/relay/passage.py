@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 
-from orchestrator.errors import FormatError
+from orchestrator.errors import ErrorKind, FormatError
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Upload
@@ -299,6 +299,8 @@ class Passage:
         if isinstance(answer, Response) and answer.status < 400:
             registry = self.destination.registry
             answer = Inconclusive(f"{registry} answered {answer.status}, which is no answer")
+        if isinstance(answer, Inconclusive) and answer.kind is ErrorKind.UNAUTHORIZED:
+            return _error(401, "UNAUTHORIZED", answer.reason)
         if isinstance(answer, Inconclusive):
             self.fault = self.fault or answer
             return _error(_NO_ANSWER, "UNAVAILABLE", "the target gave no answer")

@@ -1,8 +1,7 @@
 """The adapter of skopeo: one method a question, answered by a value.
 
-skopeo 1.9.3 is the oldest that has what we need (`--preserve-digests` came with
-1.6, and 1.9.3 is what Debian 12 has). References are passed as `docker://` and a
-parsed name, so that nothing a user wrote can become an option.
+References are passed as `docker://` and a parsed name, so that nothing a user wrote can become an
+option.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from orchestrator.errors import ErrorKind, ImageError, Side, ToolMissingError
+from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.health import Precautions
 from orchestrator.registry.responses import Inconclusive, WriteRefused
@@ -33,15 +32,13 @@ from orchestrator.skopeo.arguments import (
 )
 from orchestrator.skopeo.errors import image_error
 from orchestrator.skopeo.failure import SkopeoFailure, fatal_message, side_of
-from orchestrator.system.files import checkout_file
+from orchestrator.skopeo.folders import write_manifest, write_unfit_image
+from orchestrator.skopeo.version import checked_version, install_hint
 from orchestrator.system.parallel import OncePerKey
 from orchestrator.system.program import FinishedProgram, ProgramRunner, Question
 
 _log = logging.getLogger(__name__)
 
-OLDEST = (1, 9, 3)
-_OLDEST_NAME = ".".join(map(str, OLDEST))
-_VERSION = re.compile(rb"skopeo version (\d+)\.(\d+)\.(\d+)")
 _UPLOADED = re.compile(r"Upload of layer (sha256:[0-9a-f]{64}) complete")
 _REUSED = re.compile(r"Skipping blob (sha256:[0-9a-f]{64}) \(already present\)")
 _PATIENCE = 120.0
@@ -110,7 +107,7 @@ class Skopeo:
         self._longest = precautions.longest_question
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
         self._watcher: CopyWatcher = _Unwatched()
-        self._path = programs.find("skopeo", hint=_install_hint())
+        self._path = programs.find("skopeo", hint=install_hint())
         self._version = OncePerKey(self._checked_version)
         self.used_version = ""
 
@@ -146,20 +143,8 @@ class Skopeo:
 
     def _checked_version(self, path: str) -> str:
         output = self._programs.run([path, "--version"], stall_timeout=self._patience).stdout
-        match = _VERSION.search(output)
-        if match is None:
-            raise ToolMissingError(
-                f"{path} does not say which version of skopeo it is", hint=_install_hint()
-            )
-        version = tuple(int(part) for part in match.groups())
-        shown = ".".join(map(str, version))
-        if version < OLDEST:
-            raise ToolMissingError(
-                f"skopeo {shown} is too old: {_OLDEST_NAME} is the oldest that will do",
-                hint=_install_hint(),
-            )
-        self.used_version = shown
-        return shown
+        self.used_version = checked_version(path, output)
+        return self.used_version
 
     def _run(
         self,
@@ -253,9 +238,6 @@ class Skopeo:
     def push_manifest(self, raw: bytes, destination: Reference, *, config: bytes = b"") -> None:
         """Push a manifest whose blobs, or an index whose children, are there already.
 
-        skopeo reads it from a folder of its `dir:` transport, which holds a manifest as it is;
-        it looks for an image's config there, too.
-
         Args:
             raw: The manifest; the bytes stay as they are.
             destination: Where it goes.
@@ -268,14 +250,29 @@ class Skopeo:
             return
         self._check(destination)
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
-            folder = Path(name)
-            (folder / "manifest.json").write_bytes(raw)
-            if config:
-                (folder / digest_of(config).removeprefix("sha256:")).write_bytes(config)
+            write_manifest(Path(name), raw, config=config)
             argv = push_argv(name, destination, self._connection)
             finished = self._run(argv)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
+
+    def try_push(self, destination: Reference) -> None:
+        """Try whether an image may be pushed there, and push none.
+
+        skopeo itself begins, with the login that it finds, and stops at the first bytes of a
+        layer that is not what its digest says: what is left is an upload without content, which
+        the registry forgets.
+
+        Raises:
+            ImageError: The registry refuses it, in the words of a copy.
+        """
+        self._check(destination)
+        with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
+            write_unfit_image(Path(name))
+            finished = self._run(push_argv(name, destination, self._connection))
+        error = self._error(finished, destination, Side.DESTINATION)
+        if error.kind is not ErrorKind.DIGEST_MISMATCH:
+            raise error
 
     def _is_put(self, raw: bytes, destination: Reference) -> bool:
         """Write an index past skopeo; False where that is not possible."""
@@ -371,16 +368,6 @@ class Skopeo:
     def _failure(self, text: str, reference: Reference, side: Side) -> SkopeoFailure:
         login = self._connection.login_of(reference.registry)
         return SkopeoFailure(text, reference, side, login, self._connection.has_login(reference))
-
-
-def _install_hint() -> str:
-    """How to get it: by the script that a checkout has and an installed package lacks."""
-    script = checkout_file("bin/install-tools")
-    first = f"run {script}, or " if script else ""
-    return (
-        f"{first}install skopeo {_OLDEST_NAME} or newer: apt-get install skopeo (Debian 12, Ubuntu "
-        "24.04 and later), dnf install skopeo, brew install skopeo"
-    )
 
 
 def _loses_keys(raw: bytes) -> bool:

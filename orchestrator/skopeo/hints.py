@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from orchestrator.errors import INCOMPLETE_HINT, ErrorKind
+from orchestrator.errors import INCOMPLETE_HINT, ErrorKind, Side
 from orchestrator.language import gettext_noop
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.skopeo.failure import SkopeoFailure
@@ -72,8 +72,8 @@ _PUSH: Mapping[ErrorKind, str] = {
     ErrorKind.TOO_LARGE: "raise the largest body that is let through to {registry} (nginx: "
     "client_max_body_size), or ask its operator what size it takes",
     ErrorKind.QUOTA: "delete images that nobody needs there, or have the quota raised",
-    ErrorKind.READ_ONLY: "ask the operator of {registry} when it can be written to again, or "
-    "whether it ever can",
+    ErrorKind.READ_ONLY: "ask the operator of {registry} when it takes pushes again, if it ever "
+    "does",
     ErrorKind.IMMUTABLE: "allow tags to be overwritten in the registry's settings, or mirror it "
     "to another tag with --name",
 }
@@ -158,10 +158,12 @@ def _general(kind: ErrorKind, failure: SkopeoFailure) -> str:
 
 def _for_access(failure: SkopeoFailure) -> str:
     """A pull's name comes first: few registries tell what is missing from what is private."""
-    if failure.is_push:
+    if failure.side is Side.DESTINATION:
         if not failure.has_login:
             return "it needs {login}"
-        is_token = "bearer token" in failure.text
+        is_token = (
+            re.search(r"bearer token|gave no token \(it answered 403", failure.text) is not None
+        )
         return "check {login}" + (", and that the namespace of {name} exists" * is_token)
     if "incorrect username or password" in failure.text or "find robot" in failure.text:
         return "check {login}"

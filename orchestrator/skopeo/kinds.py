@@ -88,7 +88,7 @@ _OF_A_PUSH: tuple[Row, ...] = (
     ),
     (r"(?:name|tag) invalid", ErrorKind.DENIED, "the registry does not take the name"),
     (
-        r"unable to retrieve auth token|Requesting bearer token: .*\b40[13]\b",
+        r"unable to retrieve auth token|Requesting bearer token: .*\b40[13]\b|gave no token",
         ErrorKind.UNAUTHORIZED,
         "the registry gives no token to push with",
     ),

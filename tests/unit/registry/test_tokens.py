@@ -102,7 +102,7 @@ def test_a_login_that_is_wrong_is_sent_once() -> None:
 @pytest.mark.parametrize(
     ("answer", "ends_host", "kind"),
     [
-        pytest.param(Response(403), False, ErrorKind.DENIED, id="denied"),
+        pytest.param(Response(403), False, ErrorKind.UNAUTHORIZED, id="denied"),
         pytest.param(Response(429), True, None, id="too many"),
         pytest.param(Response(503), True, None, id="out of order"),
         pytest.param(Response(200, {}, b"{}"), False, None, id="no token in it"),
