@@ -198,6 +198,7 @@ CONVERTED = build_image(layers=[BASE])
 @pytest.mark.parametrize(
     ("upstream", "becomes", "is_same"),
     [
+        pytest.param(DOCKERS, DOCKERS, True, id="as it was, after all"),
         pytest.param(DOCKERS, CONVERTED, True, id="Docker's types lose what OCI's can't hold"),
         pytest.param(OCIS, CONVERTED, False, id="OCI's types lose nothing"),
         pytest.param(DOCKERS, build_image(layers=[BASE], env=["A=2"]), False, id="another ENV"),

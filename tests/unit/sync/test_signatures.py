@@ -263,6 +263,8 @@ def test_a_list_that_is_there_gets_what_is_new_and_no_more(registries: FakeRegis
         assert raw is not None
         assert [one["digest"] for one in json.loads(raw)["manifests"]] == digests
     assert ("push", tag) not in registries.asked, "nothing was new"
+    copied = [str(request.source) for request in registries.copies]
+    assert sorted(copied) == sorted(f"{SOURCE}@{one}" for one in (SIGNATURE.digest, digests[1]))
 
 
 def test_an_index_that_has_gone_meanwhile_is_told(registries: FakeRegistries) -> None:
