@@ -108,7 +108,9 @@ class RegistryHost:
     def ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask; a registry that failed once is left alone from then on."""
         answer = None if self._is_known else self._meet(request, login)
-        if self._failure and answer is None:
+        # A write goes on where the registry is known: its faults are its own, and so are others'.
+        may_go_on = request.is_write and bool(self._base)
+        if self._failure and answer is None and not may_go_on:
             return Inconclusive(f"{self._failure}; {self._name} was left alone", kind=self._kind)
         answer = answer or self._ask(request, login)
         is_own_fault = request.is_write or request.is_list

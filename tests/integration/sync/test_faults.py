@@ -35,7 +35,12 @@ if TYPE_CHECKING:
     from demo.images import Image
     from tests.support.runs import ItemDocument, Site
 
-HEADINGS = ["| fault | verdict | tried again | test |", "| promise | test |"]
+HEADINGS = [
+    "| fault | verdict | tried again | test |",
+    "| promise | test |",
+    "| what happens | promise | test |",
+    "| test | tally |",
+]
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "reliability.md"
 TRIES = 2

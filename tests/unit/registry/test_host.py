@@ -159,6 +159,17 @@ def test_a_registry_that_failed_is_left_alone(answer: Response) -> None:
     assert len(http.asked) == before
 
 
+def test_a_write_goes_on_where_a_question_has_failed() -> None:
+    http = ScriptedHttp({ROOT: [FINE], MANIFEST: [FINE, Response(502)]})
+    asked = host(http)
+    assert asked.ask(HEAD, NOBODY) == FINE
+    assert isinstance(asked.ask(HEAD, NOBODY), Inconclusive)
+    http.answers[MANIFEST] = [FINE]
+    put = Request("PUT", "a/x", "manifests/1", body=b"{}")
+    assert isinstance(asked.ask(HEAD, NOBODY), Inconclusive)
+    assert asked.ask(put, NOBODY) == FINE
+
+
 def test_a_write_that_failed_is_its_own_fault() -> None:
     http = ScriptedHttp({ROOT: [FINE], MANIFEST: [Response(503)]})
     put = Request("PUT", "a/x", "manifests/1", body=b"{}", content_type="t")
