@@ -218,6 +218,12 @@ class Passage:
         return blob
 
     def _begun(self, blob: _Blob) -> Begun:
+        """What the target has of a blob, or how to send it; waits for who is sending it now.
+
+        An index's images share blobs: an upload that has ended can't be used again.
+        """
+        if blob.sent is not None:
+            return blob.sent.result(_PATIENCE) or Present()
         try:
             return blob.begun.result(_PATIENCE)
         except FutureTimeoutError:

@@ -106,6 +106,13 @@ def test_blobs_of_one_size_are_told_apart(passage: Passage, registry: Registry) 
     assert set(passage.uploaded) == {digest_of(ONE), digest_of(TWO)}
 
 
+def test_a_blob_that_was_sent_is_there_for_the_next_image_of_an_index(
+    passage: Passage, registry: Registry
+) -> None:
+    assert [bring(passage, LONG), bring(passage, LONG)] == [201, 200]
+    assert registry.blobs == {digest_of(LONG): LONG}
+
+
 def test_the_manifest_waits_for_every_blob(passage: Passage, registry: Registry) -> None:
     assert passage.head_blob(digest_of(LONG)).status == 404
     registry.gate.clear()
