@@ -169,6 +169,18 @@ def test_a_clash_of_three_names_the_two_others() -> None:
     assert "line 1, 'a:1', line 3, 'c:1'" in found.problems[1].message
 
 
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        pytest.param(4, "line 2, 'b:1', line 3, 'c:1', line 4, 'd:1'", id="all of a few"),
+        pytest.param(6, "line 2, 'b:1', line 3, 'c:1', line 4, 'd:1', and 2 more", id="of many"),
+    ],
+)
+def test_a_clash_of_many_names_the_first_few(count: int, words: str) -> None:
+    found = named("".join(f"{name}:1 --name=x\n" for name in "abcdef"[:count]))
+    assert found.problems[0].message.endswith(f"and so would {words}")
+
+
 def test_who_clashes_in_one_target_runs_in_none() -> None:
     found = named("quay.io/a/b:1\nquay.io/a_b:1\n", NESTED, ALIYUN)
     assert found.items == ()

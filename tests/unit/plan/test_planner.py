@@ -12,7 +12,7 @@ from demo.images import Index as BuiltIndex
 from demo.images import build_image, build_index
 from orchestrator.config.settings import Attestations, CreatedCheck, Verify
 from orchestrator.config.targets import ALIYUN_PERSONAL, SWR
-from orchestrator.errors import DeferredError, ErrorKind
+from orchestrator.errors import DeferredError, ErrorKind, ImageError
 from orchestrator.oci.index import ManifestForm
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.completeness import Completeness
@@ -447,3 +447,16 @@ def test_a_check_is_the_fast_paths_word_and_its_time(is_proved: bool) -> None:
     assert (
         Planner(reader, PlanOptions(is_forced=True), fast_path, completeness).check(item()) is None
     )
+
+
+@pytest.mark.parametrize("may_be_absent", [True, False])
+def test_a_destination_that_may_just_not_be_there_is_pushed_to(
+    registries: FakeRegistries, may_be_absent: bool
+) -> None:
+    registries.put(f"{SOURCE}:1", AMD)
+    refusal = ImageError(
+        ErrorKind.UNAUTHORIZED, "no", registry="near.example", may_be_absent=may_be_absent
+    )
+    registries.faults["read", "near.example"] = [refusal]
+    expected = "copy: missing" if may_be_absent else "unauthorized"
+    assert verdict(planner(registries).plan(item())) == expected
