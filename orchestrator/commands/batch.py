@@ -28,7 +28,7 @@ def run(invocation: Invocation) -> ExitStatus:
         return ExitStatus.OK
     if settings.github and settings.is_untouched and arguments.command == "batch":
         print("nothing is set up yet, so there is nothing to do", file=err)
-        write_output(not_set_up(settings.github), settings.github, err)
+        write_output(not_set_up(settings.github, settings.words), settings.github, err)
         return ExitStatus.OK
     images = read_images(arguments, settings)
     stop = StopSignal()

@@ -31,29 +31,29 @@ def run(invocation: Invocation) -> ExitStatus:
 
 
 def _of_all(state: State, invocation: Invocation) -> str:
-    runs = state.runs(_SHOWN_RUNS)
+    runs, words = state.runs(_SHOWN_RUNS), invocation.settings.words
     match invocation.arguments.output:
         case "json":
             return json_runs(runs)
         case _ if not runs:
             return "there was no run yet\n"
         case "markdown":
-            return markdown_runs(runs)
+            return markdown_runs(runs, words)
         case _:
-            return text_runs(runs, width=invocation.screen.width)
+            return text_runs(runs, words, width=invocation.screen.width)
 
 
 def _of_run(state: State, run_id: str, invocation: Invocation) -> str:
-    results = _results(state, run_id)
+    results, words = _results(state, run_id), invocation.settings.words
     match invocation.arguments.output:
         case "json":
             return json_results(run_id, results)
         case _ if not results:
             return "nothing changed in this run\n"
         case "markdown":
-            return markdown_results(results)
+            return markdown_results(results, words)
         case _:
-            return text_results(results, width=invocation.screen.width)
+            return text_results(results, words, width=invocation.screen.width)
 
 
 def _results(state: State, run_id: str) -> tuple[PastResult, ...]:

@@ -15,6 +15,7 @@ from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import Settings, missing_place, not_set
 from orchestrator.config.targets import Target
 from orchestrator.errors import ExitStatus, Problem
+from orchestrator.language import ENGLISH, Translations, gettext_noop
 from orchestrator.plan.items import Item, name_items
 from orchestrator.report.github import StepOutput, of_problems, stopped_commands, write_output
 from orchestrator.report.json_report import SCHEMA, as_document, problem_as_json
@@ -22,7 +23,13 @@ from orchestrator.report.tables import Columns, markdown_table, markdown_text, t
 from orchestrator.text import first_lines, one_line
 
 _COLUMNS = Columns(
-    ("line", "image", "platform", "target", "destination"),
+    (
+        gettext_noop("line"),
+        gettext_noop("image"),
+        gettext_noop("platform"),
+        gettext_noop("target"),
+        gettext_noop("destination"),
+    ),
     right=frozenset({0}),
     spare=(2, 3),
     below=4,
@@ -30,7 +37,7 @@ _COLUMNS = Columns(
 _KEYS = ("line", "source", "platform", "target", "destination")
 """As the report of a run calls them."""
 
-_NOT_SAID = "What is there already, and whether an image exists, this does not say."
+_NOT_SAID = gettext_noop("What is there already, and whether an image exists, this does not say.")
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def _name_list(names: NameTable, invocation: Invocation) -> ExitStatus:
         streams.out.write(_rendered(names, invocation))
         streams.out.flush()
     if settings.github:
-        output = StepOutput(of_problems(names.problems), markdown_names(names))
+        output = StepOutput(of_problems(names.problems), markdown_names(names, settings.words))
         write_output(output, settings.github, streams.err)
     return ExitStatus.FAILED if names.problems else ExitStatus.OK
 
@@ -88,9 +95,9 @@ def _rendered(names: NameTable, invocation: Invocation) -> str:
         case "json":
             return json_names(names)
         case "markdown":
-            return markdown_names(names)
+            return markdown_names(names, invocation.settings.words)
         case _:
-            return text_names(names, width=invocation.screen.width)
+            return text_names(names, invocation.settings.words, width=invocation.screen.width)
 
 
 def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) -> NameTable:
@@ -115,20 +122,22 @@ def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) 
     return NameTable(rows, named.problems, (*settings.warnings, *warnings, *notes))
 
 
-def text_names(names: NameTable, *, width: int | None = None) -> str:
+def text_names(names: NameTable, words: Translations = ENGLISH, *, width: int | None = None) -> str:
     """A table for a terminal, and the notes below it."""
-    table = text_table(_COLUMNS, names.rows, width=width)
+    table = text_table(_COLUMNS.translated(words), names.rows, width=width)
     lines = "\n".join(map(one_line, (*names.notes, *_bad(names))))
     return "\n\n".join(filter(None, (table, lines))) + "\n"
 
 
-def markdown_names(names: NameTable) -> str:
+def markdown_names(names: NameTable, words: Translations = ENGLISH) -> str:
     """The same for a page on GitHub."""
-    wrong = f", {len(names.problems)} bad" if names.problems else ""
+    bad = words.ngettext("{n} bad line", "{n} bad lines", len(names.problems))
+    wrong = words.gettext(", ") + bad.format(n=len(names.problems)) if names.problems else ""
     lines = "\n".join(f"- {markdown_text(line)}" for line in (*_bad(names), *names.notes))
-    table = markdown_table(_COLUMNS, names.rows)
-    title = f"### The list: {len(names.rows)} named{wrong}"
-    return "\n\n".join(filter(None, (title, lines, _NOT_SAID, table))) + "\n"
+    table = markdown_table(_COLUMNS.translated(words), names.rows)
+    named = words.gettext("The list: {n} named").format(n=len(names.rows))
+    title = f"### {named}{wrong}"
+    return "\n\n".join(filter(None, (title, lines, words.gettext(_NOT_SAID), table))) + "\n"
 
 
 def json_names(names: NameTable) -> str:

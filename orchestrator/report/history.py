@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from orchestrator.language import ENGLISH, Translations, gettext_noop
 from orchestrator.oci.json_text import Json
 from orchestrator.report.json_report import SCHEMA, as_document, as_rfc3339
 from orchestrator.report.result import Totals
@@ -61,26 +62,47 @@ class PastResult:
 
 
 _RUNS = Columns(
-    ("run", "started (UTC)", "targets", "copied", "in sync", "failed", "moved", "took", "status"),
+    (
+        gettext_noop("run"),
+        gettext_noop("started (UTC)"),
+        gettext_noop("targets"),
+        gettext_noop("copied"),
+        gettext_noop("in sync"),
+        gettext_noop("failed"),
+        gettext_noop("moved"),
+        gettext_noop("took"),
+        gettext_noop("status"),
+    ),
     right=frozenset({3, 4, 5, 6, 7, 8}),
     spare=(2, 7, 6),
 )
 _RESULTS = Columns(
-    ("image", "platform", "target", "outcome", "why", "before", "now", "size"),
+    (
+        gettext_noop("image"),
+        gettext_noop("platform"),
+        gettext_noop("target"),
+        gettext_noop("outcome"),
+        gettext_noop("why"),
+        gettext_noop("before"),
+        gettext_noop("now"),
+        gettext_noop("size"),
+    ),
     right=frozenset({7}),
     spare=(5, 7, 6, 1),
 )
 _SHORT = len("sha256:") + 12
 
 
-def text_runs(runs: Iterable[PastRun], *, width: int | None = None) -> str:
+def text_runs(
+    runs: Iterable[PastRun], words: Translations = ENGLISH, *, width: int | None = None
+) -> str:
     """A table of runs, as they come."""
-    return text_table(_RUNS, map(_run_row, runs), width=width) + "\n"
+    return text_table(_RUNS.translated(words), map(_run_row, runs), width=width) + "\n"
 
 
-def markdown_runs(runs: Iterable[PastRun]) -> str:
+def markdown_runs(runs: Iterable[PastRun], words: Translations = ENGLISH) -> str:
     """The same for a page."""
-    return markdown_table(_RUNS, map(_run_row, runs)) + "\n"
+    return markdown_table(_RUNS.translated(words), map(_run_row, runs)) + "\n"
 
 
 def _run_row(run: PastRun) -> tuple[str, ...]:
@@ -97,14 +119,16 @@ def _run_row(run: PastRun) -> tuple[str, ...]:
     )
 
 
-def text_results(results: Iterable[PastResult], *, width: int | None = None) -> str:
+def text_results(
+    results: Iterable[PastResult], words: Translations = ENGLISH, *, width: int | None = None
+) -> str:
     """A table of what a run copied, could not copy, or deferred."""
-    return text_table(_RESULTS, map(_result_row, results), width=width) + "\n"
+    return text_table(_RESULTS.translated(words), map(_result_row, results), width=width) + "\n"
 
 
-def markdown_results(results: Iterable[PastResult]) -> str:
+def markdown_results(results: Iterable[PastResult], words: Translations = ENGLISH) -> str:
     """The same for a page."""
-    return markdown_table(_RESULTS, map(_result_row, results)) + "\n"
+    return markdown_table(_RESULTS.translated(words), map(_result_row, results)) + "\n"
 
 
 def _result_row(one: PastResult) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from textwrap import wrap
 
+from orchestrator.language import Translations
 from orchestrator.text import display_width, one_line
 
 Row = Sequence[str]
@@ -35,6 +36,11 @@ class Columns:
     spare: tuple[int, ...] = ()
     below: int | None = None
     below_as: str = ""
+
+    def translated(self, words: Translations) -> Columns:
+        """The same with its headers in the reader's language."""
+        headers = tuple(words.gettext(header) if header else "" for header in self.headers)
+        return replace(self, headers=headers)
 
     def without(self, column: int) -> Columns:
         """The same less one column."""
