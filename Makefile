@@ -57,7 +57,7 @@ FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
 AT_END = $$ARGS $${IMAGE:+-- "$$IMAGE"}
 
 .PHONY: help setup setup-dev venv registry batch plan aliyun ghcr double copy name doctor history
-.PHONY: demo bench test soak lint format check clean
+.PHONY: demo bench peers test soak lint format check clean
 
 help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -113,6 +113,10 @@ demo: registry ## see a real batch on throw-away local registries: no account ne
 
 bench: registry ## measure it beside its peers: ARGS='--only noop-single --runs 3'
 	@set -f; $(BIN)/python -m benchmarks $$ARGS
+
+peers: setup-dev ## install a second registry to test on, where there is Go
+	@command -v go >/dev/null || { echo "there is no Go here: the tests go without a second registry" >&2; exit 3; }
+	@GOBIN="$(CURDIR)/$(BIN)" go install github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 
 test: setup-dev ## run the whole suite
 	@set -f; $(BIN)/python -m pytest -n auto -q $$ARGS

@@ -74,7 +74,8 @@ class RegistryOptions:
     """How a registry differs from the plain one: open to everybody, plain HTTP.
 
     With `token`, `login` is the one that the laboratory's own questions use. Layers that may only
-    be fetched from elsewhere are refused, unless it says otherwise.
+    be fetched from elsewhere are refused, unless it says otherwise. `program` is another one than
+    Debian's.
     """
 
     login: Login | None = None
@@ -82,6 +83,7 @@ class RegistryOptions:
     token: TokenAuth | None = None
     host: str = "127.0.0.1"
     allows_foreign_layers: bool = False
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ class Registry:
         config = self._folder / "config.yml"
         config.write_text(_configuration(self.options, self._folder), encoding="utf-8")
         with self._log("access").open("wb") as access, self._log("registry").open("wb") as log:
-            self._process = _start(config, access, log)
+            self._process = _start(self.options.program, config, access, log)
         self._wait_until_listening(self._process)
 
     def _log(self, name: str) -> Path:
@@ -255,8 +257,10 @@ class Client:
         return str(response.json()["token"])
 
 
-def _start(config: Path, access: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
-    program = find_registry()
+def _start(
+    other: str | None, config: Path, access: IO[bytes], log: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    program = other or find_registry()
     if program is None:
         raise RegistryFailedError("docker-registry is not there; run: make setup-dev")
     return subprocess.Popen(

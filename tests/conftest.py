@@ -9,12 +9,20 @@ import pytest
 
 from demo.registry import Registry
 from tests.support.runs import Site, make_site
+from tests.support.second import second_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _numbers = count(1)
+
+
+def pytest_report_header() -> list[str]:
+    """Which registries the tests can use."""
+    program, version = second_registry()
+    second = f"distribution {version} ({program})" if program else "none (make peers)"
+    return [f"registries: docker-registry; a second one: {second}"]
 
 
 @pytest.fixture(scope="session")
