@@ -12,6 +12,7 @@ from orchestrator.commands.reporting.conclude import conclude
 from orchestrator.errors import ExitStatus, FormatError, UsageError
 from orchestrator.plan.shard import MOST_SHARDS
 from orchestrator.report.merge import ShardReport, merged_report, read_report
+from orchestrator.text import first_lines
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ def run(invocation: Invocation) -> ExitStatus:
         mode=",".join(chosen_targets(arguments, settings)),
         now=datetime.now(timezone.utc),
     )
+    for warning in first_lines(report.warnings, of="warnings"):
+        _log.warning("%s", warning)
     conclude(report.redacted(invocation.redact), invocation, file=images.file)
     return report.exit_status
 

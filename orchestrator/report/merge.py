@@ -68,6 +68,11 @@ def merged_report(
         else _lost(item, shard_number(item, count), shards, count)
         for item in named.items
     ]
+    missing = [
+        f"shard {number}/{count} left no report"
+        for number in range(1, count + 1)
+        if number not in shards
+    ]
     whole = tuple(one.report for one in reports)
     started = min((one.started for one in whole), default=now)
     is_dry_run = any(one.is_dry_run for one in whole)
@@ -81,7 +86,7 @@ def merged_report(
         # What the list no longer has was done all the same.
         results=(*results, *found.values()),
         problems=_each_once(named.problems, *(one.problems for one in whole)),
-        warnings=_each_once(named.warnings, *(one.warnings for one in whole)),
+        warnings=_each_once(missing, named.warnings, *(one.warnings for one in whole)),
         pulls=sum(one.pulls for one in whole),
         is_interrupted=any(one.is_interrupted for one in whole),
         is_dry_run=is_dry_run,

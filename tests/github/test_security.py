@@ -26,6 +26,7 @@ WRITES = {
     "04-to-ghcr.yml": {"sync": {"packages"}},
     "ci.yml": {},
     "list.yml": {},
+    "image.yml": {"build": {"packages"}, "join": {"packages"}},
 }
 
 

@@ -120,3 +120,12 @@ def test_a_run_without_shards_is_the_first_of_one() -> None:
     assert read_report(document(a_report(skipped())).encode()) == ShardReport(
         Shard(1, 1), read_report(document(a_report(skipped())).encode()).report
     )
+
+
+def test_a_missing_shard_is_named_even_where_it_had_nothing_to_do() -> None:
+    reports = [part(number, count=200) for number in range(2, 201)]
+    empty = next(n for n in range(1, 201) if not any(Shard(n, 200).has(item) for item in ITEMS))
+    kept = [one for one in (part(1, count=200), *reports) if one.shard != f"{empty}/200"]
+    report = merged(*kept, count=200)
+    assert report.warnings == (f"shard {empty}/200 left no report",)
+    assert report.totals.skipped == 30
