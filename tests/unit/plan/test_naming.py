@@ -414,6 +414,7 @@ def test_a_name_of_the_users_own_never_leaves_the_namespace(name: str) -> None:
     [
         pytest.param("---", "write --name=image", id="no letter"),
         pytest.param("---:1", "write --name=image:1", id="no letter, and a tag"),
+        pytest.param("App-:1", "write --name=app:1", id="something is left, and a tag"),
     ],
 )
 def test_a_name_of_which_nothing_is_left_gets_one(name: str, hint: str) -> None:

@@ -274,3 +274,13 @@ def test_a_registry_that_breaks_over_foreign_layers_refuses_them(
     told = f"{HERE}: it has layers that may only be fetched from elsewhere (foreign layers), and "
     told += f"its manifest was refused ({words})"
     assert caught.value.message == (told if is_told else message)
+
+
+def test_what_breaks_at_the_source_is_not_the_mirrors_refusal() -> None:
+    bench = Bench()
+    bench.registries.put(f"{SOURCE}:1", with_foreign_layer(AMD))
+    broken = ImageError(ErrorKind.UNREACHABLE, AT_ITS_MANIFEST, registry="source.example")
+    bench.registries.faults["copy", "source.example"] = [broken]
+    with pytest.raises(ImageError) as caught:
+        bench.copy(item())
+    assert caught.value.kind is ErrorKind.UNREACHABLE
