@@ -433,3 +433,10 @@ def test_one_platform_that_may_be_missing_would_leave_nothing(text: str) -> None
         PlatformChoice.parse(text)
     assert refused.value.message == f"'{text}' would leave nothing"
     assert refused.value.hint == "a question mark goes behind one of several"
+
+
+@pytest.mark.parametrize("text", ["v7/x", "armv7/x"])
+def test_what_is_meant_as_an_architecture_is_no_system(text: str) -> None:
+    with pytest.raises(FormatError) as refused:
+        Platform.parse(text)
+    assert refused.value.hint == "did you mean 'linux/arm/v7'?"
