@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks import document, ours, scenarios, tools
+from benchmarks import document, ours, scale, scenarios, tools
 from benchmarks.judge import judge
 from benchmarks.samples import ALL, MB, PLATFORM
 from benchmarks.scenarios import Bench
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.tools import Tool
 
 _PAGE = ours.ROOT / "docs" / "benchmarks.md"
+_SCALE_PAGE = ours.ROOT / "docs" / "scale.md"
 
 Scenario = Callable[[Bench], "tuple[Run, ...]"]
 
@@ -46,6 +47,12 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     _tell_of_peers()
     _tell_of_load()
+    if arguments.scale:
+        table = scale.measured()
+        print(f"{table}\n\n{document.machine()}")
+        if arguments.write:
+            scale.write(_SCALE_PAGE, table, document.machine())
+        return 0
     bench = _bench(arguments)
     measured = {}
     for name in arguments.only:
@@ -80,6 +87,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--copies", type=int, default=usual.copies, help="images to copy")
     parser.add_argument("--size", type=float, default=30.0, help="MB of each")
     parser.add_argument("--entries", type=int, default=usual.entries, help="of the long list")
+    parser.add_argument("--scale", action="store_true", help="what an item costs, and shards")
     parser.add_argument("--write", action="store_true", help=f"put the results into {_PAGE.name}")
     return parser.parse_args(argv)
 

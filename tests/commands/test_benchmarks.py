@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import document, ours, scenarios
+from benchmarks import document, ours, scale, scenarios
 from benchmarks.__main__ import main
 from benchmarks.judge import judge
 from benchmarks.measure import Run, time_alone
@@ -152,3 +152,18 @@ def test_the_page_keeps_what_stands_around_the_figures() -> None:
     assert page.endswith(f"{document.END}\n\nThe end.\n")
     assert "### In sync" in page
     assert "old" not in page
+
+
+def test_what_an_item_costs_is_a_row_a_run() -> None:
+    head, _, *rows = scale.measured((20,)).splitlines()
+    assert head.startswith("| run | items | seconds |")
+    assert [row.split(" | ")[:2] for row in rows] == [["| first", "20"], ["| second", "20"]]
+    assert all(float(row.split(" | ")[5]) > 0 for row in rows), "no request was seen"
+
+
+def test_the_measured_table_stands_in_its_page(tmp_path: Path) -> None:
+    page = tmp_path / "scale.md"
+    page.write_text("a\n<!-- measured -->\nold\n<!-- /measured -->\nb\n", encoding="utf-8")
+    scale.write(page, "| new |", "today")
+    expected = "a\n<!-- measured -->\n| new |\n\ntoday\n<!-- /measured -->\nb\n"
+    assert page.read_text(encoding="utf-8") == expected
