@@ -81,11 +81,12 @@ class TargetBlobs:
         self._lock = threading.Lock()
         self._numbers = itertools.count()
         self._transfers: dict[Digest, _Transfer] = {}
+        self._ended: set[int] = set()
         self._present: set[tuple[str, Digest]] = set()
 
     def begin_copy(
         self, repository: Reference, digests: Iterable[Digest]
-    ) -> tuple[int, dict[Digest, Future[Begun]]]:
+    ) -> tuple[int, dict[Digest, Future[Begun]], tuple[Future[bool], ...]]:
         """Number a copy, and ask for all blobs of its image at once.
 
         It gets its number and claims its blobs in one step: else an older copy might come after
@@ -96,13 +97,15 @@ class TargetBlobs:
             digests: The blobs.
 
         Returns:
-            The copy's number, and what `ask_for` returns.
+            The copy's number; what `ask_for` returns; and what ends with the blobs that older
+            copies are sending, so that the copy can be begun after that.
         """
         asked: dict[Digest, Future[Begun]] = {digest: Future() for digest in digests}
         with self._lock:
             copy = next(self._numbers)
             older = {digest: self._claim(copy, repository, digest) for digest in asked}
-        return copy, self._answers(copy, repository, asked, older)
+        sending = tuple(one.done for one in older.values() if one is not None)
+        return copy, self._answers(copy, repository, asked, older), sending
 
     def ask_for(
         self, copy: int, repository: Reference, digests: Iterable[Digest]
@@ -133,8 +136,9 @@ class TargetBlobs:
             _settle(transfer, arrived=arrived)
 
     def give_up(self, copy: int) -> None:
-        """A copy has ended: what it has not sent, it will not send."""
+        """A copy has ended: what it has not sent, it will not send, and it claims nothing more."""
         with self._lock:
+            self._ended.add(copy)
             left = [one for one in self._transfers.values() if one.owner == copy]
         for transfer in left:
             _settle(transfer, arrived=False)
@@ -143,6 +147,8 @@ class TargetBlobs:
         """The transfer of an older copy, to wait for; None where this one is to ask and send."""
         transfer = self._transfers.get(digest)
         arrived = transfer.done.result() if transfer and transfer.done.done() else None
+        if copy in self._ended:  # whoever waited for it would wait for ever
+            return None
         if transfer is None or arrived is False:
             self._transfers[digest] = _Transfer(copy, repository)
             return None
@@ -168,6 +174,9 @@ class TargetBlobs:
         older: _Transfer | None,
     ) -> None:
         """Find out about one blob, after the older copy that sends it."""
+        if copy in self._ended:
+            found.set_result(Refused(Inconclusive("the copy that asked has ended")))
+            return
         if older is None:
             self._start(found, lambda: self._begin(copy, repository, digest, repository))
             return

@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -34,6 +34,9 @@ moves nothing is ended by the watchdog of programs."""
 
 _MOST_BLOBS = 20_000
 """Blobs that one copy may name; an index of many platforms has some hundred."""
+
+_LAST_WAIT = 5.0
+"""Seconds for a sender to end once skopeo has."""
 
 _NO_ANSWER = 502
 _CHALLENGE = "www-authenticate"
@@ -107,8 +110,17 @@ class Passage:
         self._incoming: dict[str, _Incoming] = {}
         self._refusals: list[Refused] = []
         self._is_over = False
-        self._number, asked = blobs.begin_copy(destination, sizes)
+        self._senders: list[threading.Thread] = []
+        self._number, asked, self._sending = blobs.begin_copy(destination, sizes)
         self._blobs = {one: _Blob(one, sizes[one], found) for one, found in asked.items()}
+
+    def wait_for_others(self) -> None:
+        """Until older copies have sent what this one needs, too.
+
+        A skopeo that waited for it would move no byte, and be ended for that.
+        """
+        for sent in self._sending:
+            sent.result()
 
     def head_blob(self, digest: Digest) -> Reply:
         """Whether the target has a blob; a refusal is kept for the upload that follows."""
@@ -193,6 +205,8 @@ class Passage:
             self._is_over = True
             self._turn.notify_all()
         self._known.give_up(self._number)
+        for sender in self._senders:
+            sender.join(_LAST_WAIT)
         for blob in self._blobs.values():
             is_open = blob.sent is None and blob.begun.done() and not blob.begun.exception()
             begun = blob.begun.result() if is_open else None
@@ -255,8 +269,13 @@ class Passage:
                 body.abandon()
                 sent.set_result(refused)
 
-        threading.Thread(target=send, name="relay-upload", daemon=True).start()
+        self._start(send)
         body.read_to_end()
+
+    def _start(self, send: Callable[[], None]) -> None:
+        sender = threading.Thread(target=send, name="relay-upload", daemon=True)
+        self._senders.append(sender)
+        sender.start()
 
     def _receive_unknown(self, name: str, incoming: _Incoming, body: BodyStream) -> Reply:
         """Bytes whose digest only the PUT will tell: a conversion's, or of an unknown size."""
@@ -274,7 +293,7 @@ class Passage:
                 body.abandon()
                 brought.set_result(result)
 
-        threading.Thread(target=send, name="relay-upload", daemon=True).start()
+        self._start(send)
         body.read_to_end()
         result = brought.result(_PATIENCE)
         if isinstance(result, Refused):

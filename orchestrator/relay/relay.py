@@ -92,6 +92,7 @@ class Relay:
         self._passages[passage.key] = passage
         address = self._address(destination, passage.key)
         try:
+            passage.wait_for_others()
             yield Route(
                 address,
                 lambda text: _in_targets_words(text, address, destination),
@@ -110,6 +111,7 @@ class Relay:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        self._server.end_connections()
         for executor in self._executors:
             executor.shutdown(wait=False, cancel_futures=True)
 

@@ -30,6 +30,9 @@ _LARGEST_MANIFEST = 4 * 1024 * 1024
 _LONGEST_CHUNK_LINE = 64
 _TLS_HELLO = b"\x16"
 _MOST_CONNECTIONS = 512
+_LAST_WAIT = 5.0
+"""Seconds for a thread to end whose connection was closed."""
+
 _IDLE = 900.0
 """Seconds without a byte after which a connection is closed; the watchdog of programs is faster."""
 
@@ -95,6 +98,7 @@ class RelayServer(ThreadingHTTPServer):
         self.authorization = authorization
         self.copies = copies
         self._room = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._open: dict[socket.socket, threading.Thread] = {}
 
     @property
     def host(self) -> str:
@@ -105,13 +109,22 @@ class RelayServer(ThreadingHTTPServer):
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
         """Serve a connection, unless there are too many."""
-        if not self._room.acquire(blocking=False):
+        if isinstance(request, tuple) or not self._room.acquire(blocking=False):
             self.shutdown_request(request)
             return
+        self._open[request] = threading.current_thread()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            del self._open[request]
             self._room.release()
+
+    def end_connections(self) -> None:
+        """Close what is open, and wait for its threads: none is to be left when Python ends."""
+        for connection, thread in tuple(self._open.items()):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(_LAST_WAIT)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A connection that broke is skopeo's to notice."""

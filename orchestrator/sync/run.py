@@ -234,7 +234,7 @@ class _Stages:
                 is_proven=self.tools.health.is_proven,
             ),
             Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
-            CopyTaskFactory(links, self.tools.is_relayed),
+            CopyTaskFactory(links),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls, self.options.shard),
         )
         queue: WorkQueue[Step, StepResult] = steps_left

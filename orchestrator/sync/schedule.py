@@ -9,8 +9,8 @@ it needs, no longer, and copies that share nothing fill the gap.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Digest, Reference
@@ -67,17 +67,10 @@ class CopyTaskFactory:
 
     Args:
         links: From `chain_links`, or None for each item.
-        is_relayed: Whether the relay pushes to a destination; it sends a blob that two copies
-            need once, so that none has to wait.
     """
 
-    def __init__(
-        self,
-        links: Sequence[int | None],
-        is_relayed: Callable[[Reference], bool] = lambda _destination: False,
-    ) -> None:
+    def __init__(self, links: Sequence[int | None]) -> None:
         self._links = links
-        self._is_relayed = is_relayed
         self._feeding = set(links)
         self._made: dict[int, CopyTask] = {}
         self._on_the_way: set[Blob] = set()
@@ -87,8 +80,6 @@ class CopyTaskFactory:
         link = self._links[place]
         before = self._made[link] if link is not None else None
         task = _task(place, planned, before, self._on_the_way)
-        if self._is_relayed(planned.item.destination):
-            task = replace(task, brings=frozenset())
         if place in self._feeding:
             self._made[place] = task
         self._on_the_way |= _blobs(planned).keys()

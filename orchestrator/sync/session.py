@@ -17,7 +17,6 @@ from types import FrameType
 
 from orchestrator.config.authfile import merged, parse_authfile, run_logins, sealing_logins
 from orchestrator.config.settings import RelayUse, Settings
-from orchestrator.oci.reference import Reference
 from orchestrator.plan.items import Item
 from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.health import QUESTION, HostHealth, Precautions
@@ -110,7 +109,6 @@ class Session:
         pool: Asks many small questions at once.
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
-        relay: What skopeo pushes to in the targets' place; None where it pushes to them.
         health: Which hosts answer.
     """
 
@@ -121,12 +119,7 @@ class Session:
     pool: Executor
     state: State
     pulls: PullCounter
-    relay: Relay | None
     health: HostHealth
-
-    def is_relayed(self, destination: Reference) -> bool:
-        """Whether the relay pushes there."""
-        return self.relay is not None and not self.relay.reason_against(destination)
 
     @property
     def reader(self) -> HttpFirstReader:
@@ -187,7 +180,6 @@ def session(
             pool=stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE)),
             state=state,
             pulls=pulls,
-            relay=relay,
             health=health,
         )
 

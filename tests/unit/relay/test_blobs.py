@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import pytest
 
 from orchestrator.oci.reference import Digest, Reference
-from orchestrator.relay.blobs import Begun, Present, TargetBlobs, Upload
+from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Upload
 from orchestrator.relay.target import RelayTarget
 
 if TYPE_CHECKING:
@@ -131,11 +131,30 @@ def test_a_blob_that_has_arrived_is_mounted_whoever_sent_it() -> None:
     assert isinstance(under_test.ask_for(3, ONE, [A])[A].result(0), Present)
 
 
+@pytest.mark.parametrize("is_first_over", [True, False], ids=["older", "younger"])
+def test_nobody_waits_for_a_copy_that_has_ended(is_first_over: bool) -> None:
+    under_test = blobs_of(Target())
+    under_test.ask_for(0, ONE, [A])
+    under_test.ask_for(1, TWO, [A])
+    third = under_test.ask_for(2, TWO, [A])[A]
+    for copy in (0, 1) if is_first_over else (1, 0):
+        under_test.give_up(copy)
+    assert isinstance(third.result(0), Upload)
+
+
+def test_what_a_copy_asks_for_after_its_end_keeps_nobody_waiting() -> None:
+    under_test = blobs_of(Target())
+    under_test.give_up(0)
+    assert isinstance(under_test.ask_for(0, ONE, [A])[A].result(0), Refused)
+    assert isinstance(under_test.ask_for(1, TWO, [A])[A].result(0), Upload)
+
+
 def test_copies_are_numbered_in_the_order_of_their_claims() -> None:
     under_test = blobs_of(Target())
-    first, of_first = under_test.begin_copy(ONE, [A])
-    second, of_second = under_test.begin_copy(TWO, [A])
+    first, of_first, _ = under_test.begin_copy(ONE, [A])
+    second, of_second, sending = under_test.begin_copy(TWO, [A])
     assert first < second
+    assert [one.done() for one in sending] == [False]
     assert [of_first[A].done(), of_second[A].done()] == [True, False]
 
 
