@@ -152,8 +152,11 @@ def result_line(result: Result, words: Translations = ENGLISH) -> str:
 
 
 def is_news(result: Result) -> bool:
-    """Whether a reader who knows that all is in sync learns something from it."""
-    return result.outcome not in _IN_SYNC
+    """Whether a reader who knows that all is in sync learns something from it.
+
+    An image may be in sync and yet not be all that was asked for: a platform is left out, say.
+    """
+    return result.outcome not in _IN_SYNC or bool(result.note)
 
 
 def _pulls(report: Report, words: Translations) -> str:
@@ -183,8 +186,12 @@ def _columns(words: Translations) -> Columns:
 
 def _listed(report: Report, view: View) -> tuple[Result, ...]:
     """What is news, or all of it, in the order of its importance."""
-    shown = _IN_ORDER if view.lists_all else _IN_ORDER[: -len(_IN_SYNC)]
-    return tuple(one for outcome in shown for one in of_outcome(report.results, outcome))
+    return tuple(
+        one
+        for outcome in _IN_ORDER
+        for one in of_outcome(report.results, outcome)
+        if view.lists_all or is_news(one)
+    )
 
 
 def _table_lines(listed: Sequence[Result], view: View) -> Iterator[str]:
