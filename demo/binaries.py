@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "demo"
 
@@ -43,11 +43,8 @@ _DEBIAN_NAMES: Mapping[str, str] = {
 }
 _OWN_FILES = ("/bin/busybox", "/usr/bin/busybox", "/bin/true", "/usr/bin/true", "/etc/hostname")
 
-_UBUNTU_KEYS = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"
-_UBUNTU_ARCHIVE = "archive.ubuntu.com/ubuntu"
-_UBUNTU_PORTS = "ports.ubuntu.com/ubuntu-ports"
 _UBUNTU_MAIN = frozenset({"amd64", "i386"})
-"""What archive.ubuntu.com has; all else is at ports.ubuntu.com. Debian has all in one place."""
+"""What Ubuntu's archive has; all else it keeps at another place. Debian has all in one."""
 
 _APT_SETTINGS = """\
 #clear APT::Update::Pre-Invoke;
@@ -70,10 +67,6 @@ Dir::State "{folder}/state";
 Dir::State::status "{folder}/status";
 Dir::Cache "{folder}/cache";
 Dir::Log "{folder}/log";
-"""
-_OWN_SOURCES = """\
-Dir::Etc::sourcelist "{folder}/sources.list";
-Dir::Etc::sourceparts "/dev/null";
 """
 
 
@@ -148,45 +141,32 @@ def _fetch(package: str, names: Iterable[str], cache: Path, timeout: float) -> N
 
 
 def _download(package: str, names: Iterable[str], cache: Path, deadline: float) -> None:
-    """One update for all of a place, but a download each: one that is missing stops no other."""
-    for sources, group in _places(names):
-        with tempfile.TemporaryDirectory(prefix="apt-") as private:
-            folder = Path(private)
-            settings = _write_settings(folder, group, sources)
-            _run_apt(settings, deadline, "update")
-            for name in group:
-                if _run_apt(settings, deadline, "download", f"{package}:{name}"):
-                    for file in folder.glob(f"{package}_*_{name}.deb"):
-                        shutil.move(file, cache / file.name)
+    """One update for all, but a download each: one that is missing stops no other."""
+    group = _at_hand(names)
+    with tempfile.TemporaryDirectory(prefix="apt-") as private:
+        folder = Path(private)
+        settings = _write_settings(folder, group)
+        _run_apt(settings, deadline, "update")
+        for name in group:
+            if _run_apt(settings, deadline, "download", f"{package}:{name}"):
+                for file in folder.glob(f"{package}_*_{name}.deb"):
+                    shutil.move(file, cache / file.name)
 
 
-def _places(names: Iterable[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Where apt finds which architectures: lines for sources.list; empty for the system's own.
-
-    Ubuntu has most of them apart (and apt takes nothing of a source that lacks one).
-    """
-    release = _os_release()
+def _at_hand(names: Iterable[str]) -> tuple[str, ...]:
+    """The architectures that the system's own sources have: apt takes nothing where one lacks."""
     is_main = _native_architecture() in _UBUNTU_MAIN
-    others = [one for one in names if (one in _UBUNTU_MAIN) != is_main]
-    apart = tuple(others) if release.get("ID") == "ubuntu" else ()
-    if own := tuple(one for one in names if one not in apart):
-        yield "", own
-    if apart:
-        archive = _UBUNTU_PORTS if is_main else _UBUNTU_ARCHIVE
-        suite = release.get("VERSION_CODENAME", "")
-        yield f"deb [signed-by={_UBUNTU_KEYS}] http://{archive} {suite} main\n", apart
+    has_all = _os_release().get("ID") != "ubuntu"
+    return tuple(one for one in names if has_all or (one in _UBUNTU_MAIN) == is_main)
 
 
-def _write_settings(folder: Path, names: Iterable[str], sources: str) -> Path:
+def _write_settings(folder: Path, names: Iterable[str]) -> Path:
     for private in ("state/lists/partial", "cache/archives/partial", "log"):
         (folder / private).mkdir(parents=True)
     (folder / "status").touch()
     settings = folder / "apt.conf"
     architectures = "".join(f'"{name}";' for name in names)
     text = _APT_SETTINGS.format(architectures=architectures, folder=folder)
-    if sources:
-        (folder / "sources.list").write_text(sources, encoding="utf-8")
-        text += _OWN_SOURCES.format(folder=folder)
     settings.write_text(text, encoding="utf-8")
     return settings
 
