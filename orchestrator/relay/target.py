@@ -7,6 +7,7 @@ upload to send it by (docker-registry 2.8, distribution 3, zot and olareg agree)
 
 from __future__ import annotations
 
+import threading
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -46,6 +47,9 @@ class RelayTarget:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self.sends_whole = True
+        self._lock = threading.Lock()
+        self._writing: dict[Reference, threading.Lock] = {}
+        self._written: set[Reference] = set()
 
     def begin(self, repository: Reference, digest: Digest, *, mount_from: Reference) -> Begun:
         """Ask for a blob and begin its upload, in one trip."""
@@ -94,7 +98,24 @@ class RelayTarget:
     def put_manifest(
         self, destination: Reference, raw: bytes, media_type: str
     ) -> Response | Inconclusive:
-        """Write a manifest or an index; the answer is skopeo's to hear."""
+        """Write a manifest or an index; the answer is skopeo's to hear.
+
+        One that is written by its digest is written once in a run, whatever tags share it: while
+        docker-registry 2.8 writes one again, it does not find it for an index that names it.
+        """
+        if destination.digest is None:
+            return self._put(destination, raw, media_type)
+        with self._lock:
+            writing = self._writing.setdefault(destination, threading.Lock())
+        with writing:
+            if destination in self._written:
+                return Response(201)
+            answer = self._put(destination, raw, media_type)
+            if isinstance(answer, Response) and 200 <= answer.status < 300:
+                self._written.add(destination)
+            return answer
+
+    def _put(self, destination: Reference, raw: bytes, media_type: str) -> Response | Inconclusive:
         path = f"manifests/{destination.digest or destination.tag}"
         request = Request(
             "PUT",

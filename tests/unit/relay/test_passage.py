@@ -187,6 +187,20 @@ def test_a_copy_writes_its_own_tag_and_no_other(
     assert set(registry.manifests) == ({"1"} if status == 201 else set())
 
 
+def test_a_manifest_by_digest_is_written_once_and_tried_again_where_it_was_refused(
+    registry: Registry,
+) -> None:
+    target = RelayTarget(registry)
+    child = APP.at(digest_of(MANIFEST))
+    answers = []
+    for refusal in (Response(500), None, Response(500)):
+        registry.refusal = refusal
+        answer = target.put_manifest(child, MANIFEST, "type")
+        assert isinstance(answer, Response)
+        answers.append(answer.status)
+    assert answers == [500, 201, 201]
+
+
 def test_an_upload_that_breaks_off_is_none(passage: Passage, registry: Registry) -> None:
     def broken() -> Iterator[bytes]:
         yield LONG[:3]
