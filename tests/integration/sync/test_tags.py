@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -171,3 +173,40 @@ def test_a_registry_may_say_since_when_it_shows_a_tag(site: Site, age: str) -> N
         outcome = site.sync(f"{proxy.host}/{site.namespace}/app:1 --min-age={age}")
         assert held(outcome) == []
         assert outcome.verdict == ("copied", "missing")
+
+
+def path_without_a_working_skopeo(site: Site) -> str:
+    """A PATH whose skopeo fails at once, so that a run which starts it fails too."""
+    folder = site.folder / "bin"
+    folder.mkdir()
+    (folder / "skopeo").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    (folder / "skopeo").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_an_unchanged_selection_costs_its_pages_a_head_a_tag_and_no_program(site: Site) -> None:
+    newest = ["1.27.0", "1.27.1", "1.27.2"]
+    publish(site, *newest, image="one")
+    publish(site, *newest, image="two")
+    listed = [*(f"0.{minor}.{patch}" for minor in range(60) for patch in range(50)), *newest]
+    with FaultProxy(site.upstream.url) as proxy:
+        for image in ("one", "two"):
+            path = f"/v2/{site.namespace}/{image}/tags/list"
+            for place in range(0, len(listed), 1000):
+                more = place + 1000 < len(listed)
+                link = {"Link": f'<{path}?p={place + 1000}>; rel="next"'} if more else {}
+                page = json.dumps({"name": image, "tags": listed[place : place + 1000]})
+                answer = Response(200, {"Content-Type": "application/json", **link}, page.encode())
+                query = f"p={place}$" if place else "n=1000$"
+                proxy.add(Rule(answer, path=f"{path}[?]{query}"))
+        source = f"{proxy.host}/{site.namespace}"
+        lines = [f"{source}/{image} --semver=^1 --latest=2" for image in ("one", "two")]
+        site.sync(*lines, f"{source}/one --tags=1.27.0")
+        before = len(proxy.exchanges())
+        again = site.run("batch", environ={"PATH": path_without_a_working_skopeo(site)})
+        asked = proxy.exchanges()[before:]
+    assert {item["reason"] for item in again.report["items"]} == {"same-digest"}
+    pages = [one for one in asked if "/tags/list" in one.path]
+    heads = [one for one in asked if one.method == "HEAD" and "/manifests/" in one.path]
+    assert (len(pages), len(heads)) == (2 * 4, 5)
+    assert len(asked) <= len(pages) + len(heads) + 1
