@@ -48,7 +48,6 @@ _ALL = (
     Key("CREATED_CHECK", "verify"),
     Key("VERIFY", "children"),
     Key("NAMING", "flat"),
-    Key("MAX_TAGS", "50"),
     Key("INSECURE_REGISTRIES"),
     Key("STATE_DIR", ".syncer"),
     Key("LANGUAGE", "auto"),

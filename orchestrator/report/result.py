@@ -26,7 +26,6 @@ class Outcome(str, Enum):
     DEFERRED = "deferred"
     WOULD_COPY = "would-copy"
     WOULD_SKIP = "would-skip"
-    HELD = "held"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,6 @@ class Result:
         seconds: From the item's start to its end.
         attempts: How often the copy was tried.
         note: What the reader should know although it went well.
-        is_told: Whether an earlier run told the same, so that it is no news.
     """
 
     item: Item
@@ -64,7 +62,6 @@ class Result:
     attempts: int = 0
     note: str = ""
     error: ImageError | None = None
-    is_told: bool = False
 
     def redacted(self, redact: Callable[[str], str]) -> Result:
         """The result without any secret in a sentence."""
@@ -92,7 +89,6 @@ class Totals:
     invalid: int = 0
     bytes: int = 0
     pulls: int = 0
-    held: int = 0
 
 
 _COUNTED_AS = {
@@ -162,7 +158,6 @@ class Report:
             skipped=outcomes.count(Outcome.SKIPPED),
             failed=outcomes.count(Outcome.FAILED),
             deferred=outcomes.count(Outcome.DEFERRED),
-            held=outcomes.count(Outcome.HELD),
             invalid=len(self.problems),
             bytes=sum(result.bytes for result in self.results),
             pulls=self.pulls,
