@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TextIO
 
 
@@ -25,6 +26,7 @@ class Arguments:
         file: The list, where it is not images.txt.
         to: The targets, with commas; None where none were named.
         run: The id of a past run; None where all are meant.
+        choice: What chooses tags, by the options' names.
         workflows: Whether `init` writes them, too.
         all: Whether the table lists what is in sync, too.
         level: Of the log, as in `logging`.
@@ -37,6 +39,7 @@ class Arguments:
     to: str | None = None
     platform: str | None = None
     name: str | None = None
+    choice: Mapping[str, str] = field(default_factory=dict)
     config: str | None = None
     jobs: str | None = None
     force: bool = False

@@ -60,10 +60,13 @@ def parse(argv: Sequence[str]) -> Arguments:
         parser.commands[parsed.command].refuse(unknown)
     given = {field.name for field in fields(Arguments)} & set(vars(parsed))
     arguments = Arguments(**{name: getattr(parsed, name) for name in given})
+    typed = ((one, getattr(parsed, one.strip("-").replace("-", "_"), None)) for one in _CHOICE)
+    choice = {option: value for option, value in typed if value}
     return replace(
         arguments,
         images=tuple(arguments.images),
         reports=tuple(arguments.reports),
+        choice=choice,
         level=_level(parsed),
     )
 
@@ -231,6 +234,23 @@ def _add_to(parser: argparse.ArgumentParser, *, is_required: bool = False) -> No
     )
 
 
+_CHOICE = {
+    "--tags": ("GLOB[,GLOB]", "as '*-alpine'"),
+    "--tags-regex": ("RE", "the whole tag matches"),
+    "--exclude": ("GLOB[,GLOB]", "but for these"),
+    "--semver": ("RANGE", "versions, as '>=1.25,<2' or '^1.25'"),
+    "--latest": ("N", "the newest N versions"),
+    "--per": ("PART", "major or minor: the newest of each"),
+    "--min-age": ("AGE", "only what has been there for 3d, 12h"),
+}
+
+
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("choosing tags of a repository, as in images.txt")
+    for option, (metavar, text) in _CHOICE.items():
+        group.add_argument(option, metavar=metavar, help=text)
+
+
 _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
     "badge": lambda parser: parser.add_argument(
         "--badge", metavar="FILE", help="write a shields.io badge there"
@@ -259,6 +279,7 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
         "reports", metavar="REPORT", nargs="*", help="what a shard's --report wrote"
     ),
     "told": _add_told,
+    "choice": _add_choice,
     "run": lambda parser: parser.add_argument(
         "run", metavar="RUN", nargs="?", help="one run, and its changes"
     ),

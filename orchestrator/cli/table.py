@@ -31,7 +31,7 @@ GROUPS = _MIRROR, _LOOK, _SET_UP = "mirror", "look", "set up"
 """The groups of the help, in its order."""
 """The groups of the help, in their order."""
 
-_ONE_IMAGE = ("platform", "name")
+_ONE_IMAGE = ("platform", "name", "choice")
 
 COMMANDS: tuple[Command, ...] = (
     Command(

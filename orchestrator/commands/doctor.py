@@ -205,7 +205,7 @@ class _Examination:
             name: target.with_placeholders() for name, target in self._settings.targets.items()
         }
         self._named = name_items(
-            self._images,
+            self._images.with_placeholders(),
             targets={name: known[name] for name in self._targets if name in known},
             others=known,
             default_platform=self._settings.default_platform,
@@ -306,12 +306,16 @@ class _Examination:
     def _check_source(self, source: Reference, client: RegistryClient) -> CheckResult:
         """Whether a source is there, by a HEAD; by skopeo where that does not say so."""
         subject = f"source {source.registry}"
-        found = client.head(source)
+        found = client.tags(source) if source.is_repository else client.head(source)
         if isinstance(found, Inconclusive) and _is_final(found):
             return _away(subject, found)
         if isinstance(found, Inconclusive | NotFound):
             with self._skopeo(client) as skopeo:
-                is_there = skopeo.read_manifest(source) is not None
+                is_there = (
+                    bool(skopeo.list_tags(source))
+                    if source.is_repository
+                    else skopeo.read_manifest(source) is not None
+                )
             if not is_there:
                 finding = f"it answers, but has no {source.familiar}"
                 remedy = "check the name and the tag: correct the line, or take it out"

@@ -135,13 +135,16 @@ def read_images(arguments: Arguments, settings: Settings) -> ImageList:
     if arguments.name and len(given) > 1:
         raise UsageError("--name goes with one image", hint="give each image a command of its own")
     try:
-        entries = tuple(
-            parse_entry(image, platform=arguments.platform or "", name=arguments.name or "")
-            for image in given
-        )
+        entries = tuple(parse_entry(image, _options_of(arguments)) for image in given)
     except FormatError as error:
         raise UsageError(error.message, hint=error.hint) from None
     return ImageList("", entries)
+
+
+def _options_of(arguments: Arguments) -> dict[str, str]:
+    """What was typed to an image, by the names that options have in a list."""
+    own = {"--platform": arguments.platform, "--name": arguments.name}
+    return {option: value for option, value in own.items() if value} | dict(arguments.choice)
 
 
 def _read_list(path: Path) -> bytes:

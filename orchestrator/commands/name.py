@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TextIO
 
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
-from orchestrator.config.image_list import ImageList
+from orchestrator.config.image_list import ImageList, without_placeholder
 from orchestrator.config.settings import Settings, missing_place, not_set
 from orchestrator.config.targets import Target
 from orchestrator.errors import ExitStatus, Problem
@@ -68,13 +68,13 @@ def _name_given(
     images: ImageList, settings: Settings, targets: tuple[str, ...], out: TextIO
 ) -> ExitStatus:
     named = name_items(
-        images,
+        images.with_placeholders(),
         targets={name: settings.target(name) for name in targets},
         others=settings.usable_targets,
         default_platform=settings.default_platform,
     )
     for item in named.items:
-        print(item.destination, file=out)
+        print(without_placeholder(str(item.destination)), file=out)
     return ExitStatus.OK
 
 
@@ -108,7 +108,7 @@ def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) 
     """
     known = {name: target.with_placeholders() for name, target in settings.targets.items()}
     named = name_items(
-        images,
+        images.with_placeholders(),
         targets={settings.known_target(name).name: known[name] for name in targets},
         others=known,
         default_platform=settings.default_platform,
@@ -117,7 +117,7 @@ def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) 
     notes = [
         _note(settings.targets[name]) for name in used if missing_place(settings.targets[name])
     ]
-    rows = tuple(_row(item, settings) for item in named.items)
+    rows = tuple(_row(item, images, settings) for item in named.items)
     warnings = first_lines(named.warnings, of="warnings of the list")
     return NameTable(rows, named.problems, (*settings.warnings, *warnings, *notes))
 
@@ -157,12 +157,14 @@ def _bad(names: NameTable) -> tuple[str, ...]:
     return first_lines(names.problems, of="bad lines")
 
 
-def _row(item: Item, settings: Settings) -> tuple[str, ...]:
-    destination = str(item.destination)
+def _row(item: Item, images: ImageList, settings: Settings) -> tuple[str, ...]:
+    destination = without_placeholder(str(item.destination))
     if missing_place(settings.targets[item.target.name]):
         destination = destination.removeprefix(f"{item.target.base}/")
     line = str(item.line or "")
-    return line, item.source.familiar, str(item.choice), item.target.name, destination
+    chooses = images.chosen_by(item.source)
+    image = f"{chooses.source.familiar} {chooses.selection}" if chooses else item.source.familiar
+    return line, image, str(item.choice), item.target.name, destination
 
 
 def _note(target: Target) -> str:

@@ -14,14 +14,19 @@ from orchestrator.errors import FormatError, Problem, did_you_mean
 from orchestrator.oci.pasted import named_by_command
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
+from orchestrator.oci.selection import TAG_FIELD, TAG_OPTIONS, Selection, age_in_seconds
 
-OPTIONS = ("--platform", "--name", "--to")
+MIN_AGE = "--min-age"
+OPTIONS = ("--platform", "--name", "--to", *TAG_OPTIONS, MIN_AGE)
 _LONGEST_LINE = 4096
 _SHOWN = 120
 _SPACES = " \t\u3000"
 """What parts words: the space, the tab, and the wide space of Chinese keyboards."""
 _COMMENT = re.compile(rf"(?:^|(?<=[{_SPACES}]))#.*")
-_WORD = re.compile(rf"[^{_SPACES}]+")
+_WORD = re.compile(rf"""(?:"[^"]*"|'[^']*'|[^{_SPACES}])+""")
+_QUOTED = re.compile(r"""(["'])(.*?)\1""")
+_PLACEHOLDER = re.compile(r"chosen-tag-([0-9]{1,9})-of-many")
+_NAMED_TAG = re.compile(r":[^/]*$|@.*$")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Entry:
         platform: As written; None where the line names none.
         name: The user's own name for the destination; empty where there is none.
         to: Names of the targets of this entry only; empty means the run's.
+        selection: Which tags are meant, where the source names a repository alone.
+        min_age: Seconds that a digest has to have been there before it is copied.
     """
 
     line: int
@@ -43,6 +50,14 @@ class Entry:
     platform: PlatformChoice | None = None
     name: str = ""
     to: tuple[str, ...] = ()
+    selection: Selection | None = None
+    min_age: int = 0
+
+    def of_tag(self, tag: str) -> Entry:
+        """The entry that names one of the tags that are meant."""
+        source = replace(self.source, tag=tag)
+        name = self.name.replace(TAG_FIELD, tag)
+        return replace(self, source=source, name=name, selection=None)
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,31 @@ class ImageList:
     file: str
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def selects(self) -> bool:
+        """Whether an entry means tags that have to be asked for."""
+        return any(entry.selection for entry in self.entries)
+
+    def with_placeholders(self) -> ImageList:
+        """The same, with something in the place of tags that have to be asked for."""
+        entries = (
+            entry.of_tag(f"chosen-tag-{place}-of-many") if entry.selection else entry
+            for place, entry in enumerate(self.entries)
+        )
+        return replace(self, entries=tuple(entries))
+
+    def chosen_by(self, source: Reference) -> Entry | None:
+        """The entry in whose place a source with a placeholder stands."""
+        found = _PLACEHOLDER.fullmatch(source.tag or "")
+        place = int(found[1]) if found else len(self.entries)
+        entry = self.entries[place] if place < len(self.entries) else None
+        return entry if entry and entry.selection else None
+
+
+def without_placeholder(text: str) -> str:
+    """A name with the tag that is not known yet as it may be written."""
+    return _PLACEHOLDER.sub(TAG_FIELD, text)
 
 
 @dataclass(frozen=True)
@@ -98,14 +138,21 @@ def parse_list(content: bytes, *, file: str) -> ImageList:
     return ImageList(file, tuple(entries), tuple(problems))
 
 
-def parse_entry(image: str, *, platform: str = "", name: str = "") -> Entry:
+def parse_entry(image: str, options: Mapping[str, str] | None = None) -> Entry:
     """Make an entry of an image given on the command line.
 
+    Args:
+        image: As it was typed.
+        options: Their values, by the names that they have in a list.
+
     Raises:
-        FormatError: The image or the platform is not one.
+        FormatError: The image, or the value of an option, is not one.
     """
-    choice = PlatformChoice.parse(platform) if platform else None
-    return Entry(0, 0, image, Reference.parse(image), choice, name)
+    entry = Entry(0, 0, image, Reference.parse(image))
+    for option, value in (options or {}).items():
+        entry = _with_option(entry, option, value)
+    _check_choice(image, entry)
+    return _without_tag(entry)
 
 
 def _decoded(raw: bytes) -> str:
@@ -138,6 +185,10 @@ def _parse_line(line: str, number: int) -> Entry | None:
     except FormatError as error:
         raise _BadLineError(image.column, error.message, error.hint) from None
     entry = _with_options(entry, draft.options)
+    try:
+        _check_choice(image.text, entry)
+    except FormatError as error:
+        raise _BadLineError(image.column, error.message, error.hint) from None
     if len(draft.images) > 1:
         second = draft.images[1]
         raise _BadLineError(
@@ -145,7 +196,29 @@ def _parse_line(line: str, number: int) -> Entry | None:
             f"a second image on one line: '{second.text}'",
             "give it a line of its own",
         )
-    return entry
+    return _without_tag(entry)
+
+
+def _check_choice(image: str, entry: Entry) -> None:
+    """Check that a line that chooses tags names none."""
+    if entry.selection is None:
+        return
+    if _NAMED_TAG.search(image):
+        raise FormatError(
+            f"'{image}' names a tag, and the line chooses tags too",
+            hint=f"write '{_NAMED_TAG.sub('', image)}'",
+        )
+    repository, colon, _ = entry.name.rpartition(":")
+    if colon and TAG_FIELD not in entry.name:
+        raise FormatError(
+            f"'{entry.name}' is one name for all tags that the line chooses",
+            hint=f"write --name={repository}:{TAG_FIELD}",
+        )
+
+
+def _without_tag(entry: Entry) -> Entry:
+    """What chooses tags has a repository for its source."""
+    return replace(entry, source=replace(entry.source, tag=None)) if entry.selection else entry
 
 
 def _refuse_hidden(text: str) -> None:
@@ -193,7 +266,7 @@ def _draft(words: Iterator[_Word]) -> _Draft:
 def _with_options(entry: Entry, options: Mapping[str, _Word]) -> Entry:
     for option, value in options.items():
         try:
-            entry = _with_option(entry, option, value.text)
+            entry = _with_option(entry, option, _QUOTED.sub(r"\2", value.text))
         except FormatError as error:
             raise _BadLineError(value.column, error.message, error.hint) from None
     return entry
@@ -204,6 +277,11 @@ def _with_option(entry: Entry, option: str, value: str) -> Entry:
         return replace(entry, platform=PlatformChoice.parse(value))
     if option == "--name":
         return replace(entry, name=value)
+    if option == MIN_AGE:
+        return replace(entry, min_age=age_in_seconds(value))
+    if option in TAG_OPTIONS:
+        chosen = (entry.selection or Selection()).with_option(option, value)
+        return replace(entry, selection=chosen)
     targets = tuple(dict.fromkeys(value.split(",")))
     if not all(targets):
         raise FormatError(f"'{value}' names no target", hint="write --to=aliyun,ghcr, no spaces")

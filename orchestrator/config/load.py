@@ -202,6 +202,7 @@ def _settings(
         jobs=values.parsed("JOBS", count),
         retries=values.parsed("RETRIES", count),
         stall_timeout=float(values.parsed("STALL_TIMEOUT", count)),
+        max_tags=values.parsed("MAX_TAGS", count),
         fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
         relay=values.parsed("RELAY", one_of(RelayUse)),
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),

@@ -152,6 +152,7 @@ class Settings:
         jobs: Copies at once, and at most as many inspections beside them.
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
+        max_tags: Tags that one line of the list may choose.
         takes_signatures: Whether what is signed about an image goes with it.
         secrets: Every secret value, for redaction.
         unmasked: Those of the secrets that a runner can't know: they stand in files.
@@ -169,6 +170,7 @@ class Settings:
     jobs: int = 4
     retries: int = 3
     stall_timeout: float = 120.0
+    max_tags: int = 50
     fan_out: FanOut = FanOut.CHAIN
     relay: RelayUse = RelayUse.AUTO
     attestations: Attestations = Attestations.AUTO

@@ -48,7 +48,7 @@ class Reference:
     Attributes:
         registry: Host, with its port if it has one, in lower case.
         repository: Path below the registry; official images stand in `library/`.
-        tag: None only where a digest is there.
+        tag: None only where a digest is there, or all of a repository is meant.
         digest: Set where the reference is pinned.
     """
 
@@ -83,6 +83,11 @@ class Reference:
     def is_pinned(self) -> bool:
         """Whether the reference names content rather than a tag that may move."""
         return self.digest is not None
+
+    @property
+    def is_repository(self) -> bool:
+        """Whether it names no image, but a repository of many."""
+        return self.tag is None and self.digest is None
 
     @property
     def is_docker_hub(self) -> bool:

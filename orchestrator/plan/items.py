@@ -25,6 +25,7 @@ class Item:
 
     Attributes:
         line: The line of the list it comes from; 0 where it comes from the command line.
+        min_age: Seconds that what the source names has to have been there.
     """
 
     line: int
@@ -32,6 +33,7 @@ class Item:
     choice: PlatformChoice
     target: Target
     destination: Reference
+    min_age: int = 0
 
 
 Tag: TypeAlias = tuple[str, str, str | None]
@@ -121,7 +123,7 @@ def _chosen(
 def _item(entry: Entry, target: Target, default_platform: PlatformChoice) -> Item:
     destination = destination_of(entry.source, target, platform=entry.platform, name=entry.name)
     choice = entry.platform or default_platform
-    return Item(entry.line, entry.source, choice, target, destination)
+    return Item(entry.line, entry.source, choice, target, destination, entry.min_age)
 
 
 def _clashes(named: Iterable[_NamedEntry]) -> Iterator[tuple[_Claim, ...]]:

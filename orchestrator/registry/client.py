@@ -37,10 +37,12 @@ from orchestrator.registry.responses import (
     blob_in,
     digest_in,
     has_blob_in,
+    last_modified_in,
     manifest_in,
     next_page_in,
     push_right_in,
     referrers_in,
+    tags_in,
     upload_in,
     written_in,
 )
@@ -48,6 +50,8 @@ from orchestrator.registry.transport import Transport
 from orchestrator.system.http import DEADLINE, HttpClient, Response
 
 _MOST_PAGES = 1000
+_TAGS_OF_A_PAGE = 1000
+"""As many as registries hand out at once; some hand out fewer, whatever they are asked for."""
 _WRITE = "pull,push"
 _DELETE = "pull,push,delete"
 _NOWHERE = digest_of(b"a blob that no registry has, since nobody pushes these very words")
@@ -133,6 +137,7 @@ class RegistryClient:
         self._conf = conf
         self._health = HostHealth()
         self._hosts: dict[str, RegistryHost] = {}
+        self._shown_since: dict[Reference, float] = {}
         self._lock = threading.Lock()
         self._pull_limit: PullLimit | None = None
 
@@ -153,7 +158,12 @@ class RegistryClient:
     def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
         """The digest of what a reference names, without reading it."""
         answer = self._ask("HEAD", reference, _manifest_path(reference))
-        return answer if isinstance(answer, Inconclusive) else digest_in(answer, reference)
+        if isinstance(answer, Inconclusive):
+            return answer
+        since = last_modified_in(answer)
+        if since is not None:
+            self._shown_since[reference] = since
+        return digest_in(answer, reference)
 
     def read(self, reference: Reference) -> bytes | NotFound | Inconclusive:
         """A manifest or an index, its digest checked. Docker Hub counts it as a pull."""
@@ -213,6 +223,33 @@ class RegistryClient:
             lost = f"{reference.registry} names a next page of referrers that is none"
             return Inconclusive(lost, kind=ErrorKind.BAD_MANIFEST)
         return tuple(pages)
+
+    def tags(self, reference: Reference) -> tuple[str, ...] | NotFound | Inconclusive:
+        """All tags of a repository, page by page; Docker Hub does not count that."""
+        first = f"/v2/{reference.repository}/tags/list"
+        path: str | None = f"{first}?n={_TAGS_OF_A_PAGE}"
+        tags: list[str] = []
+        asked: set[str] = set()
+        while path and path not in asked and len(asked) < _MOST_PAGES:
+            asked.add(path)
+            answer = self._ask("GET", reference, path)
+            if isinstance(answer, Inconclusive):
+                return answer
+            page = tags_in(answer, reference)
+            if not isinstance(page, tuple):
+                return page
+            tags += page
+            path = next_page_in(answer, path=first)
+        if path or path is None:
+            return Inconclusive(f"{reference.registry} lists the tags without an end")
+        return tuple(tags)
+
+    def shown_since(self, reference: Reference) -> float | None:
+        """Since when a registry has shown what the last HEAD told of, if it said so.
+
+        In seconds since the epoch, by its Last-Modified.
+        """
+        return self._shown_since.get(reference)
 
     def put_index(self, raw: bytes, destination: Reference) -> None | WriteRefused | Inconclusive:
         """Write an index whose children are there already: None where it was taken.

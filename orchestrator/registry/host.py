@@ -64,12 +64,16 @@ class Request:
         """What goes along, but for the login."""
         if self.content_type:
             return {"Content-Type": self.content_type}
-        return _ACCEPT if self.path.startswith("manifests/") or self.is_list else {}
+        is_of_manifests = self.path.startswith("manifests/") or "/referrers/" in self.path
+        return _ACCEPT if is_of_manifests else {}
 
     @property
     def is_list(self) -> bool:
-        """Whether it asks what refers to a digest: nobody else can be asked for that."""
-        return "/referrers/" in self.path
+        """Whether it asks for a list, of tags or of what refers to a digest.
+
+        A registry that fails with one may well have all its images.
+        """
+        return "/referrers/" in self.path or "/tags/list" in self.path
 
     @property
     def is_write(self) -> bool:

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin, urlsplit
 
 from orchestrator.errors import ErrorKind, FormatError
-from orchestrator.oci.json_text import Json
+from orchestrator.oci.json_text import Json, parse_json
 from orchestrator.oci.manifest import LARGEST_LIST, MANIFEST_TYPES, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.system.http import Response
@@ -139,6 +139,38 @@ def referrers_in(answer: Response, reference: Reference) -> bytes | NotFound | I
         too_large = f"{reference.registry} lists more referrers than {LARGEST_LIST} bytes hold"
         return Inconclusive(too_large, kind=ErrorKind.BAD_MANIFEST)
     return answer.body
+
+
+def tags_in(answer: Response, reference: Reference) -> tuple[str, ...] | NotFound | Inconclusive:
+    """What one page of a repository's tags says (distribution specification, "Listing Tags")."""
+    if answer.status == 404 and error_codes(answer) & _ABSENT_CODES:
+        return NotFound()
+    if answer.status != 200:
+        return Inconclusive(f"{reference.registry} answered {answer.status} for a list of tags")
+    tags = tags_of(answer.body if answer.is_whole else b"", key="tags")
+    return Inconclusive(f"{reference.registry} sent no list of tags") if tags is None else tags
+
+
+def tags_of(raw: bytes, *, key: str) -> tuple[str, ...] | None:
+    """The tags in a document; `null` are none. None where it holds no list of texts."""
+    try:
+        document = parse_json(raw)
+    except ValueError:
+        return None
+    tags = document.get(key, "") if isinstance(document, Mapping) else ""
+    if tags is None:
+        return ()
+    is_one = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+    return tuple(map(str, tags)) if is_one and isinstance(tags, list) else None
+
+
+def last_modified_in(answer: Response) -> float | None:
+    """Since when a registry has shown what it tells of, in seconds since the epoch."""
+    try:
+        moment = parsedate_to_datetime(answer.headers.get("last-modified", ""))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
 
 
 def next_page_in(answer: Response, *, path: str) -> str | None:

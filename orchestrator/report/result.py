@@ -26,6 +26,7 @@ class Outcome(str, Enum):
     DEFERRED = "deferred"
     WOULD_COPY = "would-copy"
     WOULD_SKIP = "would-skip"
+    HELD = "held"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Result:
         seconds: From the item's start to its end.
         attempts: How often the copy was tried.
         note: What the reader should know although it went well.
+        is_told: Whether an earlier run told the same, so that it is no news.
     """
 
     item: Item
@@ -62,6 +64,7 @@ class Result:
     attempts: int = 0
     note: str = ""
     error: ImageError | None = None
+    is_told: bool = False
 
     def redacted(self, redact: Callable[[str], str]) -> Result:
         """The result without any secret in a sentence."""
@@ -89,6 +92,7 @@ class Totals:
     invalid: int = 0
     bytes: int = 0
     pulls: int = 0
+    held: int = 0
 
 
 _COUNTED_AS = {
@@ -158,6 +162,7 @@ class Report:
             skipped=outcomes.count(Outcome.SKIPPED),
             failed=outcomes.count(Outcome.FAILED),
             deferred=outcomes.count(Outcome.DEFERRED),
+            held=outcomes.count(Outcome.HELD),
             invalid=len(self.problems),
             bytes=sum(result.bytes for result in self.results),
             pulls=self.pulls,

@@ -42,6 +42,7 @@ _OUTCOMES = {
     Outcome.SKIPPED: gettext_noop("in sync"),
     Outcome.FAILED: gettext_noop("FAILED"),
     Outcome.DEFERRED: gettext_noop("deferred"),
+    Outcome.HELD: gettext_noop("held back"),
     Outcome.WOULD_COPY: gettext_noop("would copy"),
     Outcome.WOULD_SKIP: gettext_noop("in sync"),
 }
@@ -50,9 +51,17 @@ _COLOURS = {
     Outcome.WOULD_COPY: "green",
     Outcome.FAILED: "red",
     Outcome.DEFERRED: "yellow",
+    Outcome.HELD: "yellow",
 }
 _IN_SYNC = (Outcome.SKIPPED, Outcome.WOULD_SKIP)
-_IN_ORDER = (Outcome.COPIED, Outcome.WOULD_COPY, Outcome.FAILED, Outcome.DEFERRED, *_IN_SYNC)
+_IN_ORDER = (
+    Outcome.COPIED,
+    Outcome.WOULD_COPY,
+    Outcome.FAILED,
+    Outcome.DEFERRED,
+    Outcome.HELD,
+    *_IN_SYNC,
+)
 _SIZE, _TIME, _PULL = 5, 6, 7
 
 
@@ -126,6 +135,8 @@ def totals_line(report: Report, words: Translations = ENGLISH) -> str:
     ]
     if totals.deferred:
         parts.append(words.gettext("{n} deferred").format(n=totals.deferred))
+    if totals.held:
+        parts.append(words.gettext("{n} held back").format(n=totals.held))
     if totals.invalid:
         bad = words.ngettext("{n} bad line", "{n} bad lines", totals.invalid)
         parts.append(bad.format(n=totals.invalid))
@@ -156,6 +167,8 @@ def is_news(result: Result) -> bool:
 
     An image may be in sync and yet not be all that was asked for: a platform is left out, say.
     """
+    if result.is_told:
+        return False
     return result.outcome not in _IN_SYNC or bool(result.note)
 
 

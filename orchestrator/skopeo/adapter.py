@@ -6,7 +6,6 @@ option.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import tempfile
@@ -20,13 +19,16 @@ from typing import Protocol, TypeAlias
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.health import Precautions
-from orchestrator.registry.responses import Inconclusive, WriteRefused
+from orchestrator.registry.responses import Inconclusive, WriteRefused, tags_of
 from orchestrator.skopeo.arguments import (
     Connection,
     CopyRequest,
     Route,
+    check_digest,
     copy_argv,
     inspect_argv,
+    list_argv,
+    loses_keys,
     push_argv,
     straight,
 )
@@ -188,7 +190,7 @@ class Skopeo:
                 return None
             raise
         if reference.digest:
-            _check_digest(raw, reference)
+            check_digest(raw, reference)
         return raw
 
     def read_config(self, reference: Reference, *, side: Side = Side.SOURCE) -> bytes:
@@ -205,6 +207,21 @@ class Skopeo:
         """Nothing: skopeo does not know the API that lists what refers to a digest."""
         del reference, side
         return None
+
+    def list_tags(self, repository: Reference) -> tuple[str, ...]:
+        """All tags of a repository.
+
+        Raises:
+            ImageError: They can't be had.
+        """
+        finished = self._run(list_argv(repository, self._connection))
+        if finished.status != 0:
+            raise self._error(finished, repository, Side.SOURCE)
+        tags = tags_of(finished.stdout if finished.is_whole else b"", key="Tags")
+        if tags is None:
+            message = f"{repository.familiar}: its list of tags can't be read"
+            raise ImageError(ErrorKind.BAD_MANIFEST, message, registry=repository.registry)
+        return tags
 
     def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
         """Copy an image from registry to registry; the blobs that travelled.
@@ -246,7 +263,7 @@ class Skopeo:
         Raises:
             ImageError: The registry did not take it.
         """
-        if not config and _loses_keys(raw) and self._is_put(raw, destination):
+        if not config and loses_keys(raw) and self._is_put(raw, destination):
             return
         self._check(destination)
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
@@ -368,18 +385,3 @@ class Skopeo:
     def _failure(self, text: str, reference: Reference, side: Side) -> SkopeoFailure:
         login = self._connection.login_of(reference.registry)
         return SkopeoFailure(text, reference, side, login, self._connection.has_login(reference))
-
-
-def _loses_keys(raw: bytes) -> bool:
-    """Whether skopeo, as far as 1.20, would lose keys of an index's descriptors (skopeo#2778)."""
-    document = json.loads(raw)
-    return any({"artifactType", "data"} & child.keys() for child in document.get("manifests", ()))
-
-
-def _check_digest(raw: bytes, reference: Reference) -> None:
-    if digest_of(raw) != reference.digest:
-        raise ImageError(
-            ErrorKind.DIGEST_MISMATCH,
-            f"{reference.familiar}: the registry sent other content than was asked for",
-            hint="the registry, or a proxy before it, is broken",
-        )

@@ -1,4 +1,4 @@
-"""skopeo's command lines, and the authfile and certificates that they name.
+"""skopeo's command lines, what they name, and what is checked before and after them.
 
 References are passed as `docker://` and a parsed name, so that nothing that a user wrote can
 become an option.
@@ -6,6 +6,7 @@ become an option.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +16,9 @@ from pathlib import Path
 from orchestrator.config.authfile import has_login, secrets_in
 from orchestrator.config.settings import Settings
 from orchestrator.config.targets import Target
-from orchestrator.errors import ConfigurationError, ImageError
+from orchestrator.errors import ConfigurationError, ErrorKind, ImageError
 from orchestrator.oci.platform import Platform
-from orchestrator.oci.reference import Digest, Reference
+from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.system.files import write_private
 from orchestrator.text import Redactor
 
@@ -147,6 +148,13 @@ def inspect_argv(
     return ("inspect", *options, authfile, *access, _transport(asked))
 
 
+def list_argv(repository: Reference, connection: Connection) -> tuple[str, ...]:
+    """The arguments of listing a repository's tags, the program's own path left out."""
+    access = _access("", repository.registry, connection)
+    authfile = f"--authfile={connection.authfile}"
+    return ("list-tags", authfile, *access, f"docker://{repository.name}")
+
+
 def push_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
     """The arguments of pushing a manifest alone, the program's own path left out."""
     options = ("--debug", "copy", "--multi-arch=index-only", "--preserve-digests")
@@ -174,3 +182,19 @@ def _access(prefix: str, registry: str, connection: Connection) -> list[str]:
 
 def _transport(reference: Reference) -> str:
     return f"docker://{reference}"
+
+
+def loses_keys(raw: bytes) -> bool:
+    """Whether skopeo, as far as 1.20, would lose keys of an index's descriptors (skopeo#2778)."""
+    document = json.loads(raw)
+    return any({"artifactType", "data"} & child.keys() for child in document.get("manifests", ()))
+
+
+def check_digest(raw: bytes, reference: Reference) -> None:
+    """Refuse what is not what a digest names."""
+    if digest_of(raw) != reference.digest:
+        raise ImageError(
+            ErrorKind.DIGEST_MISMATCH,
+            f"{reference.familiar}: the registry sent other content than was asked for",
+            hint="the registry, or a proxy before it, is broken",
+        )

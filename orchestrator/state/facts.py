@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Digest, parse_digest
+from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
 from orchestrator.state.database import DamagedError, Row, Table
 from orchestrator.state.seals import Seals
@@ -62,6 +63,13 @@ def _digest(text: str) -> Digest:
         raise DamagedError from None
 
 
+def _sighting(text: str) -> Sighting:
+    digest, _, moment = text.partition("@")
+    if not moment.isdigit():
+        raise DamagedError
+    return Sighting(_digest(digest), float(moment))
+
+
 EXPECTED = Fact(
     Table(
         "expected",
@@ -90,4 +98,11 @@ WRITERS = Fact(
     lambda source: (str(source),),
     lambda texts: texts[0],
 )
+SIGHTINGS = Fact(
+    Table("sightings", ("source", "seen", "seal"), key=("source",)),
+    lambda seen: (" ".join(f"{one.digest}@{one.first_seen:.0f}" for one in seen),),
+    lambda texts: tuple(map(_sighting, texts[0].split())),
+)
 TABLES = (EXPECTED.table, CONVERTED.table, CHILDREN.table, WRITERS.table)
+NEWER_TABLES = (SIGHTINGS.table,)
+"""What databases of earlier versions lack; it stands behind all else in new ones too."""

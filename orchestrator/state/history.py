@@ -58,7 +58,9 @@ def run_row(report: Report) -> Row:
 
 def result_rows(report: Report) -> tuple[Row, ...]:
     """What a run changed or could not do, as rows of `RESULTS`."""
-    kept = (result for result in report.results if result.outcome not in _IN_SYNC)
+    kept = (
+        result for result in report.results if result.outcome not in _IN_SYNC and not result.is_told
+    )
     return tuple((report.run_id, at, *_cells(result)) for at, result in enumerate(kept))
 
 

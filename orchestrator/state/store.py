@@ -7,22 +7,32 @@ truth, and nothing here stands in the way of a run.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.oci.reference import Digest
+from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
 from orchestrator.report.history import PastResult, PastRun
 from orchestrator.report.result import Report
 from orchestrator.state.database import Database, Row, Schema, Statement
-from orchestrator.state.facts import CHILDREN, CONVERTED, EXPECTED, TABLES, WRITERS, Fact
+from orchestrator.state.facts import (
+    CHILDREN,
+    CONVERTED,
+    EXPECTED,
+    NEWER_TABLES,
+    SIGHTINGS,
+    TABLES,
+    WRITERS,
+    Fact,
+)
 from orchestrator.state.history import RESULTS, RUNS, past_result, past_run, result_rows, run_row
 from orchestrator.state.seals import Seals
 
 T = TypeVar("T")
 
-_SCHEMA = Schema(2, (*TABLES, RUNS, RESULTS))
+_SCHEMA = Schema(3, (*TABLES, RUNS, RESULTS, *NEWER_TABLES))
 _BUSY_TIMEOUT = 2.0
 _BATCH = 500
 """Facts that are written at once; a run that is killed loses no more than these."""
@@ -105,10 +115,21 @@ class State:
         """Keep which source a destination was filled from."""
         self._keep(WRITERS, source, destination)
 
+    def sightings(self, source: str) -> tuple[Sighting, ...] | None:
+        """The digests that a tag had when runs looked, the first first."""
+        return self._fact(SIGHTINGS, source)
+
+    def remember_sightings(self, source: str, seen: tuple[Sighting, ...]) -> None:
+        """Keep the digests that a tag had."""
+        self._keep(SIGHTINGS, seen, source)
+
     def record(self, report: Report) -> None:
-        """Add a run to the history, and let the oldest go; one of the same id is replaced."""
-        self.flush()
-        self._database.write(
+        """Add a run to the history, and let the oldest go; one of the same id is replaced.
+
+        What is to be remembered beside is written with it: all of it, where a database turns out
+        to be damaged only now, goes into the next.
+        """
+        self._write(
             (
                 ("DELETE FROM results WHERE run_id = ?", [(report.run_id,)]),
                 (RUNS.insert, [run_row(report)]),
@@ -130,10 +151,16 @@ class State:
 
     def flush(self) -> None:
         """Write what is to be remembered and is not written yet."""
+        self._write(())
+
+    def _write(self, more: Iterable[Statement]) -> None:
+        """Write the same, and more, in one go."""
         with self._lock:
             unwritten, self._unwritten = self._unwritten, {}
-            if unwritten:
-                self._database.write(_statements(unwritten))
+            facts = tuple(_statements(unwritten)) if unwritten else ()
+            statements = (*facts, *more)
+            if statements:
+                self._database.write(statements)
 
     def close(self) -> None:
         """Write the rest, and close; `contextlib.closing` does it at a block's end."""
@@ -160,6 +187,6 @@ class State:
 
 
 def _statements(unwritten: dict[tuple[str, Row], Row]) -> Iterator[Statement]:
-    for table in TABLES:
+    for table in (*TABLES, *NEWER_TABLES):
         yield table.insert, [row for (name, _), row in unwritten.items() if name == table.name]
         yield _DROP_FACTS.format(table.name), [(_MOST_FACTS,)]

@@ -6,9 +6,11 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 
 from orchestrator.errors import DeferredError, ImageError
 from orchestrator.oci.reference import Reference
+from orchestrator.plan.ages import HeldItem
 from orchestrator.plan.decision import (
     Action,
     DeferredItem,
@@ -28,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 INTERRUPTED = "interrupted"
 FAIL_FAST = "fail-fast"
+TOO_YOUNG = "too-young"
+"""Why an image is held back: --min-age."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,21 @@ class Executor:
             now,
         )
         return f"its source has become {now} meanwhile"
+
+
+def result_of(left_out: FailedItem | HeldItem) -> Result:
+    """The result of an item that nothing is done for."""
+    if isinstance(left_out, FailedItem):
+        return _failed(Result(left_out.item, Outcome.FAILED, ""), left_out.error)
+    until = datetime.fromtimestamp(left_out.until, timezone.utc)
+    return Result(
+        left_out.item,
+        Outcome.HELD,
+        TOO_YOUNG,
+        source_digest=left_out.digest,
+        note=f"until {until:%Y-%m-%d %H:%M} UTC",
+        is_told=not left_out.is_new,
+    )
 
 
 def _begun(verdict: Verdict) -> Result:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from functools import partial
+from operator import attrgetter
 from queue import SimpleQueue
 from typing import TextIO
 
@@ -20,14 +20,16 @@ from orchestrator import __version__
 from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import FanOut, Settings
-from orchestrator.errors import ImageError, SyncerError, explained, image_fault
+from orchestrator.errors import ImageError, explained
 from orchestrator.oci.reference import Digest, Reference
+from orchestrator.plan.ages import Ages, HeldItem
 from orchestrator.plan.completeness import Completeness
 from orchestrator.plan.decision import FailedItem, Reason, Verdict
 from orchestrator.plan.fast_path import FastPath
-from orchestrator.plan.items import Item, name_items
+from orchestrator.plan.items import Item, NamedItems, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
 from orchestrator.plan.shard import Shard
+from orchestrator.plan.tags import Expanded, Expander
 from orchestrator.registry.health import QUESTION
 from orchestrator.registry.reader import Reader, RetryingReader
 from orchestrator.registry.refused_logins import RefusedLogins
@@ -35,12 +37,20 @@ from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_o
 from orchestrator.report.summary import is_news, result_line
 from orchestrator.state.store import State
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
-from orchestrator.sync.executor import Conditions, Executor
+from orchestrator.sync.executor import Conditions, Executor, result_of
 from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
 from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
 from orchestrator.sync.signatures import Signatures
-from orchestrator.sync.steps import HeadCheck, Inspect, Step, StepLimits, StepQueue, StepResult
+from orchestrator.sync.steps import (
+    HeadCheck,
+    Inspect,
+    Step,
+    StepLimits,
+    StepQueue,
+    StepResult,
+    guarded,
+)
 from orchestrator.system.parallel import FifoQueue, RetryPolicy, WorkQueue, map_bounded
 from orchestrator.system.progress import Progress, Transfers, progress
 from orchestrator.text import first_lines
@@ -94,15 +104,9 @@ def run_sync(
         SyncerError: Nothing can be done at all: no skopeo, a held lock, no such target.
     """
     started = _now()
-    named = name_items(
-        images,
-        targets=ready_targets(settings, options.targets),
-        others=settings.usable_targets,
-        default_platform=settings.default_platform,
-    )
-    items = named.items
-    if options.shard:
-        items = tuple(filter(options.shard.has, items))
+    named = _named(images.with_placeholders(), settings, options)
+    # What is chosen later is named anew, and only then falls to a part of the list.
+    items = named.items if images.selects else _of_shard(named, options)
     report = Report(
         run_id=new_run_id(started),
         version=__version__,
@@ -115,14 +119,29 @@ def run_sync(
         is_strict=options.is_strict,
     )
     empty = () if images.entries or images.problems else (f"{images.file} names no image",)
-    report = _warned(report, (*settings.warnings, *named.warnings, *empty))
+    doubts = () if images.selects else named.warnings
+    report = _warned(report, (*settings.warnings, *doubts, *empty))
     if not items or (options.is_strict and named.problems):
         return replace(report, finished=_now())
-    return _carried_out(images.file, report, items, settings, options, stderr)
+    return _carried_out(images, report, items, settings, options, stderr)
+
+
+def _named(images: ImageList, settings: Settings, options: RunOptions) -> NamedItems:
+    return name_items(
+        images,
+        targets=ready_targets(settings, options.targets),
+        others=settings.usable_targets,
+        default_platform=settings.default_platform,
+    )
+
+
+def _of_shard(named: NamedItems, options: RunOptions) -> tuple[Item, ...]:
+    """What is to be worked on here: all of it, or a part."""
+    return tuple(filter(options.shard.has, named.items)) if options.shard else named.items
 
 
 def _carried_out(
-    file: str,
+    images: ImageList,
     report: Report,
     items: tuple[Item, ...],
     settings: Settings,
@@ -140,15 +159,29 @@ def _carried_out(
         stop=stop,
         longest_question=options.longest_question,
     ) as tools:
-        others = tuple(filled_by_others(items, tools.state.writer, file=file))
+        stages = _Stages(settings, options, tools, stop, stderr)
+        left_out: list[FailedItem | HeldItem] = []
+        if images.selects:
+            expanded = stages.expand(images)
+            named = expanded.named
+            items, left_out = _of_shard(named, options), [*expanded.unlisted]
+            report = _warned(replace(report, problems=named.problems), named.warnings)
+            if options.is_strict and report.problems:
+                return replace(report, finished=_now())
+        others = tuple(filled_by_others(items, tools.state.writer, file=images.file))
         if options.is_strict and others:
             return replace(report, problems=others, finished=_now())
         report = _warned(report, map(str, others))
-        stages = _Stages(settings, options, tools, stop, stderr)
-        results = stages.carry_out(items)
+        settled = stages.hold_back(items)
+        left_out += (one for one in settled if isinstance(one, HeldItem))
+        results = stages.carry_out(tuple(one for one in settled if isinstance(one, Item)))
         stages.remember(results)
         if settings.takes_signatures and writes:
             results = stages.bring_signatures(results)
+        if left_out:
+            results = tuple(
+                sorted((*results, *map(result_of, left_out)), key=attrgetter("item.line"))
+            )
         needed = sum(result.pulls for result in results)
         report = replace(
             report,
@@ -191,6 +224,23 @@ class _Stages:
     tools: Session
     stop: StopSignal
     stderr: TextIO
+
+    def expand(self, images: ImageList) -> Expanded:
+        """Name what lines choose."""
+        tools, most = self.tools, self.settings.max_tags
+        expander = Expander(tools.client, tools.skopeo, self._retry, most=most, jobs=HEADS_AT_ONCE)
+        return expander.expand(images, lambda one: _named(one, self.settings, self.options))
+
+    def hold_back(self, items: tuple[Item, ...]) -> tuple[Item | HeldItem, ...]:
+        """Hold back what has not been there for as long as its line wants."""
+        ages = Ages(
+            RetryingReader(self.tools.reader, self._retry),
+            self.tools.client.shown_since,
+            self.tools.state,
+            _now().timestamp(),
+            is_writing=not self.options.is_dry_run,
+        )
+        return ages.settle(items, jobs=HEADS_AT_ONCE)
 
     def _planner(self) -> Planner:
         """Reaches verdicts, and knows the other forms where a registry refuses one."""
@@ -306,7 +356,7 @@ class _Stages:
                 case CopyTask():
                     return executor.execute(step)
 
-        return lambda step: _guarded(step, work)
+        return lambda step: guarded(step, work)
 
     def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Bring after each image what is signed about it."""
@@ -316,7 +366,7 @@ class _Stages:
         done: dict[Result, Result] = {}
         with self._progress(len(results), "signatures", Transfers()) as shown:
             for result, followed in map_bounded(
-                partial(_guarded_follow, signatures), FifoQueue(results), jobs=HEADS_AT_ONCE
+                signatures.guarded_follow, FifoQueue(results), jobs=HEADS_AT_ONCE
             ):
                 done[result] = followed
                 shown.step("" if followed == result else result_line(followed, self.settings.words))
@@ -340,37 +390,6 @@ class _Stages:
         return RetryPolicy(
             self.settings.retries, self.options.retry_base, self.stop.sleep, _tell_retry
         )
-
-
-def _guarded(step: Step, work: Callable[[Step], StepResult]) -> StepResult:
-    """Take a step; what nobody foresaw, and what the machine lacks, is that item's fault alone."""
-    item = step.planned.item if isinstance(step, CopyTask) else step.item
-    try:
-        return work(step)
-    except SyncerError:
-        raise  # the whole run's
-    except Exception as error:  # noqa: BLE001 - one image never ends the run
-        fault = image_fault(error, of=item.source.familiar)
-        _log.debug("%s", fault.message, exc_info=True)
-    match step:
-        case HeadCheck():
-            return None
-        case Inspect():
-            return FailedItem(item, fault)
-        case CopyTask():
-            return Result(item, Outcome.FAILED, fault.kind.value, error=fault)
-
-
-def _guarded_follow(signatures: Signatures, result: Result) -> Result:
-    """Bring what is signed about an image, likewise."""
-    try:
-        return signatures.follow(result)
-    except SyncerError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one image never ends the run
-        fault = image_fault(error, of=result.item.source.familiar)
-        _log.debug("%s", fault.message, exc_info=True)
-        return replace(result, outcome=Outcome.FAILED, reason=fault.kind.value, error=fault)
 
 
 def _tell_retry(error: ImageError, delay: float) -> None:

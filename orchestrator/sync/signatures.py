@@ -14,7 +14,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from orchestrator.errors import DeferredError, ErrorKind, ImageError, Side
+from orchestrator.errors import (
+    DeferredError,
+    ErrorKind,
+    ImageError,
+    Side,
+    SyncerError,
+    image_fault,
+)
 from orchestrator.oci.index import compact
 from orchestrator.oci.json_text import Json
 from orchestrator.oci.manifest import OCI_INDEX, Image, parse_manifest, parse_referrers
@@ -92,6 +99,17 @@ class Signatures:
         self._tool = tool
         self._retry = retry
         self._copying = threading.BoundedSemaphore(jobs)
+
+    def guarded_follow(self, result: Result) -> Result:
+        """The same; what nobody foresaw, and what the machine lacks, is that item's fault alone."""
+        try:
+            return self.follow(result)
+        except SyncerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one image never ends the run
+            fault = image_fault(error, of=result.item.source.familiar)
+            _log.debug("%s", fault.message, exc_info=True)
+            return replace(result, outcome=Outcome.FAILED, reason=fault.kind.value, error=fault)
 
     def follow(self, result: Result) -> Result:
         """Bring what is signed about a result's image; what goes wrong is part of the result."""

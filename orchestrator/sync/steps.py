@@ -8,18 +8,22 @@ until it is certain that its pull limit will do.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TypeAlias
 
+from orchestrator.errors import SyncerError, image_fault
 from orchestrator.oci.reference import Digest
 from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem, Verdict, is_copy
 from orchestrator.plan.items import Item
-from orchestrator.report.result import Result
+from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import Blob, CopyTask, CopyTaskFactory, Schedule
+
+_log = logging.getLogger(__name__)
 
 MOST_PULLS = 4
 """What one platform of one source takes at most: its index twice, where HTTP did not get
@@ -292,3 +296,22 @@ class StepQueue:
         left = self._budget.left()
         several, single = self._counted[False], self._counted[True]
         return left is None or (not several and left >= MOST_PULLS * single)
+
+
+def guarded(step: Step, work: Callable[[Step], StepResult]) -> StepResult:
+    """Take a step; what nobody foresaw, and what the machine lacks, is that item's fault alone."""
+    item = step.planned.item if isinstance(step, CopyTask) else step.item
+    try:
+        return work(step)
+    except SyncerError:
+        raise  # the whole run's
+    except Exception as error:  # noqa: BLE001 - one image never ends the run
+        fault = image_fault(error, of=item.source.familiar)
+        _log.debug("%s", fault.message, exc_info=True)
+    match step:
+        case HeadCheck():
+            return None
+        case Inspect():
+            return FailedItem(item, fault)
+        case CopyTask():
+            return Result(item, Outcome.FAILED, fault.kind.value, error=fault)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.config.image_list import Entry, parse_entry, parse_list
+from orchestrator.config.image_list import OPTIONS, Entry, parse_entry, parse_list
 from orchestrator.errors import FormatError, Problem
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
@@ -165,12 +165,12 @@ def test_an_entry_knows_where_its_image_stands() -> None:
         ),
         pytest.param(
             "nginx --arch=arm64",
-            "1:7: unknown option '--arch'; the options are --platform, --name, --to",
+            f"1:7: unknown option '--arch'; the options are {', '.join(OPTIONS)}",
             id="unknown option",
         ),
         pytest.param(
             "nginx -p arm64",
-            "1:7: unknown option '-p'; the options are --platform, --name, --to",
+            f"1:7: unknown option '-p'; the options are {', '.join(OPTIONS)}",
             id="short option",
         ),
         pytest.param(
@@ -180,12 +180,12 @@ def test_an_entry_knows_where_its_image_stands() -> None:
         ),
         pytest.param(
             "nginx --authfile=/etc/shadow",
-            "1:7: unknown option '--authfile'; the options are --platform, --name, --to",
+            f"1:7: unknown option '--authfile'; the options are {', '.join(OPTIONS)}",
             id="an option of skopeo",
         ),
         pytest.param(
             "nginx -- redis",
-            "1:7: unknown option '--'; the options are --platform, --name, --to",
+            f"1:7: unknown option '--'; the options are {', '.join(OPTIONS)}",
             id="two dashes",
         ),
         pytest.param(
@@ -383,7 +383,7 @@ def test_all_bad_lines_are_told_at_once_and_the_others_still_stand() -> None:
 
 
 def test_an_image_of_the_command_line_is_an_entry_of_no_line() -> None:
-    entry = parse_entry("nginx:1", platform="arm64", name="web")
+    entry = parse_entry("nginx:1", {"--platform": "arm64", "--name": "web"})
     assert entry == Entry(
         0,
         0,
@@ -409,7 +409,7 @@ def test_without_a_platform_the_command_lines_entry_has_none() -> None:
 )
 def test_what_is_no_image_of_the_command_line_is_refused(image: str, platform: str) -> None:
     with pytest.raises(FormatError):
-        parse_entry(image, platform=platform)
+        parse_entry(image, {"--platform": platform} if platform else {})
 
 
 @given(st.binary() | st.lists(LINE_PIECES).map(lambda pieces: "".join(pieces).encode()))

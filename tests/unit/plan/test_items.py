@@ -257,7 +257,7 @@ def test_what_writes_over_sources_in_two_targets_is_told_once() -> None:
 
 
 def test_an_image_of_the_command_line_is_never_copied_onto_itself() -> None:
-    images = ImageList("", (parse_entry("ghcr.io/octocat/app:1", name="app:1"),))
+    images = ImageList("", (parse_entry("ghcr.io/octocat/app:1", {"--name": "app:1"}),))
     with pytest.raises(UsageError) as caught:
         named(images, GITHUB)
     assert caught.value.message == (
@@ -323,14 +323,14 @@ def test_a_name_that_a_target_does_not_take_is_told_with_the_line() -> None:
 
 
 def test_an_image_of_the_command_line_has_no_line() -> None:
-    images = ImageList("", (parse_entry("redis:7", platform="arm64", name="cache"),))
+    images = ImageList("", (parse_entry("redis:7", {"--platform": "arm64", "--name": "cache"}),))
     (item,) = named(images).items
     assert item.line == 0
     assert str(item.destination) == "registry.example/mirrors/cache:7"
 
 
 def test_a_problem_of_the_command_line_names_the_image() -> None:
-    images = ImageList("", (parse_entry("redis:7", name="a/b"),))
+    images = ImageList("", (parse_entry("redis:7", {"--name": "a/b"}),))
     with pytest.raises(UsageError, match="'redis:7': 'a/b' has a slash"):
         named(images)
 

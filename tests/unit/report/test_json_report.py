@@ -104,6 +104,7 @@ def test_totals_are_the_items_counted() -> None:
         "invalid": 1,
         "bytes": 20,
         "pulls": 0,
+        "held": 0,
     }
 
 
