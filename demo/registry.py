@@ -110,6 +110,8 @@ class Registry:
         self._storage = tempfile.TemporaryDirectory(prefix="registry-")
         self._folder = Path(self._storage.name)
         self._process: subprocess.Popen[bytes] | None = None
+        self._read = 0
+        self._asked: list[Request] = []
 
     def __enter__(self) -> Registry:
         try:
@@ -140,9 +142,14 @@ class Registry:
 
     def requests(self) -> tuple[Request, ...]:
         """What clients asked so far, in the order answered; the laboratory's own calls left out."""
-        lines = self._log("access").read_text(encoding="utf-8").splitlines()
-        requests_ = (_parse_access(line) for line in lines)
-        return tuple(r for r in requests_ if r is not None and r.user_agent != USER_AGENT)
+        with self._log("access").open("rb") as file:
+            file.seek(self._read)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        requests_ = (_parse_access(line) for line in whole.decode().splitlines())
+        self._asked += (r for r in requests_ if r is not None and r.user_agent != USER_AGENT)
+        return tuple(self._asked)
 
     def tags(self, repository: str) -> tuple[str, ...]:
         """The repository's tags, sorted; none where there is no such repository."""

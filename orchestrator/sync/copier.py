@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Protocol
@@ -109,6 +110,7 @@ class Copier:
         self._forms = forms
         self._has = has
         self._retry = retry
+        self._learned: dict[tuple[str, str], str] = {}
 
     def copy(self, verdict: Verdict, previous: Reference | None) -> CopyOutcome:
         """Copy as planned; where the registry refuses that, in the next best form.
@@ -122,19 +124,37 @@ class Copier:
             ImageError: It did not work.
         """
         item, upstream = verdict.item, verdict.upstream
-        try:
-            note = conversion_note(upstream.rewritten[0].types) if upstream.rewritten else ""
-            return replace(self._copy(item, upstream, previous), note=note)
-        except ImageError as error:
-            refusal = _refusal(error, item, upstream)
-        for note, other in self._fallbacks(item, upstream):
-            if verdict.has_already(other):
-                return CopyOutcome(other.expected, note=note, was_there=True)
+        refusals: list[ImageError] = []
+        for note, form in self._forms_in_order(item, upstream):
+            if verdict.has_already(form):
+                return CopyOutcome(form.expected, note=note, was_there=True)
+            is_planned = form is upstream
             try:
-                return replace(self._copy_from(item.source, item, other), note=note)
+                outcome = self._copy(item, form, previous if is_planned else None)
             except ImageError as error:
-                refusal = _refusal(error, item, upstream)
-        return self._as_skopeo_converts(item, upstream, refusal)
+                refusals.append(_refusal(error, item, upstream))
+                continue
+            self._remember_form(item, upstream, note)
+            return replace(outcome, note=note)
+        return self._as_skopeo_converts(item, upstream, refusals[-1])
+
+    def _forms_in_order(self, item: Item, upstream: Upstream) -> Iterator[tuple[str, Upstream]]:
+        """What to try: as was planned first, or in the form that a like index had to have.
+
+        So an index that a registry refuses leaves its children behind there once in a run.
+        """
+        learned = self._learned.get(_kind_of_index(item, upstream), "")
+        if learned:
+            with suppress(ImageError):
+                yield from (one for one in self._forms.other_forms(item) if one[0] == learned)
+        yield conversion_note(upstream.rewritten[0].types) if upstream.rewritten else "", upstream
+        for note, form in self._fallbacks(item, upstream):
+            if not note or note != learned:
+                yield note, form
+
+    def _remember_form(self, item: Item, upstream: Upstream, note: str) -> None:
+        if upstream.index is not None:
+            self._learned[_kind_of_index(item, upstream)] = note
 
     def _fallbacks(self, item: Item, upstream: Upstream) -> Iterator[tuple[str, Upstream]]:
         """What to try, in this order, where a registry refuses what was planned.
@@ -305,6 +325,11 @@ def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
         size=sum(blob.size for blob in upstream.blobs) or None,
         blobs=_sizes_of(upstream.blobs),
     )
+
+
+def _kind_of_index(item: Item, upstream: Upstream) -> tuple[str, str]:
+    """Indexes that a registry takes or refuses alike."""
+    return item.destination.registry, upstream.index.media_type if upstream.index else ""
 
 
 def _sizes_of(blobs: Iterable[Descriptor]) -> dict[Digest, int]:

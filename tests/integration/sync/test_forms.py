@@ -103,6 +103,22 @@ def assert_same_content(site: Site, *lines: str) -> None:
     assert not site.writes(since=before)
 
 
+def test_a_form_that_one_index_had_to_have_is_the_first_that_the_next_one_gets(
+    site: Site, far: FaultProxy
+) -> None:
+    refusal = refusing("docker", Response.error(415, "MANIFEST_INVALID", "manifest invalid"))
+    far.add(refusal)
+    for number in (1, 2, 3):
+        site.publish(build_app(), f"app{number}:1")
+    lines = [f"--platform=all {site.source(f'app{number}:1')}" for number in (1, 2, 3)]
+    site.sync(lines[0])
+    asked = far.struck(refusal)
+    site.list_images(*lines)
+    assert site.run("batch", "--jobs=1").status == 0
+    children = 3  # whose blobs skopeo brings, with a manifest that is refused
+    assert far.struck(refusal) == 2 * asked + children, "of two new ones, one index was refused"
+
+
 @pytest.mark.parametrize("answer", [IN_WORDS, AS_A_PAGE])
 def test_a_registry_of_dockers_types_alone_says_so_in_any_words(
     site: Site, far: FaultProxy, answer: Response
