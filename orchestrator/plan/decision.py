@@ -100,6 +100,19 @@ class Upstream:
         return self.rewritten[0].origin if is_rewritten else self.expected
 
     @property
+    def size(self) -> int:
+        """Bytes of all that travels, compressed; 0 where that is not known."""
+        return sum(blob.size for blob in self.blobs)
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """The platforms that it is for, one by one; empty where they are not known."""
+        if self.index:
+            return tuple(dict.fromkeys(map(str, self.index.platforms)))
+        named = self.delivered.split(",") if self.delivered else []
+        return tuple(one for one in named if one != "all")
+
+    @property
     def manifests(self) -> int:
         """How many manifests a copy reads at the source."""
         if self.index is None:

@@ -125,8 +125,8 @@ def _report(whole: Mapping[str, Json]) -> Report:
         run_id=_text(whole, "run_id"),
         version=_text(whole, "version"),
         mode=_text(whole, "mode"),
-        started=datetime.fromisoformat(_text(whole, "started").replace("Z", "+00:00")),
-        finished=datetime.fromisoformat(_text(whole, "finished").replace("Z", "+00:00")),
+        started=_time(_text(whole, "started")),
+        finished=_time(_text(whole, "finished")),
         skopeo_version=_text(_table(whole["tools"]), "skopeo"),
         results=results,
         problems=tuple(_problem(_table(one)) for one in _rows(whole, "invalid")),
@@ -162,6 +162,9 @@ def _result(row: Mapping[str, Json]) -> Result:
         attempts=_number(row, "attempts"),
         note=_text(row, "note"),
         error=_error(_table(error)) if error else None,
+        platforms=tuple(map(str, _rows(row, "platforms"))) if row.get("platforms") else (),
+        size=_number(row, "size"),
+        changed=_time(_text(row, "changed")) if row.get("changed") else None,
     )
 
 
@@ -184,6 +187,10 @@ def _problem(row: Mapping[str, Json]) -> Problem:
     message, _, hint = _text(row, "message").partition("; ")
     place = (_number(row, "line"), _number(row, "column"))
     return Problem(_text(row, "file"), *place, _text(row, "text"), message, hint)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _table(value: Json) -> Mapping[str, Json]:

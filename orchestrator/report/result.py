@@ -41,6 +41,9 @@ class Result:
         digest_before: What the destination had; None where it had nothing.
         digest: What the destination has now.
         created: The source config's date, where it was read.
+        platforms: What the image is for, one by one; empty where that was not found out.
+        size: Bytes of the image's blobs, compressed; 0 where that was not found out.
+        changed: When the destination got what it has, where a run saw that.
         bytes: What skopeo moved to the registry; for a dry run, what it would move.
         pulls: Counted pulls that a dry run's copy would take.
         seconds: From the item's start to its end.
@@ -65,6 +68,9 @@ class Result:
     note: str = ""
     error: ImageError | None = None
     is_told: bool = False
+    platforms: tuple[str, ...] = ()
+    size: int = 0
+    changed: datetime | None = None
 
     def redacted(self, redact: Callable[[str], str]) -> Result:
         """The result without any secret in a sentence."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from orchestrator.catalog.image import MirroredImage, completed, images_after
 from orchestrator.oci.reference import Digest
 from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
@@ -28,11 +29,12 @@ from orchestrator.state.facts import (
     Fact,
 )
 from orchestrator.state.history import RESULTS, RUNS, past_result, past_run, result_rows, run_row
+from orchestrator.state.images import IMAGES, image_row, mirrored_image
 from orchestrator.state.seals import Seals
 
 T = TypeVar("T")
 
-_SCHEMA = Schema(3, (*TABLES, RUNS, RESULTS, *NEWER_TABLES))
+_SCHEMA = Schema(4, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
 _BUSY_TIMEOUT = 2.0
 _BATCH = 500
 """Facts that are written at once; a run that is killed loses no more than these."""
@@ -123,14 +125,19 @@ class State:
         """Keep the digests that a tag had."""
         self._keep(SIGHTINGS, seen, source)
 
-    def record(self, report: Report) -> None:
+    def record(self, report: Report) -> Report:
         """Add a run to the history, and let the oldest go; one of the same id is replaced.
 
         What is to be remembered beside is written with it: all of it, where a database turns out
-        to be damaged only now, goes into the next.
+        to be damaged only now, goes into the next. The report comes back with what earlier runs
+        found out of its images.
         """
+        known = {one.destination: one for one in self.images()}
+        images = images_after(report, known)
         self._write(
             (
+                (IMAGES.insert, map(image_row, images)),
+                (_DROP_FACTS.format(IMAGES.name), [(_MOST_FACTS,)]),
                 ("DELETE FROM results WHERE run_id = ?", [(report.run_id,)]),
                 (RUNS.insert, [run_row(report)]),
                 (RESULTS.insert, result_rows(report)),
@@ -138,6 +145,11 @@ class State:
                 (_DROP_RESULTS, [()]),
             )
         )
+        return completed(report, images)
+
+    def images(self) -> tuple[MirroredImage, ...]:
+        """What is known of every destination that a run has worked on."""
+        return self._database.read(IMAGES.select, (), mirrored_image)
 
     def runs(self, limit: int = 20) -> tuple[PastRun, ...]:
         """The newest runs, the newest first."""

@@ -189,6 +189,7 @@ def result_of(left_out: FailedItem | HeldItem) -> Result:
 
 def _begun(verdict: Verdict) -> Result:
     upstream = verdict.upstream
+    is_whole = verdict.decision.reason is not Reason.INCOMPLETE
     return Result(
         item=verdict.item,
         outcome=Outcome.DEFERRED,
@@ -199,6 +200,8 @@ def _begun(verdict: Verdict) -> Result:
         digest_before=verdict.found,
         created=upstream.created,
         note=_note(verdict),
+        platforms=upstream.platforms if is_whole else (),
+        size=upstream.size if is_whole else 0,
     )
 
 

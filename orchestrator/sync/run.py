@@ -200,11 +200,10 @@ def _carried_out(
 def _recorded(report: Report, state: State) -> Report:
     """Add the run to the history; that it can't be is a warning."""
     try:
-        state.record(report)
+        return state.record(report)
     except Exception as error:  # noqa: BLE001 - the results stand, whatever becomes of their record
         words, _ = explained(error)
         return _warned(report, [f"this run is missing from the history: {words}"])
-    return report
 
 
 def _warned(report: Report, warnings: Iterable[str]) -> Report:

@@ -55,6 +55,9 @@ class ItemDocument(TypedDict):
     destination_digest_before: str | None
     destination_digest: str | None
     created: str | None
+    platforms: list[str] | None
+    size: int | None
+    changed: str | None
     bytes: int
     seconds: float
     attempts: int

@@ -72,7 +72,8 @@ def test_what_is_not_known_is_null() -> None:
     unknown = {name for name, value in item.items() if value is None}
     digests = {"source_digest", "expected_digest", "destination_digest"}
     assert unknown == {
-        "line", "pull", "delivered", "note", "created", "destination_digest_before", *digests
+        "line", "pull", "delivered", "note", "created", "destination_digest_before",
+        "platforms", "size", "changed", *digests
     }  # fmt: skip
 
 

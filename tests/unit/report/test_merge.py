@@ -34,7 +34,8 @@ def merged(*reports: Report, count: int = 3, problems: bool = False) -> Report:
 
 
 def test_a_report_is_read_as_it_was_written() -> None:
-    report = replace(part(2), results=(failed(), skipped()), problems=(bad_line(),))
+    told = replace(skipped(), platforms=("linux/amd64",), size=7, changed=STARTED)
+    report = replace(part(2), results=(failed(), told), problems=(bad_line(),))
     found = read_report(document(report).encode())
     assert found.shard == Shard(2, 3)
     assert json.loads(document(found.report)) == json.loads(document(report)) | {

@@ -185,7 +185,7 @@ def test_a_seal_of_one_kind_of_fact_is_none_of_another(tmp_path: Path) -> None:
 
 def test_the_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(filled(tmp_path), isolation_level=None)) as connection:
-        for table in ("children", "writers"):
+        for table in ("children", "writers", "images"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
     with opened(tmp_path) as state:
@@ -224,6 +224,26 @@ def test_a_run_is_recorded_with_what_it_changed(tmp_path: Path) -> None:
     assert (results[0].seconds, results[0].attempts) == (1.234, 2)
     assert results[1].reason == "not-found"
     assert b"hidden" not in (tmp_path / "state.db").read_bytes()
+
+
+def test_what_a_run_saw_of_each_image_is_kept_and_completes_the_next_report(
+    tmp_path: Path,
+) -> None:
+    first = replace(copied(), digest=CHILD, size=7, platforms=("linux/amd64", "linux/arm64"))
+    second = replace(skipped("nginx:alpine"), digest=CHILD)
+    later = STARTED + timedelta(days=1)
+    with opened(tmp_path) as state:
+        state.record(a_report(first, failed()))
+    with opened(tmp_path) as state:
+        report = state.record(replace(a_report(second), run_id="second", finished=later))
+        images = {image.source: image for image in state.images()}
+    (result,) = report.results
+    assert (result.size, result.platforms) == (7, ("linux/amd64", "linux/arm64"))
+    assert result.changed == a_report().finished
+    seen = images["docker.io/library/nginx:alpine"]
+    assert (seen.outcome, seen.changed, seen.checked) == ("skipped", a_report().finished, later)
+    assert images["docker.io/library/nginx:nope"].digest == ""
+    assert b"there is no such tag" not in (tmp_path / "state.db").read_bytes()
 
 
 def test_a_run_is_recorded_once(tmp_path: Path) -> None:
