@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
+from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -19,7 +21,6 @@ from tests.support.workflows import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from tests.support.workflows import Node
 
@@ -143,11 +144,20 @@ class Repository:
 
 
 def use_template(checkout: Path) -> None:
-    """Use this template: the tracked files."""
+    """Use this template: the tracked files.
+
+    What Python has compiled of them comes along, or each checkout would be compiled anew.
+    """
     for name in _template_files():
-        target = checkout / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target)
+        _copy(ROOT / name, checkout / name)
+        compiled = Path(cache_from_source(name)) if name.endswith(".py") else None
+        if compiled and (ROOT / compiled).is_file():
+            _copy(ROOT / compiled, checkout / compiled)
+
+
+def _copy(file: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(file, to)
 
 
 def use_init(checkout: Path) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from demo.images import noise_layer, push
 from tests.support.schema import faults_of
+from tests.support.warm import WarmProgram, needs_real_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from demo.registry import Registry, Request
 
 TIMEOUT = 120
+_WARM = WarmProgram()
 WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _REPORTING = frozenset({"batch", "merge", "aliyun", "ghcr", "double", "copy", "plan"})
 
@@ -258,20 +260,22 @@ class Site:
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
         """Run the program to its end."""
-        with self.running(*arguments, environ=environ) as run:
-            return run.finish()
+        given = self._environ(environ or {})
+        if needs_real_start(given):
+            with self.running(*arguments, environ=environ) as run:
+                return run.finish()
+        report, words = self._reporting(arguments)
+        status, out, err = _WARM.run(words, self.folder, given, timeout=TIMEOUT)
+        return Outcome(status, out.decode(), err.decode(), _read(report))
 
     @contextmanager
     def running(
         self, *arguments: str, environ: Mapping[str, str] | None = None
     ) -> Iterator[Running]:
         """Start the program; what is left of it at the end is killed."""
-        report = self.folder / "report.json"
-        report.unlink(missing_ok=True)
-        has_own = any(one.startswith("--report") for one in arguments)
-        asked = [f"--report={report}"] if _REPORTING & set(arguments) and not has_own else []
+        report, words = self._reporting(arguments)
         process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *_with_report(arguments, asked)],
+            [sys.executable, "-m", "orchestrator", *words],
             cwd=self.folder,
             env=self._environ(environ or {}),
             stdin=subprocess.DEVNULL,
@@ -300,6 +304,14 @@ class Site:
         outcome = self.run("batch")
         assert outcome.status == 0, f"{outcome.stdout}\n{outcome.stderr}"
         return outcome
+
+    def _reporting(self, arguments: tuple[str, ...]) -> tuple[Path, list[str]]:
+        """Where the report will be, and the arguments that ask for one."""
+        report = self.folder / "report.json"
+        report.unlink(missing_ok=True)
+        has_own = any(one.startswith("--report") for one in arguments)
+        asked = [f"--report={report}"] if _REPORTING & set(arguments) and not has_own else []
+        return report, _with_report(arguments, asked)
 
     def _environ(self, given: Mapping[str, str]) -> dict[str, str]:
         minimal = {
