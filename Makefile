@@ -23,6 +23,7 @@ copy_TAKES := $(OF_AN_IMAGE) TO FORCE ARGS
 name_TAKES := $(OF_A_LIST) $(OF_AN_IMAGE) ARGS
 doctor_TAKES := $(OF_A_LIST) ARGS
 history_TAKES := ARGS
+catalog_TAKES := $(OF_A_LIST) ARGS
 bench_TAKES := ARGS
 test_TAKES := ARGS
 soak_TAKES := ARGS
@@ -56,7 +57,7 @@ NAMED = $${NAME:+"--name=$$NAME"} $${PLATFORM:+"--platform=$$PLATFORM"}
 FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
 AT_END = $$ARGS $${IMAGE:+-- "$$IMAGE"}
 
-.PHONY: help setup setup-dev venv registry batch plan aliyun ghcr double copy name doctor history
+.PHONY: help setup setup-dev venv registry batch plan aliyun ghcr double copy name doctor history catalog
 .PHONY: demo bench peers test soak lint format check clean
 
 help: ## list the verbs
@@ -107,6 +108,9 @@ doctor: venv ## check settings, list, tools, logins and the right to push, and s
 
 history: venv ## list past runs
 	@$(SYNCER) history $$ARGS
+
+catalog: venv ## write a page of what is mirrored into catalog/: [FILE=...] [TO=...]
+	@$(SYNCER) catalog $(LISTED) $$ARGS
 
 demo: registry ## see a real batch on throw-away local registries: no account needed
 	@$(BIN)/python -m demo

@@ -29,6 +29,8 @@ class Arguments:
         choice: What chooses tags, by the options' names.
         workflows: Whether `init` writes them, too.
         all: Whether the table lists what is in sync, too.
+        directory: Where pages are written; None where none was named.
+        repository: The page of the repository on GitHub; None where it was not named.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
     """
@@ -57,5 +59,7 @@ class Arguments:
     reports: tuple[str, ...] = ()
     run: str | None = None
     workflows: bool = False
+    directory: str | None = None
+    repository: str | None = None
     level: int = logging.INFO
     colour: str = "auto"

@@ -149,12 +149,13 @@ def _description() -> str:
 
 def _add_command(commands: argparse._SubParsersAction[_Parser], command: Command) -> _Parser:
     works = [_run_options()] if command.is_run else []
+    works += [_output_options()] if command.prints else []
     parser = commands.add_parser(
         command.name,
         formatter_class=_help_formatter,
         allow_abbrev=False,
         description=f"{command.summary[0].upper()}{command.summary[1:]}.",
-        parents=[_global_options(is_first=False), *works, _output_options()],
+        parents=[_global_options(is_first=False), *works],
     )
     if command.images:
         parser.add_argument(
@@ -277,6 +278,12 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
     ),
     "reports": lambda parser: parser.add_argument(
         "reports", metavar="REPORT", nargs="*", help="what a shard's --report wrote"
+    ),
+    "directory": lambda parser: parser.add_argument(
+        "--output", metavar="DIR", dest="directory", help="where to write it (catalog)"
+    ),
+    "repository": lambda parser: parser.add_argument(
+        "--repository", metavar="URL", help="its page on GitHub, where missing images are asked for"
     ),
     "told": _add_told,
     "choice": _add_choice,

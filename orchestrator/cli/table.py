@@ -12,10 +12,11 @@ class Command:
     Attributes:
         group: Where it stands in the help.
         summary: What it does, for the help.
-        module: The module of `orchestrator.commands` whose `run` carries it out.
+        module: The module below `orchestrator.commands` whose `run` carries it out.
         images: How many images it takes, as argparse counts; empty where it takes none.
         options: The options of its own, by the names in `_OWN_OPTIONS`.
         is_run: Whether it takes the options of a run.
+        prints: Whether its result goes to stdout, in a form of the user's choice.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Command:
     images: str | int = ""
     options: tuple[str, ...] = ()
     is_run: bool = True
+    prints: bool = True
 
 
 GROUPS = _MIRROR, _LOOK, _SET_UP = "mirror", "look", "set up"
@@ -99,9 +101,18 @@ COMMANDS: tuple[Command, ...] = (
         "history",
         _LOOK,
         "list past runs, or what one of them changed",
-        "history",
+        "look.history",
         options=("run",),
         is_run=False,
+    ),
+    Command(
+        "catalog",
+        _LOOK,
+        "write a page of what is mirrored, to search and copy from",
+        "look.catalog",
+        options=("directory", "reports", "file", "to", "repository"),
+        is_run=False,
+        prints=False,
     ),
 )
 """All commands, in the order of the help; parser, help and dispatch are made from these rows."""
