@@ -43,14 +43,16 @@ class ListedImage:
 
     Attributes:
         platform: As asked for.
-        destination: Where it goes; empty where the target is not set up here.
+        destination: Where it goes; where the target is not set up here, only what follows its base.
+        is_placed: Whether the target is set up here.
         selection: What chooses its tags; empty where the source names one.
     """
 
     source: Reference
     platform: str
     target: str
-    destination: str = ""
+    destination: str
+    is_placed: bool = True
     selection: str = ""
 
 
@@ -141,13 +143,16 @@ class _Known:
 
     def of(self, one: ListedImage) -> list[_Seen]:
         """What was seen of an image of the list; it claims its places."""
-        if one.destination and not one.selection:
+        if one.is_placed and not one.selection:
             self._claimed.add(one.destination)
             there = self._seen.get(one.destination)
             return [there] if there and there.is_of(one) else []
         name = one.source.name if one.selection else str(one.source)
         found = self._by_work[one.target, name, one.platform]
         found = [seen for seen in found if seen.image.destination not in self._claimed]
+        if not one.selection:
+            end = f"/{one.destination}"
+            found = [seen for seen in found if seen.image.destination.endswith(end)][:1]
         self._claimed.update(seen.image.destination for seen in found)
         return found
 
@@ -182,7 +187,7 @@ def _new(one: ListedImage) -> CatalogEntry:
         short_name=one.source.by_tag.familiar if has_name else "",
         platform=one.platform,
         target=one.target,
-        place="" if one.selection else one.destination,
+        place=one.destination if one.is_placed and not one.selection else "",
         state=ImageState.NEW,
     )
 

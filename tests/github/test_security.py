@@ -20,7 +20,11 @@ PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 OWN = re.compile(r"uses: \./\.github/actions/\w+$")
 SECRET = re.compile(r"secrets\.(\w+)")
 WRITES = {
-    "01-batch-sync.yml": {"sync": {"packages"}, "badge": {"contents"}},
+    "01-batch-sync.yml": {
+        "sync": {"packages"},
+        "badge": {"contents"},
+        "catalog": {"pages", "id-token"},
+    },
     "02-double-sync.yml": {"sync": {"packages"}},
     "03-to-aliyun.yml": {},
     "04-to-ghcr.yml": {"sync": {"packages"}},

@@ -30,4 +30,6 @@ class Artifacts:
             shutil.copy2(as_text(given["path"]), target)
         elif action == "actions/download-artifact":
             for found in sorted(self.folder.glob(as_text(given["pattern"]))):
-                shutil.copytree(found, Path(as_text(given["path"])) / found.name)
+                shutil.copytree(
+                    found, Path(as_text(given["path"])) / found.name, dirs_exist_ok=True
+                )

@@ -24,6 +24,7 @@ from orchestrator.config.settings import Settings, missing_place
 from orchestrator.config.values import web_url
 from orchestrator.errors import ExitStatus, FormatError, UsageError
 from orchestrator.plan.items import name_items
+from orchestrator.report.github import stopped_commands
 from orchestrator.report.history import PastRun
 from orchestrator.report.merge import read_report
 from orchestrator.report.result import Report
@@ -44,6 +45,12 @@ def run(invocation: Invocation) -> ExitStatus:
         UsageError: `--repository` is no address.
         ConfigurationError: The list can't be read, or the files can't be written.
     """
+    with stopped_commands(invocation.streams.err, invocation.settings.github):
+        _write(invocation)
+    return ExitStatus.OK
+
+
+def _write(invocation: Invocation) -> None:
     arguments, settings = invocation.arguments, invocation.settings
     reports = tuple(_reports(arguments.reports))
     with closing(State(settings.state_dir)) as state:
@@ -57,7 +64,7 @@ def run(invocation: Invocation) -> ExitStatus:
     write_whole(page, html_page(catalog, settings.language))
     write_whole(plain, markdown_page(catalog, settings.words))
     invocation.streams.out.write(f"{len(catalog.entries)} images: {page}, {plain}\n")
-    return ExitStatus.OK
+    invocation.streams.out.flush()
 
 
 def _catalog(
@@ -99,11 +106,15 @@ def _listed(invocation: Invocation, targets: tuple[str, ...]) -> Iterator[Listed
     for item in named.items:
         chooses = images.chosen_by(item.source)
         is_placed = not missing_place(settings.targets[item.target.name])
+        destination = str(item.destination)
         yield ListedImage(
             source=chooses.source if chooses else item.source,
             platform=str(item.choice),
             target=item.target.name,
-            destination=str(item.destination) if is_placed else "",
+            destination=destination
+            if is_placed
+            else destination.removeprefix(f"{item.target.base}/"),
+            is_placed=is_placed,
             selection=str(chooses.selection) if chooses else "",
         )
 

@@ -23,7 +23,7 @@ SEEN = MirroredImage(
     tried=STARTED,
     digest="sha256:1",
 )
-NAMELESS = replace(REDIS, destination="")
+NAMELESS = replace(REDIS, destination="redis:7", is_placed=False)
 LATEST = replace(REDIS, source=Reference.parse("redis"), selection="--latest=2")
 
 
@@ -55,6 +55,12 @@ def test_an_images_state_is_what_became_of_it_last(outcome: str, state: ImageSta
         pytest.param((), (SEEN,), [("redis:7", "unlisted", True)], id="the list has it no more"),
         pytest.param((), (replace(SEEN, digest=""),), [], id="neither listed nor there"),
         pytest.param((NAMELESS,), (SEEN,), [("redis:7", "in-sync", True)], id="target not set up"),
+        pytest.param(
+            (NAMELESS, replace(NAMELESS, destination="other:1")),
+            (SEEN,),
+            [("redis:7", "new", False), ("redis:7", "in-sync", True)],
+            id="one of two names, target not set up",
+        ),
         pytest.param(
             (REDIS,),
             (replace(SEEN, source="docker.io/library/valkey:7"),),
