@@ -80,7 +80,7 @@ def html_page(catalog: Catalog, language: Language) -> str:
         one.value: page_words(translations(one), catalog.entries)
         for one in (Language.ENGLISH, Language.CHINESE)
     }
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script, theme = (_asset(name) for name in ("page.css", "page.js", "theme.js"))
     first = Language.CHINESE if language is Language.CHINESE else Language.ENGLISH
     return _template().render(
         catalog=catalog,
@@ -91,7 +91,8 @@ def html_page(catalog: Catalog, language: Language) -> str:
         t=partial(_said, words[first.value]),
         style=Markup(style),  # noqa: S704 - our own file, as the hash in the policy says
         script=Markup(script),  # noqa: S704
-        policy=_policy(style, script),
+        theme=Markup(theme),  # noqa: S704
+        policy=_policy(style, script, theme),
     )
 
 
@@ -112,9 +113,10 @@ def _said(texts: Mapping[str, str], name: str, /, **values: object) -> str:
     return filled(texts[name], values)
 
 
-def _policy(style: str, script: str) -> str:
+def _policy(style: str, *scripts: str) -> str:
+    allowed = " ".join(map(_hash, scripts))
     return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        f"default-src 'none'; style-src {_hash(style)}; script-src {allowed}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 

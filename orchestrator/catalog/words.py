@@ -52,7 +52,7 @@ WORDS: Mapping[str, str] = {
     "copy": gettext_noop("Copy"),
     "copy.of": gettext_noop("Copy the pull command of {name}"),
     "copied": gettext_noop("Copied"),
-    "copy.failed": gettext_noop("Press Ctrl+C"),
+    "copy.failed": gettext_noop("Not allowed"),
     "commands": gettext_noop("Commands"),
     "source": gettext_noop("Source"),
     "address": gettext_noop("Address"),

@@ -132,8 +132,7 @@ class State:
         to be damaged only now, goes into the next. The report comes back with what earlier runs
         found out of its images.
         """
-        known = {one.destination: one for one in self.images()}
-        images = images_after(report, known)
+        images = images_after(report, self._images_of(report))
         self._write(
             (
                 (IMAGES.insert, map(image_row, images)),
@@ -146,6 +145,13 @@ class State:
             )
         )
         return completed(report, images)
+
+    def _images_of(self, report: Report) -> dict[str, MirroredImage]:
+        """What is known of the destinations of a run, however many others there are."""
+        places = {str(result.item.destination) for result in report.results}
+        query = IMAGES.select_by_key
+        found = (self._database.read(query, (place,), mirrored_image) for place in places)
+        return {image.destination: image for images in found for image in images}
 
     def images(self) -> tuple[MirroredImage, ...]:
         """What is known of every destination that a run has worked on."""

@@ -425,6 +425,13 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_a_picture_is_small_and_is_shown() -> None:
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    assert [path.name for path in pictures if path.stat().st_size >= 150_000] == []
+    shown_ones = "".join(map(text_of, PAGES))
+    assert [path.name for path in pictures if f"images/{path.name})" not in shown_ones] == []
+
+
 _FOLDERS = "orchestrator|tests|docs|bin|demo|deploy|benchmarks|[.]github"
 _PATH = re.compile(rf"(?<![\w./-])((?:{_FOLDERS})/[\w./*-]*[\w*])(?:::(\w+))?", re.ASCII)
 

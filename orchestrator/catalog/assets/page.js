@@ -82,7 +82,7 @@
     show();
   };
   const THEMES = ["auto", "light", "dark"];
-  let theme = THEMES.includes(kept.get("theme")) ? kept.get("theme") : "auto";
+  let theme = root.dataset.theme ?? "auto";
   const showTheme = () => {
     if (theme === "auto") delete root.dataset.theme; else root.dataset.theme = theme;
     const button = document.getElementById("theme");
@@ -113,8 +113,13 @@
       return done;
     }
   };
+  /* Where a browser lets nothing be copied, the command is shown and chosen, to be copied by hand. */
   const copy = async (button, text) => {
     const done = await write(text);
+    const row = button.closest("tr");
+    if (!done && values.has(row)) toggle(row, true);
+    const shown = done ? null : one("pre", button.closest(".command") ?? open.get(row));
+    if (shown) getSelection().selectAllChildren(shown);
     button.textContent = say(done ? "copied" : "copy.failed");
     button.classList.toggle("done", done);
     document.getElementById("shown").textContent = button.textContent;
