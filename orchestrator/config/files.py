@@ -28,6 +28,7 @@ TARGET_KEYS = (
     "jobs",
     "insecure",
     "ca",
+    "bandwidth",
 )
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESERVED = ("double", "none")

@@ -39,6 +39,7 @@ _ALL = (
     Key("CLEAN_DISK_SPACE", "false"),
     Key("DEFAULT_PLATFORM", "linux/amd64"),
     Key("JOBS", "4"),
+    Key("BANDWIDTH"),
     Key("FAN_OUT", "chain"),
     Key("RELAY", "auto"),
     Key("RETRIES", "3"),

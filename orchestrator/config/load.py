@@ -38,6 +38,7 @@ from orchestrator.config.settings import (
 from orchestrator.config.targets import GHCR, Target, aliyun_profile, check_levels
 from orchestrator.config.values import (
     aliyun_edition,
+    bandwidth,
     boolean,
     count,
     host,
@@ -172,18 +173,23 @@ def _settings(
     doubtful: tuple[Problem, ...],
 ) -> Settings:
     warnings = tuple(map(str, doubtful))
-    naming = values.parsed("NAMING", naming_rule)
+    naming, rate = values.parsed("NAMING", naming_rule), values.parsed("BANDWIDTH", bandwidth)
     targets = {
         "aliyun": _aliyun(values, naming, tables.targets.get("aliyun", {})),
         "ghcr": _ghcr(values, naming),
     }
+    targets = {name: replace(target, bandwidth=rate) for name, target in targets.items()}
     for name, table in tables.targets.items():
-        targets[name] = _with_table(targets.get(name, Target(name, "", naming=naming)), table, base)
+        new = Target(name, "", naming=naming, bandwidth=rate)
+        targets[name] = _with_table(targets.get(name, new), table, base)
     for name, target in targets.items():
         _check_levels(target, tables.targets.get(name, {}), values)
     hooks = [table for table in tables.notify if "url" in table]
     if len(hooks) < len(tables.notify):
         warnings = (*warnings, "targets.toml: a [[notify]] without a url tells nobody")
+    relay = values.parsed("RELAY", one_of(RelayUse))
+    if relay is RelayUse.OFF and any(target.bandwidth for target in targets.values()):
+        warnings = (*warnings, "with RELAY=off no bandwidth is limited: the relay is what does it")
     webhooks = (*_webhook(values), *map(_notify, hooks))
     logins = tuple(_dockerhub(values))
     github = github_step(environ)
@@ -204,7 +210,7 @@ def _settings(
         stall_timeout=float(values.parsed("STALL_TIMEOUT", count)),
         max_tags=values.parsed("MAX_TAGS", count),
         fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
-        relay=values.parsed("RELAY", one_of(RelayUse)),
+        relay=relay,
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
         takes_signatures=values.parsed("SIGNATURES", boolean),
         created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
@@ -280,6 +286,7 @@ def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Targe
         is_insecure=given("insecure", boolean, target.is_insecure),
         ca=base / ca if ca else target.ca,
         jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
+        bandwidth=given("bandwidth", bandwidth, target.bandwidth),
     )
 
 

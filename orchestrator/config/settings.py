@@ -223,6 +223,11 @@ class Settings:
         found = (target.ca for target in self.targets.values() if target.registry == registry)
         return next((ca for ca in found if ca), None)
 
+    def bandwidth_of(self, registry: str) -> int | None:
+        """Bytes a second that a registry may be sent: the least that a target there says."""
+        found = (target for target in self.targets.values() if target.registry == registry)
+        return min((one.bandwidth for one in found if one.bandwidth), default=None)
+
     @property
     def usable_targets(self) -> dict[str, Target]:
         """The targets that have all they need."""

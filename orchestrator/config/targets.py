@@ -72,6 +72,7 @@ class Target:
         is_insecure: Plain HTTP or unverified TLS is accepted.
         ca: A PEM file of the authority that signed the registry's certificate.
         jobs: How many copies may be made here at once; None is the run's own limit.
+        bandwidth: Bytes a second that it may be sent; None is as many as it takes.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Target:
     is_insecure: bool = False
     ca: Path | None = None
     jobs: int | None = None
+    bandwidth: int | None = None
 
     @property
     def base(self) -> str:

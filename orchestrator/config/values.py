@@ -5,6 +5,7 @@ They raise FormatError; whoever knows where the text stands says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import TypeVar
@@ -143,6 +144,37 @@ def count(text: str) -> int:
     if is_short and text.isascii() and text.isdigit() and 1 <= int(text) <= _HIGHEST:
         return int(text)
     raise FormatError(f"'{shortened(text)}' is not a number from 1 to {_HIGHEST:,}")
+
+
+_RATE = re.compile(
+    r"([0-9]{1,6}(?:\.[0-9]{1,3})?) *([kmg]?)(i?)(b|bytes?|bit)(/s|ps)", re.IGNORECASE
+)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
+_LOWEST_RATE = 64_000
+"""Bytes a second: a copy that moves less looks stalled, beside others that share them."""
+
+
+def bandwidth(text: str) -> int | None:
+    """Bytes a second, as in `20MB/s`, `512 KiB/s` or `100Mbit/s`; None for no limit.
+
+    Mbps is megabits a second, as whoever sells bandwidth means it.
+    """
+    if not text or text.lower() == "unlimited":
+        return None
+    found = _RATE.fullmatch(text.strip())
+    if found is None:
+        hint = "write a number and a unit, as 20MB/s or 100Mbit/s"
+        raise FormatError(f"'{shortened(text)}' is not a bandwidth", hint=hint)
+    number, power, binary, unit, per_second = found.groups()
+    is_bits = unit.lower() == "bit" or (unit == "b" and per_second.lower() == "ps")
+    factor = (1024 if binary else 1000) ** _POWERS[power.lower()]
+    rate = int(float(number) * factor / (8 if is_bits else 1))
+    if rate < _LOWEST_RATE:
+        raise FormatError(
+            f"{shortened(text)} is too slow for an image to get through",
+            hint=f"the least is {_LOWEST_RATE // 1000}KB/s",
+        )
+    return rate
 
 
 def boolean(text: str) -> bool:

@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from orchestrator.errors import ErrorKind, FormatError
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Upload
+from orchestrator.relay.pace import Pace
 from orchestrator.relay.server import Reply
 from orchestrator.relay.target import RelayTarget
 from orchestrator.system.body import BodyStream
@@ -78,6 +79,7 @@ class Passage:
         key: Stands in the paths that skopeo asks for; nobody can guess it.
         destination: Where the manifest goes, by tag or digest.
         fault: Why the target gave no answer, where it gave none.
+        sent: Bytes that have gone on to the target so far.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Passage:
         target: RelayTarget,
         blobs: TargetBlobs,
         *,
+        pace: Pace,
         with_children: bool,
     ) -> None:
         """Ask for all blobs that are known.
@@ -96,11 +99,14 @@ class Passage:
             sizes: The blobs that are known to travel, and their sizes in bytes.
             target: Where they go.
             blobs: What is known of the target's blobs.
+            pace: How fast bytes may go there.
             with_children: Whether manifests may be put by digest, too: those an index names.
         """
         self.key = secrets.token_hex(16)
         self.destination = destination
         self.fault: Inconclusive | None = None
+        self.sent = 0
+        self._pace = pace
         self._target = target
         self._known = blobs
         self._with_children = with_children
@@ -157,6 +163,7 @@ class Passage:
         incoming = self._incoming.get(name)
         if incoming is None:
             return Reply(404)
+        body.pieces = self._paced
         blob = self._blob_in_turn(body.size) if body.size is not None else None
         begun = self._begun(blob) if blob is not None else None
         if blob is None or not isinstance(begun, Upload):
@@ -253,6 +260,13 @@ class Passage:
             digest = self._in_turn.pop(size, None)
             self._turn.notify_all()
         return self._blobs.get(digest) if digest else None
+
+    def _paced(self, chunk: bytes) -> Iterator[bytes]:
+        """Let bytes go on as fast as they may, and count them."""
+        for piece in self._pace.pieces(chunk):
+            with self._lock:
+                self.sent += len(piece)
+            yield piece
 
     def _send(self, blob: _Blob, upload: Upload, body: BodyStream) -> None:
         """Send a blob on by a thread of its own, while skopeo's bytes are read by this one."""

@@ -15,6 +15,7 @@ from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.challenge import basic_authorization
 from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
 from orchestrator.relay.server import RelayServer
 from orchestrator.relay.target import RelayTarget, Writer
@@ -43,17 +44,25 @@ class Relay:
         writer: Speaks to targets.
         reason_against: Why a destination can't be relayed; empty where it can.
         port: The port that is tried first, so that skopeo's cache knows the relay again.
+        bandwidth_of: Bytes a second that a registry may be sent; None where nobody says.
     """
 
     def __init__(
-        self, writer: Writer, reason_against: Callable[[Reference], str], *, port: int
+        self,
+        writer: Writer,
+        reason_against: Callable[[Reference], str],
+        *,
+        port: int,
+        bandwidth_of: Callable[[str], int | None] = lambda _registry: None,
     ) -> None:
         password = secrets.token_urlsafe(32)
         self._writer = writer
         self._reason_against = reason_against
         self._passages: dict[str, Passage] = {}
         self._lock = threading.Lock()
-        self._targets: dict[str, tuple[RelayTarget, TargetBlobs]] = {}
+        self._bandwidth_of = bandwidth_of
+        self._targets: dict[str, tuple[RelayTarget, TargetBlobs, Pace]] = {}
+        self._is_told: set[str] = set()
         self._faults: dict[str, int] = {}
         self._executors: list[ThreadPoolExecutor] = []
         authorization = basic_authorization(Credentials(_USERNAME, password))
@@ -77,16 +86,17 @@ class Relay:
         """The way of one copy, open as long as the block lasts."""
         destination = request.destination
         if reason := self.reason_against(destination):
-            _log.debug("%s is not relayed: %s", destination.familiar, reason)
+            self._tell(destination, reason)
             yield Route(destination)
             return
-        target, blobs = self._target(destination.registry)
+        target, blobs, pace = self._target(destination.registry)
         with_children = request.platform is None
         passage = Passage(
             destination,
             request.blobs,
             target,
             blobs,
+            pace=pace,
             with_children=with_children,
         )
         self._passages[passage.key] = passage
@@ -97,6 +107,7 @@ class Relay:
                 address,
                 lambda text: _in_targets_words(text, address, destination),
                 lambda: _fault(passage),
+                passage,
             )
         finally:
             del self._passages[passage.key]
@@ -121,13 +132,24 @@ class Relay:
             self._server.host, repository, tag=destination.tag, digest=destination.digest
         )
 
-    def _target(self, registry: str) -> tuple[RelayTarget, TargetBlobs]:
+    def _tell(self, destination: Reference, reason: str) -> None:
+        """Say why a destination is not relayed; once aloud, where more was to come of it."""
+        registry = destination.registry
+        with self._lock:
+            is_news = self._bandwidth_of(registry) is not None and registry not in self._is_told
+            self._is_told.add(registry)
+        if is_news:
+            _log.warning("skopeo pushes to %s itself, at any bandwidth: %s", registry, reason)
+        _log.debug("%s is not relayed: %s", destination.familiar, reason)
+
+    def _target(self, registry: str) -> tuple[RelayTarget, TargetBlobs, Pace]:
         with self._lock:
             if registry not in self._targets:
                 executor = ThreadPoolExecutor(_QUESTIONS_AT_ONCE, thread_name_prefix="relay")
                 self._executors.append(executor)
                 target = RelayTarget(self._writer)
-                self._targets[registry] = target, TargetBlobs(target, executor)
+                pace = Pace(self._bandwidth_of(registry))
+                self._targets[registry] = target, TargetBlobs(target, executor), pace
             return self._targets[registry]
 
 

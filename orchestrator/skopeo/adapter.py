@@ -37,7 +37,7 @@ from orchestrator.skopeo.failure import SkopeoFailure, fatal_message, side_of
 from orchestrator.skopeo.folders import write_manifest, write_unfit_image
 from orchestrator.skopeo.version import checked_version, install_hint
 from orchestrator.system.parallel import OncePerKey
-from orchestrator.system.program import FinishedProgram, ProgramRunner, Question
+from orchestrator.system.program import FinishedProgram, Movement, ProgramRunner, Question
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class Skopeo:
         *,
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
-        on_moved: Callable[[int], None] = lambda _: None,
+        movement: Movement | None = None,
         question: Question | None = None,
     ) -> FinishedProgram:
         self._version(self._path)
@@ -165,7 +165,7 @@ class Skopeo:
             question=question,
             size=size,
             on_stderr_line=on_stderr_line,
-            on_moved=on_moved,
+            movement=movement or Movement(),
         )
 
     def read_digest(self, reference: Reference, *, side: Side = Side.SOURCE) -> Digest | None:
@@ -268,8 +268,7 @@ class Skopeo:
         self._check(destination)
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
             write_manifest(Path(name), raw, config=config)
-            argv = push_argv(name, destination, self._connection)
-            finished = self._run(argv)
+            finished = self._run(push_argv(name, destination, self._connection))
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
 
@@ -318,17 +317,29 @@ class Skopeo:
             for digest in _REUSED.findall(text):
                 self._watcher.was_there(destination, digest)
 
+        told = 0
+
         def on_moved(count: int) -> None:
-            self._watcher.moved(destination, count // 2)  # each byte is read, and written
+            nonlocal told
+            # Without a stand-in each byte counts twice, as it is read and as it is written.
+            new = journey.sent - told if journey else count // 2
+            told += new
+            self._watcher.moved(destination, new)
 
         with self._route(request) as route:
+            journey = route.journey
             argv = copy_argv(replace(request, destination=route.address), self._connection)
-            finished = self._run(argv, size=request.size, on_stderr_line=on_line, on_moved=on_moved)
+            finished = self._run(
+                argv,
+                size=request.size,
+                on_stderr_line=on_line,
+                movement=Movement(on_moved, lambda: journey.sent if journey else 0),
+            )
         finished = replace(finished, stderr=route.in_targets_words(finished.stderr))
         fault = route.fault() if finished.status != 0 and not finished.has_stalled else None
         if fault is not None:
             raise fault
-        return finished, tuple(uploaded)
+        return finished, journey.uploaded if journey else tuple(uploaded)
 
     def _check(self, reference: Reference) -> None:
         """Before its registry is spoken to: is there any use in it, and no harm?"""

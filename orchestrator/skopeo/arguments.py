@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from orchestrator.config.authfile import has_login, secrets_in
 from orchestrator.config.settings import Settings
@@ -98,6 +99,20 @@ class CopyRequest:
     blobs: Mapping[Digest, int] = field(default_factory=dict)
 
 
+class Journey(Protocol):
+    """What a stand-in knows of the copy that goes through it."""
+
+    @property
+    def sent(self) -> int:
+        """Bytes that have gone on to the destination so far."""
+        ...
+
+    @property
+    def uploaded(self) -> tuple[Digest, ...]:
+        """The blobs that were sent and have arrived."""
+        ...
+
+
 @dataclass(frozen=True)
 class Route:
     """How skopeo reaches the destination of one copy.
@@ -106,11 +121,13 @@ class Route:
         address: What it pushes to: the destination itself, or its stand-in on loopback.
         in_targets_words: Puts the destination in the stand-in's place in what skopeo said.
         fault: Why the destination gave no answer on this way; None where it did.
+        journey: What the stand-in knows of the copy; None where there is no stand-in.
     """
 
     address: Reference
     in_targets_words: Callable[[str], str] = str
     fault: Callable[[], ImageError | None] = lambda: None
+    journey: Journey | None = None
 
 
 @contextmanager

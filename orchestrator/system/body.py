@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from queue import Full, Queue
 from threading import Event
 
@@ -13,12 +13,17 @@ _POLL = 0.2
 """Seconds between looks whether the other end has given up."""
 
 
+def _at_once(chunk: bytes) -> Iterable[bytes]:
+    return (chunk,)
+
+
 class BodyStream:
     """A body that one thread reads and another one sends.
 
     Attributes:
         size: In bytes; None where nobody has said.
         count: The bytes that came so far.
+        pieces: Hands a chunk on to the sending thread, in parts and as fast as it may be sent.
 
     Args:
         chunks: The bytes as they come; `ConnectionError` where they break off.
@@ -28,6 +33,7 @@ class BodyStream:
     def __init__(self, chunks: Iterator[bytes], size: int | None) -> None:
         self.size = size
         self.count = 0
+        self.pieces: Callable[[bytes], Iterable[bytes]] = _at_once
         self._chunks = chunks
         self._held: Queue[bytes | None] = Queue(_HELD)
         self._is_broken = Event()
@@ -60,7 +66,7 @@ class BodyStream:
             ConnectionError: They broke off, so that what was sent is no whole body.
         """
         while (chunk := self._held.get()) is not None:
-            yield chunk
+            yield from self.pieces(chunk)
         if self._is_broken.is_set():
             raise ConnectionError("the body broke off")
 

@@ -129,12 +129,28 @@ class Question:
     longest: float
 
 
+@dataclass(frozen=True)
+class Movement:
+    """The bytes that are moved in the course of a program.
+
+    Attributes:
+        on_moved: Called with those moved since its last call, by a thread.
+        by_others: Those that others have moved for it so far.
+    """
+
+    on_moved: Callable[[int], None] = lambda _: None
+    by_others: Callable[[], int] = lambda: 0
+
+
+_OWN = Movement()
+
+
 @dataclass(eq=False)
 class _Running:
     process: RunningCommand
     stall_timeout: float
     longest: float
-    on_moved: Callable[[int], None]
+    movement: Movement
     question: Question | None = None
     started: float = field(default_factory=time.monotonic)
     moved: int | None = None
@@ -189,7 +205,7 @@ class ProgramRunner:
         stall_timeout: float,
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
-        on_moved: Callable[[int], None] = lambda _: None,
+        movement: Movement = _OWN,
         question: Question | None = None,
     ) -> FinishedProgram:
         """Run a program to its end.
@@ -199,7 +215,7 @@ class ProgramRunner:
             stall_timeout: Seconds without a byte moved after which it is ended.
             size: Bytes that it has to move; None where nobody knows.
             on_stderr_line: Called with each line on its standard error as it comes, by a thread.
-            on_moved: Called with the bytes read and written since its last call, by a thread.
+            movement: Who learns what it moves.
             question: What it asks, where that is all that it does.
 
         Raises:
@@ -231,7 +247,7 @@ class ProgramRunner:
             )
             process = self._started(start, argv[0])
             longest = math.inf if size is None else stall_timeout + size / _SLOWEST
-            running = _Running(process, stall_timeout, longest, on_moved, question)
+            running = _Running(process, stall_timeout, longest, movement, question)
             output.end = errors.end = partial(_ask_to_end_once, running)
             self._running.add(running)
             self._watch()
@@ -292,13 +308,14 @@ class ProgramRunner:
             return
         if running.question and self._asks_too_long(running, running.question, now):
             return
-        moved = self._read_moved(running.process.pid)
+        own, others = self._read_moved(running.process.pid), running.movement.by_others()
+        moved = None if own is None and not others else (own or 0) + others
         if moved is None and running.moved is None:
             if now - running.started > running.longest:
                 running.has_stalled = True
                 _ask_to_end(running)
         elif moved is not None and (running.moved is None or moved > running.moved):
-            running.on_moved(moved - (running.moved or 0))
+            running.movement.on_moved(moved - (running.moved or 0))
             running.moved, running.moved_at = moved, now
         elif now - running.moved_at > running.stall_timeout:
             running.has_stalled = True

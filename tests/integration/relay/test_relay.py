@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
-from demo.images import MIB, build_image, build_index
+from demo.images import MIB, build_image, build_index, noise_layer
 from orchestrator.config.authfile import Credentials
 from orchestrator.config.registries_conf import RegistriesConf
 from orchestrator.oci.platform import Platform
@@ -59,6 +60,18 @@ def test_a_small_image_takes_few_requests(site: Site) -> None:
     site.sync(site.source())
     methods = [one.method for one in site.writes()]
     assert sorted(methods) == ["POST"] * 3 + ["PUT"] * 4
+
+
+def test_a_bandwidth_holds_for_all_copies_together(site: Site) -> None:
+    for n in range(4):
+        site.publish(build_image(layers=[noise_layer(300_000, seed=70 + n)]), f"app{n}:1")
+    site.configure(JOBS=4, BANDWIDTH="1MB/s", **RELAYED)
+    began = time.monotonic()
+    outcome = site.sync(*(site.source(f"app{n}:1") for n in range(4)))
+    totals = outcome.report["totals"]
+    assert totals["copied"] == 4
+    assert totals["bytes"] > 4 * 300_000
+    assert time.monotonic() - began > 1.1
 
 
 def test_an_index_of_several_platforms_arrives_whole(site: Site) -> None:

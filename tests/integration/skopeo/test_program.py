@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from orchestrator.system.program import (
     ERRORS_LIMIT,
     OUTPUT_LIMIT,
     FinishedProgram,
+    Movement,
     ProgramRunner,
     WatchdogIntervals,
 )
@@ -245,6 +247,14 @@ def test_the_counter_that_was_passed_in_is_believed() -> None:
     programs = ProgramRunner({"PATH": PATH}, read_moved=stands_still, watch=QUICK)
     assert shell(programs, "while :; do echo x; done", stall_timeout=0.1).has_stalled
     assert len(asked) > 1
+
+
+def test_a_program_whose_bytes_others_move_on_has_not_stalled() -> None:
+    moved = itertools.count()
+    programs = ProgramRunner({"PATH": PATH}, read_moved=lambda _: 5, watch=QUICK)
+    movement = Movement(by_others=lambda: next(moved))
+    finished = programs.run(["/bin/sleep", "0.4"], stall_timeout=0.2, movement=movement)
+    assert (finished.status, finished.has_stalled) == (0, False)
 
 
 @pytest.mark.parametrize(

@@ -340,6 +340,52 @@ def test_a_bad_value_in_a_file_is_shown_where_it_stands(base: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        pytest.param("20MB/s", 20_000_000, id="megabytes"),
+        pytest.param("512 KiB/s", 512 * 1024, id="kibibytes, apart"),
+        pytest.param("1.5gb/s", 1_500_000_000, id="a fraction, small letters"),
+        pytest.param("100Mbit/s", 12_500_000, id="megabits"),
+        pytest.param("100Mbps", 12_500_000, id="as it is sold"),
+        pytest.param("64000B/s", 64_000, id="the least"),
+        pytest.param("unlimited", None, id="no limit"),
+        pytest.param("", None, id="unset"),
+    ],
+)
+def test_a_bandwidth_is_bytes_a_second(base: Path, text: str, rate: int | None) -> None:
+    settings = load(base, f"BANDWIDTH={text}", environ=ALIYUN)
+    assert [one.bandwidth for one in settings.targets.values()] == [rate, rate]
+    assert settings.bandwidth_of(PERSONAL) == rate
+
+
+@pytest.mark.parametrize("text", ["20", "fast", "20MB", "-1MB/s", "63KB/s", "400kbps", "0MB/s"])
+def test_what_is_no_bandwidth_is_told(base: Path, text: str) -> None:
+    error = refused(base, flags={"BANDWIDTH": text})
+    assert text in error.message
+    assert "B/s" in error.hint
+
+
+def test_a_target_has_its_own_bandwidth_and_one_registry_the_least(base: Path) -> None:
+    tables = {"a": "5MB/s", "b": "3MB/s", "aliyun": "unlimited"}
+    toml = "".join(
+        f"[targets.{name}]\nregistry='{'x.example' if len(name) == 1 else PERSONAL}'\n"
+        f"bandwidth='{rate}'\n"
+        for name, rate in tables.items()
+    )
+    settings = load(base, "BANDWIDTH=1MB/s", toml=toml)
+    registries = ("x.example", PERSONAL, "ghcr.io", "elsewhere.example")
+    assert [*map(settings.bandwidth_of, registries)] == [3_000_000, None, 1_000_000, None]
+
+
+@pytest.mark.parametrize(("relay", "is_warned"), [("off", True), ("auto", False)])
+def test_a_bandwidth_that_nothing_holds_is_a_warning(
+    base: Path, relay: str, is_warned: bool
+) -> None:
+    settings = load(base, f"BANDWIDTH=1MB/s\nRELAY={relay}")
+    assert any("RELAY=off" in one for one in settings.warnings) == is_warned
+
+
+@pytest.mark.parametrize(
     ("key", "value", "found"),
     [
         pytest.param("JOBS", "1", lambda s: s.jobs == 1, id="JOBS"),
@@ -629,6 +675,7 @@ profile = "swr"
 jobs = 2
 insecure = true
 ca = "certs/lab.pem"
+bandwidth = "20MB/s"
 """
 
 
@@ -639,6 +686,7 @@ def test_a_table_makes_a_target(base: Path) -> None:
     assert (target.naming, target.profile, target.jobs) == ("nested", SWR, 2)
     assert target.is_insecure
     assert target.ca == base / "certs" / "lab.pem"
+    assert target.bandwidth == 20_000_000
 
 
 def test_a_table_needs_a_registry_only(base: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
 from orchestrator.relay.target import RelayTarget
 from orchestrator.system.body import BodyStream
@@ -79,7 +80,8 @@ def passage(registry: Registry) -> Iterator[Passage]:
     with ThreadPoolExecutor(4) as executor:
         target = RelayTarget(registry)
         sizes = {digest_of(one): len(one) for one in (ONE, TWO, LONG)}
-        under_test = Passage(APP, sizes, target, TargetBlobs(target, executor), with_children=False)
+        blobs = TargetBlobs(target, executor)
+        under_test = Passage(APP, sizes, target, blobs, pace=Pace(None), with_children=False)
         yield under_test
         under_test.close()
 
@@ -104,6 +106,7 @@ def test_blobs_of_one_size_are_told_apart(passage: Passage, registry: Registry) 
     assert registry.blobs == {digest_of(one): one for one in (ONE, TWO)}
     assert registry.manifests == {"1": MANIFEST}
     assert set(passage.uploaded) == {digest_of(ONE), digest_of(TWO)}
+    assert passage.sent == len(ONE) + len(TWO)
 
 
 def test_a_blob_that_was_sent_is_there_for_the_next_image_of_an_index(

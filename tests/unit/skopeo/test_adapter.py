@@ -28,7 +28,7 @@ from orchestrator.skopeo.arguments import (
     inspect_argv,
     push_argv,
 )
-from orchestrator.system.program import FinishedProgram, ProgramRunner, Question
+from orchestrator.system.program import FinishedProgram, Movement, ProgramRunner, Question
 
 RAW = b'{"schemaVersion":2}'
 DIGEST = digest_of(RAW)
@@ -235,6 +235,9 @@ def test_no_platform_becomes_an_option(text: str) -> None:
 VERSION = FinishedProgram(0, b"skopeo version 1.9.3 commit: \n", "")
 
 
+NOBODY_ASKS = Movement()
+
+
 @dataclass
 class Scripted(ProgramRunner):
     """Answers as skopeo would, and writes down what it was asked."""
@@ -257,7 +260,7 @@ class Scripted(ProgramRunner):
         stall_timeout: float,
         size: int | None = 0,
         on_stderr_line: Callable[[bytes], None] | None = None,
-        on_moved: Callable[[int], None] = lambda _: None,
+        movement: Movement = NOBODY_ASKS,
         question: Question | None = None,
     ) -> FinishedProgram:
         path, *words = argv
@@ -267,7 +270,7 @@ class Scripted(ProgramRunner):
         self.asked.append(tuple(words))
         self.patience.append(stall_timeout)
         del size, question
-        on_moved(2048)
+        movement.on_moved(2048)
         if on_stderr_line:
             for line in self.answer.stderr.splitlines():
                 on_stderr_line(line.encode())
