@@ -33,6 +33,9 @@ _LONGEST_NAME = 255
 _MOST_FAULTS = 2
 """Copies that got no answer through the relay before a host is pushed to by skopeo itself."""
 
+_POLL = 0.05
+"""Seconds between two looks whether the relay is to end."""
+
 
 class Relay:
     """A running relay; safe to be used by many threads.
@@ -69,9 +72,8 @@ class Relay:
         self._server = RelayServer(port, authorization, self._passages)
         self.login = Login(self._server.host, _USERNAME, password)
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": _POLL}, daemon=True
         )
-        self._thread.start()
 
     def reason_against(self, destination: Reference) -> str:
         """Why skopeo pushes there itself; empty where the relay does."""
@@ -100,6 +102,7 @@ class Relay:
             with_children=with_children,
         )
         self._passages[passage.key] = passage
+        self._serve()
         address = self._address(destination, passage.key)
         try:
             passage.wait_for_others()
@@ -119,12 +122,19 @@ class Relay:
 
     def close(self) -> None:
         """Take no more connections, and let what is asked end; `contextlib.closing` does it."""
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
-        self._thread.join()
         self._server.end_connections()
         for executor in self._executors:
             executor.shutdown(wait=False, cancel_futures=True)
+
+    def _serve(self) -> None:
+        """Begin to answer, once there is a copy: most runs have none, and end without a wait."""
+        with self._lock:
+            if self._thread.ident is None:
+                self._thread.start()
 
     def _address(self, destination: Reference, key: str) -> Reference:
         repository = f"{key}/{destination.repository}"

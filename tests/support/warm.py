@@ -8,6 +8,7 @@ What depends on how Python starts (its locale, its own variables) is for a real 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import pkgutil
@@ -68,8 +69,13 @@ class WarmProgram:
             os.close(out)
             os.close(err)
 
+    def _stop(self) -> None:
+        if self._connection is not None and self._process is not None:
+            self._connection.close()
+            self._process.wait()
+
     def _kill(self) -> None:
-        """End it and the run that it has begun; it ends by itself once nobody can ask it more."""
+        """End it and the run that it has begun."""
         if self._connection is not None and self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -88,6 +94,7 @@ class WarmProgram:
                 start_new_session=True,
             )
         self._connection = ours
+        atexit.register(self._stop)
         return ours
 
 
