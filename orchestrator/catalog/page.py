@@ -28,7 +28,7 @@ from orchestrator.text import human_bytes, one_line
 
 ISSUE_FORM = "mirror-an-image.yml"
 """The form that asks for an image, in `.github/ISSUE_TEMPLATE`."""
-_FIELD = "images"
+ISSUE_FIELD = "images"
 """The form's field that takes their names."""
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -54,7 +54,7 @@ class Catalog:
     @property
     def ask_url(self) -> str:
         """Where a missing image is asked for, its name still to be added; may be empty."""
-        page = f"{self.repository_url}/issues/new?template={quote(ISSUE_FORM)}&{_FIELD}="
+        page = f"{self.repository_url}/issues/new?template={quote(ISSUE_FORM)}&{ISSUE_FIELD}="
         return page if self.repository_url else ""
 
     @property

@@ -14,7 +14,14 @@ from orchestrator.commands.inputs import Invocation
 from orchestrator.errors import ConfigurationError, ExitStatus, UsageError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-_OF_WORKFLOWS = (".github/actions", ".github/workflows", "bin", "LICENSE", "pyproject.toml")
+_OF_WORKFLOWS = (
+    ".github/ISSUE_TEMPLATE/mirror-an-image.yml",
+    ".github/actions",
+    ".github/workflows",
+    "bin",
+    "LICENSE",
+    "pyproject.toml",
+)
 
 _IMAGES = """\
 # One image a line; `syncer batch` mirrors all of them. Three small ones to begin with:

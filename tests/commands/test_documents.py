@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from orchestrator.catalog.page import ISSUE_FIELD, ISSUE_FORM
 from orchestrator.config.files import TARGET_KEYS
 from orchestrator.config.image_list import OPTIONS
 from orchestrator.config.keys import KEYS
@@ -399,6 +400,13 @@ def test_the_form_for_bugs_asks_for_doctor_and_the_log() -> None:
     assert "make doctor" in asked["doctor"]["attributes"]["label"]
     assert "-v" in asked["verbose"]["attributes"]["label"]
     assert all(part["validations"]["required"] for part in asked.values())
+
+
+def test_the_form_that_the_catalog_fills_in_has_the_field_for_it() -> None:
+    form = yaml.safe_load(text_of(f".github/ISSUE_TEMPLATE/{ISSUE_FORM}"))
+    fields = {part["id"]: part["type"] for part in form["body"] if "id" in part}
+    assert fields[ISSUE_FIELD] in ("input", "textarea")
+    assert set(form) >= {"name", "description", "body"}
 
 
 def test_actions_and_packages_are_kept_up_to_date_weekly() -> None:

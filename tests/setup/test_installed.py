@@ -70,6 +70,8 @@ def test_init_writes_what_a_first_run_needs(installed: Installation, tmp_path: P
     named = installed.run("name", cwd=tmp_path, environ=place)
     assert named.returncode == 0, named.stderr
     assert named.stdout.count("registry.example.com/me/") == 3
+    shown = installed.run("catalog", cwd=tmp_path, environ=place)
+    assert shown.stdout == "3 images: catalog/index.html, catalog/images.md\n", shown.stderr
 
 
 def test_a_wheel_brings_all_that_a_checkout_has(installed: Installation, tmp_path: Path) -> None:
