@@ -7,7 +7,17 @@ from urllib.parse import urlsplit
 
 from orchestrator.config.settings import Webhook
 from orchestrator.notify.message import Format
-from orchestrator.notify.services import dingtalk, discord, feishu, slack, telegram, wecom
+from orchestrator.notify.services import (
+    bark,
+    dingtalk,
+    discord,
+    feishu,
+    ntfy,
+    serverchan,
+    slack,
+    telegram,
+    wecom,
+)
 from orchestrator.notify.services import json_webhook as generic
 
 FORMATS: Mapping[str, Format] = {
@@ -18,6 +28,9 @@ FORMATS: Mapping[str, Format] = {
     "slack": slack,
     "discord": discord,
     "telegram": telegram,
+    "ntfy": ntfy,
+    "bark": bark,
+    "serverchan": serverchan,
     "json": generic,
 }
 """By the name that `format` has in targets.toml."""
@@ -34,11 +47,18 @@ _HOSTS: Mapping[str, Format] = {
     "canary.discord.com": discord,
     "ptb.discord.com": discord,
     "api.telegram.org": telegram,
+    "ntfy.sh": ntfy,
+    "api.day.app": bark,
+    "sctapi.ftqq.com": serverchan,
 }
+
+_SERVERCHAN_3 = ".push.ft07.com"
+"""Each user of ServerChan's third version has a host of their own."""
 
 
 def format_of(webhook: Webhook) -> Format:
     """The format a webhook is to be written in; one nobody knows is the host's own."""
     named = FORMATS.get(webhook.format.lower())
-    host = urlsplit(webhook.url).hostname or ""
-    return named or _HOSTS.get(host.rstrip("."), generic)
+    host = (urlsplit(webhook.url).hostname or "").rstrip(".")
+    own = serverchan if host.endswith(_SERVERCHAN_3) else generic
+    return named or _HOSTS.get(host, own)

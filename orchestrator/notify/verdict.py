@@ -17,7 +17,8 @@ class Codes:
     """How a service answers with numbers.
 
     Attributes:
-        number: The fields that may hold the code, the newest name first; 0 is success.
+        number: The fields that may hold the code, the newest name first.
+        success: The code that says it was taken.
         words: The fields that may hold the sentence to it.
         transient: Codes of faults that pass by themselves.
         hints: What to do about a code.
@@ -25,6 +26,7 @@ class Codes:
 
     number: tuple[str, ...]
     words: tuple[str, ...]
+    success: int = 0
     transient: frozenset[int] = frozenset()
     hints: Mapping[int, str] = field(default_factory=dict)
 
@@ -35,7 +37,7 @@ def verdict_by_code(answer: Response, codes: Codes) -> Refusal | None:
     code = _first_code(fields, codes.number)
     if code is None:
         return verdict_by_status(answer) or Refusal("the answer is not that of such a bot")
-    if code == 0 and is_success(answer):
+    if code == codes.success and is_success(answer):
         return None
     return Refusal(
         f"{text_in(fields, *codes.words)} (code {code})",

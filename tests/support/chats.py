@@ -25,6 +25,9 @@ WECOM_PATH = f"/cgi-bin/webhook/send?key={TOKEN}"
 SLACK_PATH = f"/services/T0/B0/{TOKEN}"
 DISCORD_PATH = f"/api/webhooks/123456/{TOKEN}"
 TELEGRAM_PATH = f"/bot{TOKEN}/sendMessage?chat_id=-100200300"
+NTFY_PATH = f"/{TOKEN}"
+BARK_PATH = f"/{TOKEN}/"
+SERVERCHAN_PATH = f"/{TOKEN}.send"
 
 _TEMPLATES = frozenset(
     "blue wathet turquoise green yellow orange red carmine violet purple indigo grey".split()
@@ -163,6 +166,56 @@ def telegram_busy() -> Reply:
     words = "Too Many Requests: retry after 7"
     busy = {"ok": False, "error_code": 429, "description": words, "parameters": {"retry_after": 7}}
     return _json(busy, status=429)
+
+
+def ntfy(token: str) -> Handle:
+    """A topic of ntfy's that wants a token to be written to."""
+
+    def handle(request: Request) -> Reply:
+        if request.headers.get("authorization") != f"Bearer {token}":
+            refusal = {"code": 40301, "http": 403, "error": "forbidden"}
+            return _json({**refusal, "link": "https://ntfy.sh/docs/publish/"}, status=403)
+        fields = parse_qs(request.query)
+        is_text = b"\0" not in request.body and len(request.body) <= 4096
+        if request.path != NTFY_PATH or fields.get("priority", [""])[0] not in set("12345"):
+            return _json({"code": 40007, "http": 400, "error": "invalid priority"}, status=400)
+        if not is_text or not fields.get("title") or not request.body.strip():
+            return _json(
+                {"code": 40014, "http": 400, "error": "attachment not allowed"}, status=400
+            )
+        return _json({"id": "hwQ2YpKdmg", "time": 1, "event": "message", "topic": "t"})
+
+    return handle
+
+
+def ntfy_busy() -> Reply:
+    words = "limit reached: too many requests"
+    return _json({"code": 42901, "http": 429, "error": words}, status=429)
+
+
+def bark(request: Request) -> Reply:
+    """Bark's server, with Apple's limit behind it."""
+    body = _object(request.body)
+    if request.path != BARK_PATH:
+        words = "failed to get device token: failed to get [x] device token from database"
+        return _json({"code": 400, "message": words, "timestamp": 1}, status=400)
+    levels = {"active", "timeSensitive", "passive", "critical"}
+    is_bad = not _is_text(body.get("body")) or body.get("level") not in levels
+    if is_bad or len(request.body) > 4096 - 200:
+        return _json({"code": 500, "message": "push failed: PayloadTooLarge"}, status=500)
+    return _json({"code": 200, "message": "success", "timestamp": 1})
+
+
+def serverchan(request: Request) -> Reply:
+    """ServerChan Turbo."""
+    body = _object(request.body)
+    if request.path != SERVERCHAN_PATH:
+        words = "[AUTH]错误的Key"
+        return _json({"code": 40001, "message": words, "info": words}, status=400)
+    title, text = body.get("title"), body.get("desp")
+    if not _is_text(title) or len(str(title)) > 32 or len(str(text).encode()) > 32 * 1024:
+        return _json({"code": 20001, "message": "[INPUT]title不能为空"}, status=400)
+    return _json({"code": 0, "message": "", "data": {"pushid": "1", "errno": 0}})
 
 
 def receiver(secret: str) -> Handle:

@@ -68,6 +68,9 @@ SERVICES = (
     pytest.param("slack", chats.SLACK_PATH, chats.slack, id="slack"),
     pytest.param("discord", chats.DISCORD_PATH, chats.discord, id="discord"),
     pytest.param("telegram", chats.TELEGRAM_PATH, chats.telegram, id="telegram"),
+    pytest.param("ntfy", chats.NTFY_PATH, chats.ntfy(SECRET), id="ntfy"),
+    pytest.param("bark", chats.BARK_PATH, chats.bark, id="bark"),
+    pytest.param("serverchan", chats.SERVERCHAN_PATH, chats.serverchan, id="serverchan"),
     pytest.param("json", "/hook", chats.receiver(SECRET), id="json"),
 )
 
@@ -207,6 +210,30 @@ def test_each_service_takes_its_message(
             id="telegram: no chat",
         ),
         pytest.param(
+            "ntfy",
+            chats.NTFY_PATH,
+            chats.ntfy("another"),
+            SECRET,
+            "forbidden (HTTP status 403)",
+            id="ntfy: token",
+        ),
+        pytest.param(
+            "bark",
+            f"{chats.BARK_PATH}x",
+            chats.bark,
+            "",
+            "device token from database (code 400); the device key in WEBHOOK_URL is the one",
+            id="bark: key",
+        ),
+        pytest.param(
+            "serverchan",
+            f"{chats.SERVERCHAN_PATH}x",
+            chats.serverchan,
+            "",
+            "[AUTH]错误的Key (code 40001); the SendKey in WEBHOOK_URL is wrong",
+            id="serverchan: key",
+        ),
+        pytest.param(
             "json", "/", chats.receiver("another"), SECRET, "HTTP status 401", id="json: secret"
         ),
     ],
@@ -230,6 +257,7 @@ BUSY = (
     pytest.param("wecom", chats.wecom_busy(), Reply(200, b'{"errcode":0}'), 2.0, id="wecom"),
     pytest.param("discord", chats.discord_busy(), Reply(204), 1.5, id="discord"),
     pytest.param("telegram", chats.telegram_busy(), Reply(200, b'{"ok":true}'), 7.0, id="telegram"),
+    pytest.param("ntfy", chats.ntfy_busy(), Reply(200, b'{"event":"message"}'), 2.0, id="ntfy"),
     pytest.param("slack", Reply(502, b"bad gateway"), Reply(200, b"ok"), 2.0, id="a gateway"),
     pytest.param("json", Reply(429, b"", {"Retry-After": "9999"}), Reply(), 60.0, id="long wait"),
 )

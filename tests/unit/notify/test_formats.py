@@ -9,7 +9,17 @@ import pytest
 from orchestrator.config.settings import Webhook
 from orchestrator.notify.formats import FORMATS, format_of
 from orchestrator.notify.message import Format, NotifyContext
-from orchestrator.notify.services import dingtalk, discord, feishu, slack, telegram, wecom
+from orchestrator.notify.services import (
+    bark,
+    dingtalk,
+    discord,
+    feishu,
+    ntfy,
+    serverchan,
+    slack,
+    telegram,
+    wecom,
+)
 from orchestrator.notify.services import json_webhook as generic
 from orchestrator.report.result import Report
 from tests.support.chats import hmac_by_hand
@@ -52,6 +62,10 @@ def at(body: str, *path: str | int) -> object:
         ("https://discord.com/api/webhooks/1/x", "discord"),
         ("https://discordapp.com/api/webhooks/1/x", "discord"),
         ("https://api.telegram.org/bot1:x/sendMessage?chat_id=1", "telegram"),
+        ("https://ntfy.sh/my-topic", "ntfy"),
+        ("https://api.day.app/key/", "bark"),
+        ("https://sctapi.ftqq.com/SCTx.send", "serverchan"),
+        ("https://123.push.ft07.com/send/sctpx.send", "serverchan"),
         ("https://example.com/open.feishu.cn", "json"),
         ("https://open.feishu.cn.example.com/", "json"),
         ("https://open.feishu.cn@example.com/", "json"),
@@ -116,7 +130,8 @@ CHATS: Mapping[str, Format] = {name: chat for name, chat in FORMATS.items() if c
 
 @pytest.mark.parametrize("chat", CHATS.values(), ids=CHATS)
 def test_every_message_holds_the_keyword_the_totals_the_failure_and_the_link(chat: Format) -> None:
-    body = written(chat, a_report(copied("alpine:3"), failed("nginx:nope")))
+    message = chat.payload(a_report(copied("alpine:3"), failed("nginx:nope")), in_context())
+    body = "\n".join((message.body.decode(), *message.query.values()))
 
     assert "Docker Image Syncer: 1 failed, 1 copied" in body
     assert "2 items: 1 copied, 0 in sync, 1 failed · 11.8 MiB · 3 min 12 s" in body
@@ -143,6 +158,9 @@ TEXTS: tuple[tuple[str, Format, Callable[[str], object], int], ...] = (
     ("slack", slack, lambda body: at(body, "text"), 4000),
     ("discord", discord, lambda body: at(body, "content"), 2000),
     ("telegram", telegram, lambda body: at(body, "text"), 4096),
+    ("ntfy", ntfy, lambda body: body, 4096),
+    ("bark", bark, lambda body: at(body, "body"), 3500),
+    ("serverchan", serverchan, lambda body: at(body, "desp"), 32 * 1024),
 )
 
 
