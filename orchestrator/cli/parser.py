@@ -201,7 +201,7 @@ def _run_options() -> _Parser:
     group = options.add_argument_group("options of a run")
     group.add_argument("--force", action="store_true", help="copy even what is in sync")
     group.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
-    group.add_argument("--jobs", metavar="N", help="copies at once (JOBS, 4)")
+    group.add_argument("--jobs", metavar="N", help="copies at once (JOBS, auto)")
     group.add_argument(
         "--with-signatures", action="store_true", help="signatures and SBOMs go along (SIGNATURES)"
     )

@@ -38,7 +38,7 @@ _ALL = (
     Key("WEBHOOK_ON", "always"),
     Key("CLEAN_DISK_SPACE", "false"),
     Key("DEFAULT_PLATFORM", "linux/amd64"),
-    Key("JOBS", "4"),
+    Key("JOBS", "auto"),
     Key("BANDWIDTH"),
     Key("FAN_OUT", "chain"),
     Key("RELAY", "auto"),

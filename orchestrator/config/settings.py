@@ -149,7 +149,7 @@ class Settings:
         logins: Logins to sources; a target bears its own.
         user_authfiles: Where the user's own logins may stand, the strongest first.
         tool_environ: What a program we start sees: no secret of ours.
-        jobs: Copies at once, and at most as many inspections beside them.
+        jobs: Copies at once, and at most as many inspections beside them; None finds a number.
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
         max_tags: Tags that one line of the list may choose.
@@ -167,7 +167,7 @@ class Settings:
     targets: Mapping[str, Target]
     state_dir: Path
     default_platform: PlatformChoice
-    jobs: int = 4
+    jobs: int | None = None
     retries: int = 3
     stall_timeout: float = 120.0
     max_tags: int = 50

@@ -146,6 +146,16 @@ def count(text: str) -> int:
     raise FormatError(f"'{shortened(text)}' is not a number from 1 to {_HIGHEST:,}")
 
 
+def jobs(text: str) -> int | None:
+    """A number from 1 to 10,000; None for `auto`."""
+    if text.lower() == "auto":
+        return None
+    try:
+        return count(text)
+    except FormatError as error:
+        raise FormatError(error.message, hint="or leave it to the program: auto") from None
+
+
 _RATE = re.compile(
     r"([0-9]{1,6}(?:\.[0-9]{1,3})?) *([kmg]?)(i?)(b|bytes?|bit)(/s|ps)", re.IGNORECASE
 )

@@ -350,6 +350,10 @@ class RegistryClient:
                 registry=reference.registry,
             )
 
+    def longest_round_trip(self) -> float:
+        """Seconds to the farthest registry and back that was asked so far; 0 before any was."""
+        return max((host.round_trip or 0.0 for host in tuple(self._hosts.values())), default=0.0)
+
     def clock_skew(self) -> float | None:
         """Seconds that our clock is ahead of the registry's that agrees best with it."""
         skews = [host.skew for host in self._hosts.values() if host.skew is not None]

@@ -86,6 +86,7 @@ class RegistryHost:
 
     Attributes:
         skew: Seconds that our clock is ahead of its; None where it sent no Date.
+        round_trip: Seconds that its fastest answer took; None before there was one.
         asks_late: Whether it asked for a login only when something was asked of it. skopeo gives
             none then, as it goes by the answer to "who are you?" alone.
     """
@@ -104,6 +105,7 @@ class RegistryHost:
         self._failure = ""
         self._kind: ErrorKind | None = None
         self.skew: float | None = None
+        self.round_trip: float | None = None
 
     def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
         """Say which repositories will be read, so that one token serves several."""
@@ -284,6 +286,8 @@ class RegistryHost:
                 self._health.was_silent(self._name, since=began)
             raise
         self._health.answered(self._name)
+        took = time.monotonic() - began
+        self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
         skew = skew_in(answer, now=self._transport.clock())
         self.skew = self.skew if skew is None else skew
         return answer

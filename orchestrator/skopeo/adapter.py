@@ -138,8 +138,7 @@ class Skopeo:
         (containers-policy.json(5)): it reads it before it looks for what is to be copied.
         """
         with tempfile.TemporaryDirectory() as folder:
-            argv = ("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy")
-            finished = self._run(argv)
+            finished = self._run(("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy"))
         said = fatal_message(finished.stderr)
         return said if "trust policy" in said else ""
 
@@ -339,7 +338,10 @@ class Skopeo:
         fault = route.fault() if finished.status != 0 and not finished.has_stalled else None
         if fault is not None:
             raise fault
-        return finished, journey.uploaded if journey else tuple(uploaded)
+        arrived = journey.uploaded if journey else tuple(uploaded)
+        moved = journey.sent if journey else sum(request.blobs.get(one, 0) for one in arrived)
+        self._watcher.moved(destination, max(0, moved - told))  # since it was last looked at
+        return finished, arrived
 
     def _check(self, reference: Reference) -> None:
         """Before its registry is spoken to: is there any use in it, and no harm?"""

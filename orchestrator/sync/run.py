@@ -20,7 +20,7 @@ from orchestrator import __version__
 from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import FanOut, Settings
-from orchestrator.errors import ImageError, explained
+from orchestrator.errors import ErrorKind, ImageError, explained
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.ages import Ages, HeldItem
 from orchestrator.plan.completeness import Completeness
@@ -267,11 +267,12 @@ class _Stages:
         """Make every item a result."""
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
-        jobs = self.settings.jobs
+        copies = self.tools.copies
         links = (
             chain_links(items) if self.settings.fan_out is FanOut.CHAIN else (None,) * len(items)
         )
-        inspections = jobs if self.options.is_dry_run else min(jobs, _FIRST_INSPECTIONS)
+        most = copies.most
+        inspections = most if self.options.is_dry_run else min(most, _FIRST_INSPECTIONS)
         steps_left = StepQueue(
             items,
             # In a dry run the bytes of a blob count for the first in the list that needs it.
@@ -279,10 +280,10 @@ class _Stages:
             StepLimits(
                 _HEAD_CHECKS_AT_ONCE,
                 inspections=inspections,
-                most_inspections=jobs,
+                most_inspections=most,
                 is_proven=self.tools.health.is_proven,
             ),
-            Schedule(jobs, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
+            Schedule(copies, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
             CopyTaskFactory(links),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls, self.options.shard),
         )
@@ -293,13 +294,12 @@ class _Stages:
             steps_left.arrived(registry, digest)
             ended.put(None)
 
-        transfers = Transfers()
+        transfers = self.tools.transfers
         self.tools.skopeo.listen(on_upload, transfers)
-        steps = self._steps(transfers)
         done = {}
         with self._progress(len(items), self.settings.words.gettext("syncing"), transfers) as shown:
-            at_once = _HEAD_CHECKS_AT_ONCE + 2 * jobs
-            for step, found in map_bounded(steps, queue, jobs=at_once, ended=ended):
+            at_once = _HEAD_CHECKS_AT_ONCE + 2 * most
+            for step, found in map_bounded(self._steps(), queue, jobs=at_once, ended=ended):
                 if isinstance(found, Result):
                     done[step.place] = found
                     shown.step(result_line(found, self.settings.words), is_news=is_news(found))
@@ -311,13 +311,13 @@ class _Stages:
         environ = self.settings.tool_environ
         return progress(self.stderr, total=total, title=title, environ=environ, transfers=transfers)
 
-    def _steps(self, transfers: Transfers) -> Callable[[Step], StepResult]:
+    def _steps(self) -> Callable[[Step], StepResult]:
         """The function that takes one step of one item."""
         planner = self._planner()
         conditions = Conditions(
             is_dry_run=self.options.is_dry_run,
             fails_fast=self.options.fails_fast,
-            transfers=transfers,
+            transfers=self.tools.transfers,
         )
         executor = Executor(
             self.tools.tool,
@@ -360,7 +360,7 @@ class _Stages:
     def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Bring after each image what is signed about it."""
         signatures = Signatures(
-            self.tools.reader, self.tools.tool, self._retry, jobs=self.settings.jobs
+            self.tools.reader, self.tools.tool, self._retry, jobs=self.tools.copies.most
         )
         done: dict[Result, Result] = {}
         with self._progress(len(results), "signatures", Transfers()) as shown:
@@ -387,12 +387,13 @@ class _Stages:
     def _retry(self) -> RetryPolicy:
         """How a passing fault is tried again, anywhere in the run."""
         return RetryPolicy(
-            self.settings.retries, self.options.retry_base, self.stop.sleep, _tell_retry
+            self.settings.retries, self.options.retry_base, self.stop.sleep, self._on_retry
         )
 
-
-def _tell_retry(error: ImageError, delay: float) -> None:
-    _log.warning("%s; trying again in %.0f s", error.message, delay)
+    def _on_retry(self, error: ImageError, delay: float) -> None:
+        _log.warning("%s; trying again in %.0f s", error.message, delay)
+        if error.kind is ErrorKind.RATE_LIMITED:
+            self.tools.copies.slow_down()
 
 
 def _now() -> datetime:

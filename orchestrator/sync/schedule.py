@@ -9,7 +9,7 @@ it needs, no longer, and copies that share nothing fill the gap.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.oci.platform import PlatformChoice
@@ -132,12 +132,16 @@ class Schedule:
     What is no copy is done at once and counts nowhere. It is used by one thread.
 
     Args:
-        jobs: How many copies may run at once.
+        at_once: How many copies may run at once, by the bytes that one moves in the mean.
         limits: How many of one target, for the targets that say so.
     """
 
-    def __init__(self, jobs: int, limits: Mapping[str, int] | None = None) -> None:
-        self._jobs = jobs
+    def __init__(
+        self, at_once: Callable[[float], int], limits: Mapping[str, int] | None = None
+    ) -> None:
+        self._at_once = at_once
+        self._copies = 0
+        self._moves = 0
         self._limits = limits or {}
         self._settled: deque[CopyTask] = deque()
         self._waiting: dict[int, CopyTask] = {}
@@ -151,6 +155,8 @@ class Schedule:
         self._unfinished.add(task.place)
         if is_copy(task.planned):
             self._waiting[task.place] = task
+            self._copies += 1
+            self._moves += task.moves
         else:
             self._settled.append(task)
 
@@ -158,7 +164,7 @@ class Schedule:
         """The next task that may run now; None where all that wait have to wait on."""
         if self._settled:
             return self._settled.popleft()
-        if self._running.total() >= self._jobs:
+        if not self._waiting or self._running.total() >= self._at_once(self._moves / self._copies):
             return None
         ready = next((task for task in self._waiting.values() if self._is_ready(task)), None)
         if ready is None:

@@ -30,7 +30,9 @@ from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.sync.copier import CopyTool
 from orchestrator.sync.pull_budget import CountedTool
+from orchestrator.system.concurrency import CopyLimit
 from orchestrator.system.program import ProgramRunner
+from orchestrator.system.progress import Transfers
 
 _FIRST_PORT, _PORTS = 20_000, 10_000
 """Below the ports that systems hand out themselves."""
@@ -110,6 +112,8 @@ class Session:
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
         health: Which hosts answer.
+        transfers: What is under way.
+        copies: How many copies may run at once.
     """
 
     skopeo: Skopeo
@@ -120,6 +124,8 @@ class Session:
     state: State
     pulls: PullCounter
     health: HostHealth
+    transfers: Transfers
+    copies: CopyLimit
 
     @property
     def reader(self) -> HttpFirstReader:
@@ -172,6 +178,7 @@ def session(
             route=relay.route if relay else straight,
             precautions=Precautions(health, client.check_login, longest_question),
         )
+        transfers = Transfers()
         yield Session(
             skopeo=skopeo,
             tool=CountedTool(skopeo, pulls),
@@ -181,6 +188,12 @@ def session(
             state=state,
             pulls=pulls,
             health=health,
+            transfers=transfers,
+            copies=CopyLimit(
+                settings.jobs,
+                round_trip=client.longest_round_trip,
+                moved=lambda: transfers.total,
+            ),
         )
 
 

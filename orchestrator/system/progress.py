@@ -74,9 +74,14 @@ class Transfer:
 
 
 class Transfers:
-    """All copies under way; safe to be used by many threads."""
+    """All copies under way; safe to be used by many threads.
+
+    Attributes:
+        total: Bytes that all copies have moved, those that have ended included.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = 0
         self._clock = clock
         self._active: dict[str, Transfer] = {}
         self._lock = threading.Lock()
@@ -95,6 +100,7 @@ class Transfers:
     def moved(self, destination: str, count: int) -> None:
         """So many bytes have arrived there since the last call."""
         with self._lock:
+            self.total += count
             for transfer in self._to(destination):
                 transfer.moved(count)
 

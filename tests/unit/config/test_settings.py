@@ -103,18 +103,18 @@ def test_nothing_at_all_gives_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("flags", "environ", "config", "jobs"),
     [
-        pytest.param({}, {}, "", 4, id="default"),
+        pytest.param({}, {}, "", None, id="default"),
         pytest.param({}, {}, "JOBS=5", 5, id="file"),
         pytest.param({}, {"JOBS": "6"}, "JOBS=5", 6, id="environment"),
         pytest.param({"JOBS": "7"}, {"JOBS": "6"}, "JOBS=5", 7, id="flag"),
         pytest.param({"JOBS": ""}, {"JOBS": ""}, "JOBS=5", 5, id="empty is unset"),
-        pytest.param({}, {}, "JOBS=", 4, id="empty in the file"),
+        pytest.param({}, {}, "JOBS=", None, id="empty in the file"),
         pytest.param({}, {}, "JOBS=5\nJOBS=6", 6, id="the last line counts"),
-        pytest.param({}, {}, "JOBS=5\nJOBS=", 4, id="unset by a later line"),
+        pytest.param({}, {}, "JOBS=5\nJOBS=", None, id="unset by a later line"),
     ],
 )
 def test_the_strongest_source_counts(
-    base: Path, flags: Mapping[str, str], environ: Mapping[str, str], config: str, jobs: int
+    base: Path, flags: Mapping[str, str], environ: Mapping[str, str], config: str, jobs: int | None
 ) -> None:
     assert load(base, config, environ=environ, flags=flags).jobs == jobs
 
@@ -390,6 +390,7 @@ def test_a_bandwidth_that_nothing_holds_is_a_warning(
     [
         pytest.param("JOBS", "1", lambda s: s.jobs == 1, id="JOBS"),
         pytest.param("JOBS", "10000", lambda s: s.jobs == 10_000, id="JOBS, the most"),
+        pytest.param("JOBS", "Auto", lambda s: s.jobs is None, id="JOBS, found"),
         pytest.param("RETRIES", "1", lambda s: s.retries == 1, id="RETRIES"),
         pytest.param("STALL_TIMEOUT", "30", lambda s: s.stall_timeout == 30.0, id="STALL_TIMEOUT"),
         pytest.param("FAN_OUT", "source", lambda s: s.fan_out is FanOut.SOURCE, id="FAN_OUT"),

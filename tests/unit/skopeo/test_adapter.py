@@ -392,7 +392,7 @@ def test_a_copy_says_how_far_it_is_and_what_need_not_travel() -> None:
     under_test.listen(lambda _registry, _digest: None, watcher)
     under_test.copy(COPY)
     to = str(COPY.destination)
-    assert watcher.told == [(to, 1024), (to, blob)], "what is read and written counts once"
+    assert watcher.told == [(to, 1024), (to, blob), (to, 0)], "what is read and written counts once"
 
 
 def test_a_copy_is_given_the_users_patience() -> None:

@@ -70,7 +70,7 @@ def planned(
 def schedule(
     *items: PlannedItem, chains: bool = False, jobs: int = MANY, **limits: int
 ) -> Schedule:
-    made = Schedule(jobs, limits)
+    made = Schedule(lambda _size: jobs, limits)
     for task in tasks_of(items, chains=chains):
         made.add(task)
     return made
@@ -324,7 +324,7 @@ def test_any_work_comes_to_its_end_and_no_blob_is_on_the_way_twice(
         chains=chains,
     )
     limits = data.draw(st.dictionaries(st.sampled_from(["near", "far"]), st.integers(1, 2)))
-    waiting = Schedule(jobs, limits)
+    waiting = Schedule(lambda _size: jobs, limits)
     for one in tasks:
         waiting.add(one)
     running: list[CopyTask] = []

@@ -84,7 +84,7 @@ def step_queue(
         items,
         links if before is None else before,
         StepLimits(checks, looks, most_looks or looks),
-        Schedule(jobs),
+        Schedule(lambda _size: jobs),
         CopyTaskFactory(links),
         (limit or Limit()).budget,
     )
@@ -171,7 +171,9 @@ def with_slow_host(good: int, slow: int, *, proven: bool) -> tuple[list[Item], S
     limits = StepLimits(16, 4, 4, is_proven=lambda host: proven or host != "slow.example")
     links = chain_links(items)
     budget = Limit().budget
-    return items, StepQueue(items, links, limits, Schedule(9), CopyTaskFactory(links), budget)
+    return items, StepQueue(
+        items, links, limits, Schedule(lambda _size: 9), CopyTaskFactory(links), budget
+    )
 
 
 @pytest.mark.parametrize(
@@ -204,7 +206,9 @@ def test_where_there_is_one_host_it_gets_all() -> None:
     items = [item(f"s{number}", at=SLOW) for number in range(20)]
     links = chain_links(items)
     limits = StepLimits(16, 4, 4, is_proven=lambda _: False)
-    queue = StepQueue(items, links, limits, Schedule(9), CopyTaskFactory(links), Limit().budget)
+    queue = StepQueue(
+        items, links, limits, Schedule(lambda _size: 9), CopyTaskFactory(links), Limit().budget
+    )
     assert len(taken(queue)) == 16
 
 
