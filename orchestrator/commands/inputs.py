@@ -121,6 +121,23 @@ def ready_items(arguments: Arguments, settings: Settings) -> tuple[ImageList, Na
     )
 
 
+def named_anywhere(images: ImageList, settings: Settings, targets: tuple[str, ...]) -> NamedItems:
+    """The list's items in targets that need no login, and may not be set up yet.
+
+    What is not set of a target has a placeholder in its names.
+
+    Raises:
+        ConfigurationError: There is no such target.
+    """
+    known = {name: target.with_placeholders() for name, target in settings.targets.items()}
+    return name_items(
+        images.with_placeholders(),
+        targets={settings.known_target(name).name: known[name] for name in targets},
+        others=known,
+        default_platform=settings.default_platform,
+    )
+
+
 def read_images(arguments: Arguments, settings: Settings) -> ImageList:
     """The images of the command line, or else those of the list.
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 from orchestrator.commands.inputs import Invocation, chosen_targets, ready_items
 from orchestrator.commands.reporting.conclude import conclude
-from orchestrator.errors import ExitStatus, FormatError, UsageError
+from orchestrator.commands.reporting.read import read_reports
+from orchestrator.errors import ExitStatus, UsageError
 from orchestrator.plan.shard import MOST_SHARDS
-from orchestrator.report.merge import ShardReport, merged_report, read_report
+from orchestrator.report.merge import ShardReport, merged_report
 from orchestrator.text import first_lines
 
 _log = logging.getLogger(__name__)
@@ -21,7 +20,8 @@ def run(invocation: Invocation) -> ExitStatus:
     """Merge, and tell; the status is the one that a single run would have had."""
     arguments, settings = invocation.arguments, invocation.settings
     images, named = ready_items(arguments, settings)
-    reports = tuple(_reports(arguments.reports))
+    # A shard whose report can't be read is lost, and its items say so.
+    reports = tuple(report for _, report in read_reports(arguments.reports))
     report = merged_report(
         named,
         reports,
@@ -33,17 +33,6 @@ def run(invocation: Invocation) -> ExitStatus:
         _log.warning("%s", warning)
     conclude(report.redacted(invocation.redact), invocation, file=images.file)
     return report.exit_status
-
-
-def _reports(paths: tuple[str, ...]) -> Iterator[ShardReport]:
-    """Those that can be read; a shard without one is lost, and its items say so."""
-    for path in paths:
-        try:
-            yield read_report(Path(path).read_bytes())
-        except OSError as error:
-            _log.warning("%s can't be read: %s", path, error.strerror)
-        except FormatError as error:
-            _log.warning("%s: %s", path, error.message)
 
 
 def _count(reports: tuple[ShardReport, ...], given: str | None) -> int:

@@ -10,7 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TextIO
 
-from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
+from orchestrator.commands.inputs import (
+    Invocation,
+    chosen_targets,
+    named_anywhere,
+    read_images,
+)
 from orchestrator.config.image_list import ImageList, without_placeholder
 from orchestrator.config.settings import Settings, missing_place, not_set
 from orchestrator.config.targets import Target
@@ -106,13 +111,7 @@ def name_table(images: ImageList, settings: Settings, targets: tuple[str, ...]) 
     Raises:
         ConfigurationError: There is no such target.
     """
-    known = {name: target.with_placeholders() for name, target in settings.targets.items()}
-    named = name_items(
-        images.with_placeholders(),
-        targets={settings.known_target(name).name: known[name] for name in targets},
-        others=known,
-        default_platform=settings.default_platform,
-    )
+    named = named_anywhere(images, settings, targets)
     used = dict.fromkeys(item.target.name for item in named.items)
     notes = [
         _note(settings.targets[name]) for name in used if missing_place(settings.targets[name])

@@ -18,15 +18,19 @@ from orchestrator.catalog.entries import ListedImage, catalog_entries
 from orchestrator.catalog.image import MirroredImage, images_after
 from orchestrator.catalog.markdown import markdown_page
 from orchestrator.catalog.page import Catalog, html_page
-from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
+from orchestrator.commands.inputs import (
+    Invocation,
+    chosen_targets,
+    named_anywhere,
+    read_images,
+)
+from orchestrator.commands.reporting.read import read_reports
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import Settings, missing_place
 from orchestrator.config.values import web_url
 from orchestrator.errors import ExitStatus, FormatError, UsageError
-from orchestrator.plan.items import name_items
 from orchestrator.report.github import stopped_commands
 from orchestrator.report.history import PastRun
-from orchestrator.report.merge import read_report
 from orchestrator.report.result import Report
 from orchestrator.state.store import State
 from orchestrator.system.files import write_whole
@@ -94,13 +98,7 @@ def _listed(invocation: Invocation, targets: tuple[str, ...]) -> Iterator[Listed
         return
     settings = invocation.settings
     images: ImageList = read_images(invocation.arguments, settings)
-    known = {name: target.with_placeholders() for name, target in settings.targets.items()}
-    named = name_items(
-        images.with_placeholders(),
-        targets={settings.known_target(name).name: known[name] for name in targets},
-        others=known,
-        default_platform=settings.default_platform,
-    )
+    named = named_anywhere(images, settings, targets)
     for problem in first_lines(named.problems, of="bad lines"):
         _log.warning("left out: %s", invocation.redact(problem))
     for item in named.items:
@@ -134,18 +132,11 @@ def _latest(
 
 def _reports(paths: Iterable[str]) -> Iterator[Report]:
     """Those that can be read, dry runs left out."""
-    for path in paths:
-        try:
-            report = read_report(Path(path).read_bytes()).report
-        except OSError as error:
-            _log.warning("%s can't be read: %s", path, error.strerror)
-        except FormatError as error:
-            _log.warning("%s: %s", path, error.message)
+    for path, read in read_reports(paths):
+        if read.report.is_dry_run:
+            _log.warning("%s: it is a dry run's, and is left out", path)
         else:
-            if report.is_dry_run:
-                _log.warning("%s: it is a dry run's, and is left out", path)
-            else:
-                yield report
+            yield read.report
 
 
 def _repository_url(typed: str | None, settings: Settings) -> str:
