@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHARDS = 4
 MOVED_OR_TIMED = {"bytes", "seconds", "size"}
-"""What goes by which machine came first: of a shared layer, of the clock, and of who read an image."""
+"""What goes by which machine came first: of a shared layer or a size, and of the clock."""
 
 
 @pytest.fixture
