@@ -31,7 +31,7 @@ WORDS: Mapping[str, str] = {
     "target": gettext_noop("Target"),
     "target.all": gettext_noop("all targets"),
     "client": gettext_noop("Pull with"),
-    "retag": gettext_noop("under its own name"),
+    "retag": gettext_noop("and give it its original name"),
     "retag.hint": gettext_noop("A second command gives the image the name that it has upstream"),
     "shown": gettext_noop("{n} of {all}"),
     "nothing": gettext_noop("No image fits."),
@@ -76,7 +76,7 @@ WORDS: Mapping[str, str] = {
     "run.failed": gettext_noop("Failed"),
     "run.moved": gettext_noop("Moved"),
     "keys": gettext_noop("Keys: / search, ↑ ↓ move, Enter details, c copy, Esc all"),
-    "private": gettext_noop("A private repository wants a login first, as in: docker login HOST"),
+    "private": gettext_noop("If it is private, log in first:"),
     "no-script": gettext_noop(
         "Without JavaScript this is the plain list; addresses are below each name."
     ),

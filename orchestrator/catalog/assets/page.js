@@ -25,8 +25,8 @@
   const view = { q: "", state: "", target: "", sort: "name", down: false };
   let language = root.lang;
 
-  const say = (name, values = {}) =>
-    (words[language][name] ?? name).replace(/\{(\w+)\}/g, (field, key) => values[key] ?? field);
+  const filled = (text, values) => text.replace(/\{(\w+)\}/g, (field, key) => values[key] ?? field);
+  const say = (name, values = {}) => filled(words[language][name] ?? name, values);
   const element = (tag, className = "", text = "") => {
     const made = document.createElement(tag);
     if (className) made.className = className;
@@ -62,9 +62,9 @@
     root.lang = language;
     document.title = say("title");
     for (const node of all("[data-t]")) {
-      const filled = node.dataset.a ? JSON.parse(node.dataset.a) : {};
-      if (node.dataset.time) node.title = filled.time, filled.time = relative(node.dataset.time);
-      node.textContent = say(node.dataset.t, filled);
+      const fields = node.dataset.a ? JSON.parse(node.dataset.a) : {};
+      if (node.dataset.time) node.title = fields.time, fields.time = relative(node.dataset.time);
+      node.textContent = say(node.dataset.t, fields);
     }
     for (const node of all("[data-t-label]")) node.setAttribute("aria-label", say(node.dataset.tLabel));
     for (const node of all("[data-t-title]")) node.title = say(node.dataset.tTitle);
@@ -96,8 +96,7 @@
   const command = (row) => {
     const { pull, retag: both, wants_full_names: full } = chosen();
     const name = full ? row.dataset.name : row.dataset.short;
-    const text = retag.checked && name ? both : pull;
-    return text.replaceAll("{address}", values.get(row).address).replaceAll("{name}", name);
+    return filled(retag.checked && name ? both : pull, { address: values.get(row).address, name });
   };
   const write = async (text) => {
     try {
@@ -149,6 +148,10 @@
     cell.setAttribute("role", "cell");
     if (known.isThere) {
       commands.append(element("h2", "", `${say("commands")}: ${chosen().name}`), copyable(command(row)));
+      const login = element("p", "login", say("private") + " ");
+      const { address } = known;
+      login.append(element("code", "", filled(chosen().login, { address, host: address.split("/")[0] })));
+      commands.append(login);
       const bytes = `${known.address.replace(/:[^:/]*$/, "")}@${d.digest}`;
       if (d.digest) commands.append(element("h2", "", say("by-digest")), copyable(bytes));
     } else {
