@@ -1,8 +1,10 @@
-"""The catalog on GitHub Pages: off unless asked for, and whole after a list that was shared out."""
+"""The catalog on GitHub Pages: off unless asked for, and whole where a list was shared out."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from tests.support import workflows
 from tests.support.expressions import fill, is_true
 from tests.support.github import TOKEN
 from tests.support.runner import Event
-from tests.support.workflows import ROOT, table
+from tests.support.workflows import ROOT, sequence, table
 
 if TYPE_CHECKING:
     from tests.support.github import Repository
@@ -82,11 +84,25 @@ def test_the_page_has_what_the_run_did_and_a_failure_does_not_keep_it_back(
     assert "octocat/mirror/issues/new?template=mirror-an-image.yml" in page
     assert not run.jobs["catalog"].step("Make the page").errors
 
+    # What several machines did, no state knows; their reports are where the job fetches them to.
+    part = repository.temporary / "syncer-shards" / "shard-0"
+    part.mkdir(parents=True)
+    shutil.copy(str(run.jobs["sync"].step("Sync").outputs["report"]), part)
+    environ = {**repository.runner_environ, "STATE_DIR": "none"}
+    script = [str(repository.checkout / "bin" / "actions-catalog")]
+    subprocess.run(script, env={**environ, "RUNNER_TEMP": str(repository.temporary)}, check=True)
+    again = (repository.temporary / "syncer-catalog" / "index.html").read_text(encoding="utf-8")
+    assert states(again) == states(page)
 
-def test_after_a_list_that_was_shared_out_the_page_has_all_of_it(repository: Repository) -> None:
-    source = repository.publish()
-    repository.configure(SHARD_ABOVE="2")
-    repository.write("images.txt", *(f"{source} --name=image{number}:1" for number in range(4)))
-    run = batch(repository)
-    assert len(run.jobs["sync"].parts) > 1
-    assert states(published(run)) == ["in-sync"] * 4
+
+def test_reports_are_fetched_as_they_are_for_merging() -> None:
+    jobs = table(workflows.read(ROOT / ".github" / "workflows" / BATCH)["jobs"])
+    (ours, theirs) = [
+        next(
+            step
+            for step in map(table, sequence(table(jobs[name])["steps"]))
+            if step.get("name") == "Fetch the reports"
+        )
+        for name in ("catalog", "merge")
+    ]
+    assert (ours["uses"], ours["with"]) == (theirs["uses"], theirs["with"])
