@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 
 from orchestrator.config.authfile import (
@@ -58,7 +59,6 @@ _NOWHERE = digest_of(b"a blob that no registry has, since nobody pushes these ve
 
 _log = logging.getLogger(__name__)
 
-
 _CONNECT_TIMEOUT = 5.0
 _READ_TIMEOUT = 10.0
 """Seconds; what can't be had by HTTP soon, skopeo asks for with more patience."""
@@ -97,8 +97,8 @@ def client_of(
     client = RegistryClient(
         http,
         logins,
-        is_insecure=settings.is_insecure,
-        ca_of=settings.ca_of,
+        is_insecure=cache(settings.is_insecure),
+        ca_of=cache(settings.ca_of),
         conf=read_registries_conf(usual_paths(settings.tool_environ)),
     )
     if health:

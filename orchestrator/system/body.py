@@ -77,17 +77,3 @@ class BodyStream:
             except Full:
                 continue
             return
-
-
-class SizedBody:
-    """The same for requests, which asks how long a body is before it sends it."""
-
-    def __init__(self, body: BodyStream, size: int) -> None:
-        self._body = body
-        self._size = size
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)

@@ -14,16 +14,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
 from orchestrator.hosts import host_of, is_loopback
-from orchestrator.system.body import BodyStream, SizedBody
+from orchestrator.system.body import BodyStream
 
 if TYPE_CHECKING:
-    from requests import Response as RawResponse
     from requests import Session
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
     from orchestrator.system.tls import SharedTrust
 
@@ -76,11 +76,15 @@ class HttpError(SyncerError):
 
 @dataclass(frozen=True)
 class _Route:
-    """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say."""
+    """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say.
 
-    adapter: SharedTrust
-    verify: bool
-    proxies: dict[str, str]
+    Attributes:
+        pool: Its connections.
+        names_host: Whether a request names the whole URL, as a proxy for plain HTTP wants it.
+    """
+
+    pool: HTTPConnectionPool
+    names_host: bool
 
 
 class HttpClient:
@@ -163,8 +167,12 @@ class HttpClient:
         allowed = math.inf if isinstance(body, BodyStream) else self._longest
         with self._deadlines.exchange(host_of(url), longest=allowed) as exchange:
             try:
-                with self._sent(method, url, headers, body, verify) as response:
+                response = self._sent(method, url, headers, body, verify)
+                try:
                     answer = _read(response, limit)
+                finally:
+                    response.close()
+                    response.release_conn()
             except (RequestException, HTTPError, OSError, ValueError) as error:
                 fault = _fault(error, url)
         if exchange.is_late:  # whatever it looked like to who was waiting
@@ -181,21 +189,32 @@ class HttpClient:
         headers: Mapping[str, str],
         body: bytes | BodyStream | None,
         verify: bool | Path,  # noqa: FBT001 - requests' own word
-    ) -> RawResponse:
-        """Send by the adapter itself, past the session's netrc, cookies and redirects."""
-        from requests import Request  # noqa: PLC0415
+    ) -> BaseHTTPResponse:
+        """Send by the host's pool itself: requests takes longer to prepare than it takes to ask."""
+        from urllib3.util import Retry, Timeout, make_headers, parse_url  # noqa: PLC0415
 
+        parts = parse_url(url)
         named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
+        if parts.auth and "Authorization" not in named:
+            named["Authorization"] = make_headers(basic_auth=unquote(parts.auth))["authorization"]
         is_stream = isinstance(body, BodyStream)
-        data = _data(body) if isinstance(body, BodyStream) else body
-        prepared = Request(method, url, headers=named, data=data).prepare()
+        if isinstance(body, BodyStream) and body.size is not None:
+            named["Content-Length"] = str(body.size)
         route = self._route_to(url, _for_requests(verify))
-        return route.adapter.send(
-            prepared,
-            stream=True,
-            timeout=_STREAM_TIMEOUTS if is_stream else self._timeouts,
-            verify=route.verify,
-            proxies=route.proxies,
+        connect, read = _STREAM_TIMEOUTS if is_stream else self._timeouts
+        whole = parts._replace(auth=None, fragment=None).url
+        return route.pool.urlopen(
+            method,
+            whole if route.names_host else parts.request_uri,
+            body,
+            headers=named,
+            redirect=False,
+            assert_same_host=False,
+            preload_content=False,
+            decode_content=False,
+            retries=Retry(0, read=False),
+            timeout=Timeout(connect=connect, read=read),
+            chunked=isinstance(body, BodyStream) and body.size is None,
         )
 
     def _route_to(self, url: str, verify: bool | str) -> _Route:  # noqa: FBT001 - requests' own word
@@ -210,8 +229,20 @@ class HttpClient:
                 # As Go does, so that skopeo and we take the same route.
                 proxies = {} if is_loopback(host) else dict(found["proxies"])
                 trusted = found["verify"] if scheme == "https" else False
-                self._routes[key] = _Route(self._adapter(trusted or False), bool(trusted), proxies)
+                self._routes[key] = self._new_route(url, trusted or False, proxies)
             return self._routes[key]
+
+    def _new_route(
+        self,
+        url: str,
+        trusted: bool | str,  # noqa: FBT001 - requests' own word
+        proxies: dict[str, str],
+    ) -> _Route:
+        from requests import Request  # noqa: PLC0415
+
+        adapter, example = self._adapter(trusted), Request("GET", url).prepare()
+        pool = adapter.pool_for(example, bool(trusted), proxies)
+        return _Route(pool, adapter.request_url(example, proxies) != example.path_url)
 
     def _adapter(self, verify: bool | str) -> SharedTrust:  # noqa: FBT001 - requests' own word
         from orchestrator.system.tls import SharedTrust  # noqa: PLC0415
@@ -293,25 +324,18 @@ def redirect_of(url: str, answer: Response) -> str:
     return there if is_same or is_upgrade else ""
 
 
-def _data(body: BodyStream) -> SizedBody | Iterator[bytes]:
-    """As requests takes it: with a length, or in chunks where nobody knows one."""
-    return iter(body) if body.size is None else SizedBody(body, body.size)
-
-
 def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests' own word
     return str(verify) if isinstance(verify, Path) else verify
 
 
-def _read(response: RawResponse, limit: int) -> Response:
-    # urllib3 1.26 takes a body that ends early for a whole one, unless it is told.
-    response.raw.enforce_content_length = True
+def _read(response: BaseHTTPResponse, limit: int) -> Response:
     body = bytearray()
-    for chunk in response.iter_content(_CHUNK):
+    for chunk in response.stream(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > limit:
             break
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Response(response.status_code, headers, bytes(body[:limit]), len(body) <= limit)
+    return Response(response.status, headers, bytes(body[:limit]), len(body) <= limit)
 
 
 def _fault(error: Exception, url: str) -> HttpError:
@@ -321,7 +345,11 @@ def _fault(error: Exception, url: str) -> HttpError:
 
     host = host_of(url)
     causes = tuple(_causes(error))
-    if any(isinstance(cause, theirs.Timeout | below.ReadTimeoutError) for cause in causes):
+    # Of the latter, those that could not connect are no time-outs, whatever their class says.
+    late = theirs.Timeout | below.ReadTimeoutError | below.ConnectTimeoutError
+    if any(
+        isinstance(one, late) and not isinstance(one, below.NewConnectionError) for one in causes
+    ):
         return HttpError(ErrorKind.TIMEOUT, f"{host} did not answer in time")
     if any(isinstance(cause, theirs.SSLError | below.SSLError) for cause in causes):
         return HttpError(

@@ -21,8 +21,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 from weakref import WeakSet
 
+from requests import PreparedRequest
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -227,8 +229,15 @@ class SharedTrust(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
-    def cert_verify(self, conn: object, url: str, verify: object, cert: object) -> None:
-        """Do nothing: the context has the authorities, and need not read them again."""
+    def pool_for(
+        self,
+        example: PreparedRequest,
+        verify: bool,  # noqa: FBT001 - requests' own word
+        proxies: dict[str, str],
+    ) -> HTTPConnectionPool:
+        """The connections to the host of a request, on the way that the proxies say."""
+        pool = self.get_connection_with_tls_context(example, verify, proxies=proxies)
+        return cast("HTTPConnectionPool", pool)  # declared as its base, which sends nothing
 
 
 def trust(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own word
