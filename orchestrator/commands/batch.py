@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.cli.arguments import Arguments
 from orchestrator.commands.inputs import Invocation, chosen_shard, chosen_targets, read_images
-from orchestrator.commands.reporting.conclude import conclude
+from orchestrator.commands.reporting.conclude import conclude, start_told
 from orchestrator.commands.reporting.first_steps import not_set_up
 from orchestrator.errors import ExitStatus
 from orchestrator.report.github import (
@@ -33,8 +33,11 @@ def run(invocation: Invocation) -> ExitStatus:
     images = read_images(arguments, settings)
     stop = StopSignal()
     with stop.on_signals():
-        with stopped_commands(err, settings.github, title=f"syncer {arguments.command}"):
-            options = _options(arguments, targets, stop)
+        options = _options(arguments, targets, stop)
+        with (
+            start_told(invocation, is_dry_run=options.is_dry_run),
+            stopped_commands(err, settings.github, title=f"syncer {arguments.command}"),
+        ):
             report = run_sync(images, settings, options, stderr=err)
         conclude(report.redacted(invocation.redact), invocation, file=images.file)
     return report.exit_status

@@ -34,7 +34,7 @@ _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESERVED = ("double", "none")
 """What SYNC_MODE means by itself."""
 _KNOWN = frozenset(KEYS) | {f"{name}{FILE_SUFFIX}" for name in KEYS}
-NOTIFY_KEYS = ("url", "secret", "on", "format")
+NOTIFY_KEYS = ("url", "secret", "on", "format", "smtp", "username", "password", "from")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ _ALL = (
     Key("WEBHOOK_URL", is_secret=True),
     Key("WEBHOOK_SECRET", is_secret=True),
     Key("WEBHOOK_ON", "always"),
+    Key("HEARTBEAT_URL", is_secret=True),
+    Key("METRICS_FILE"),
     Key("CLEAN_DISK_SPACE", "false"),
     Key("DEFAULT_PLATFORM", "linux/amd64"),
     Key("JOBS", "auto"),

@@ -44,6 +44,8 @@ from orchestrator.config.values import (
     host,
     hosts,
     jobs,
+    mail_server,
+    mail_url,
     namespace,
     naming_rule,
     one_of,
@@ -219,6 +221,7 @@ def _settings(
         insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
         logins=logins,
         webhooks=webhooks,
+        metrics_file=base / values.text("METRICS_FILE") if values.text("METRICS_FILE") else None,
         cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
         user_authfiles=tuple(_user_authfiles(environ)),
         tool_environ=_tool_environ(environ, secrets, state_dir),
@@ -302,14 +305,21 @@ def _webhook(values: _Values) -> Iterator[Webhook]:
     if values.text("WEBHOOK_URL"):
         url = values.parsed("WEBHOOK_URL", web_url)
         yield Webhook(url, values.text("WEBHOOK_SECRET"), on)
+    if values.text("HEARTBEAT_URL"):
+        yield Webhook(values.parsed("HEARTBEAT_URL", web_url), format="heartbeat")
 
 
 def _notify(table: Mapping[str, Value]) -> Webhook:
     nothing = Value("", "")
+    on = _parsed(table.get("on", Value("always", "")), "on", one_of(NotifyOn))
+    if table["url"].text.startswith("mailto:"):
+        url = _parsed(table["url"], "url", mail_url)
+        texts = {key: value.text for key, value in table.items()}
+        return Webhook(url, on=on, mail=_parsed(table["url"], "url", lambda _: mail_server(texts)))
     return Webhook(
         _parsed(table["url"], "WEBHOOK_URL", web_url),
         table.get("secret", nothing).text,
-        _parsed(table.get("on", Value("always", "")), "on", one_of(NotifyOn)),
+        on,
         table.get("format", nothing).text,
     )
 
@@ -371,6 +381,7 @@ def _secrets(
     found = [target.password for target in targets.values()]
     found += [login.password for login in logins]
     found += [text for hook in webhooks for text in (hook.secret, hook.url)]
+    found += [hook.mail.password for hook in webhooks if hook.mail]
     return tuple(dict.fromkeys(text for text in found if text))
 
 

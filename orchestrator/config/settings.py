@@ -86,13 +86,34 @@ class FanOut(str, Enum):
 
 
 @dataclass(frozen=True)
+class MailServer:
+    """The SMTP server that mail goes by.
+
+    Attributes:
+        username: Empty where it wants no login.
+        sender: The address that mail comes from.
+    """
+
+    host: str
+    port: int
+    sender: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Webhook:
-    """A chat or a program to notify; only the host of its URL is ever shown."""
+    """A chat, a monitor, a program or people to notify; only the host of its URL is ever shown.
+
+    Attributes:
+        mail: Where the URL is `mailto:`, what brings it.
+    """
 
     url: str = field(repr=False)
     secret: str = field(default="", repr=False)
     on: NotifyOn = NotifyOn.ALWAYS
     format: str = ""
+    mail: MailServer | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +201,7 @@ class Settings:
     insecure_registries: frozenset[str] = frozenset()
     logins: tuple[Login, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
+    metrics_file: Path | None = None
     cleans_disk: bool = False
     user_authfiles: tuple[Path, ...] = ()
     tool_environ: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -6,12 +6,12 @@ They raise FormatError; whoever knows where the text stands says so.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from orchestrator.config.settings import BUILT_IN
+from orchestrator.config.settings import BUILT_IN, MailServer
 from orchestrator.config.targets import (
     ALIYUN_ENTERPRISE,
     ALIYUN_PERSONAL,
@@ -136,6 +136,33 @@ def web_url(text: str) -> str:
     if not is_one or any(character.isspace() for character in text):
         raise FormatError("it is not a URL", hint="write it as https://host/path")
     return text
+
+
+_ADDRESS = re.compile(r"[^\s@,;<>()\"\\]+@[^\s@,;<>()\"\\]+")
+_SUBMISSION = 587
+"""The port that mail is handed in at (RFC 6409)."""
+
+
+def mail_url(text: str) -> str:
+    """`mailto:` and addresses with commas between."""
+    addresses = text.removeprefix("mailto:").split(",")
+    if all(_ADDRESS.fullmatch(one) and one.isprintable() for one in addresses):
+        return text
+    raise FormatError("it is no mail address", hint="write it as mailto:you@example.com")
+
+
+def mail_server(table: Mapping[str, str]) -> MailServer:
+    """The SMTP server that a [[notify]] of mail names."""
+    name, _, port = table.get("smtp", "").partition(":")
+    if not name or name.startswith("-") or not (port or "587").isdigit():
+        words = "mail needs a server" if not name else f"'{table['smtp']}' is no server"
+        raise FormatError(words, hint="write it as smtp = 'smtp.example.com:465'")
+    username = table.get("username", "")
+    sender = table.get("from") or username
+    if not _ADDRESS.fullmatch(sender) or not sender.isprintable():
+        raise FormatError("mail needs a sender", hint="write it as from = 'you@example.com'")
+    password = table.get("password", "")
+    return MailServer(name, int(port or _SUBMISSION), sender, username, password)
 
 
 def count(text: str) -> int:

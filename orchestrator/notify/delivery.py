@@ -54,15 +54,25 @@ def send(
         message: Makes it anew for each try, as signatures hold for a while only.
         by: How.
     """
-    refusal = _attempt(webhook, chat, message(), by.http)
+    return tried(lambda: _attempt(webhook, chat, message(), by.http), webhook, by)
+
+
+def tried(attempt: Callable[[], Refusal | None], webhook: Webhook, by: Sender) -> Refusal | None:
+    """Try, and again where the fault may pass; what the last try came to."""
+    refusal = attempt()
     for wait in _WAITS:
         if refusal is None or not refusal.is_transient:
             break
         seconds = min(refusal.retry_after or wait, _LONGEST_WAIT)
-        _log.info("%s did not take the message; again in %.0f s", host_of(webhook.url), seconds)
+        _log.info("%s did not take the message; again in %.0f s", place_of(webhook), seconds)
         by.sleep(seconds)
-        refusal = _attempt(webhook, chat, message(), by.http)
+        refusal = attempt()
     return refusal
+
+
+def place_of(webhook: Webhook) -> str:
+    """The host that a message goes to."""
+    return webhook.mail.host if webhook.mail else host_of(webhook.url)
 
 
 def hidden(words: str, webhook: Webhook) -> str:
@@ -72,7 +82,7 @@ def hidden(words: str, webhook: Webhook) -> str:
 
 def _attempt(webhook: Webhook, chat: Format, message: Message, http: Poster) -> Refusal | None:
     try:
-        answer = _post(http, _with_query(webhook.url, message.query), message)
+        answer = _post(http, _address(webhook.url, message), message)
     except HttpError as error:
         words = error.message.replace(host_of(webhook.url), "it", 1)
         return Refusal(words, error.hint, is_transient=error.kind.is_transient)
@@ -90,15 +100,18 @@ def _post(http: Poster, url: str, message: Message) -> Response:
     return answer
 
 
-def _with_query(url: str, query: Mapping[str, str]) -> str:
+def _address(url: str, message: Message) -> str:
     parts = urlsplit(url)
-    joined = "&".join(part for part in (parts.query, urlencode(query)) if part)
-    return urlunsplit(parts._replace(query=joined, fragment=""))
+    query = "&".join(part for part in (parts.query, urlencode(message.query)) if part)
+    path = f"{parts.path.rstrip('/')}{message.path}" if message.path else parts.path
+    return urlunsplit(parts._replace(path=path, query=query, fragment=""))
 
 
 def _secrets(webhook: Webhook) -> Iterator[str]:
     parts = urlsplit(webhook.url)
     yield webhook.url
+    if webhook.mail:
+        yield from filter(None, (webhook.mail.password, webhook.mail.username))
     found = [webhook.secret, parts.path, parts.query, parts.username, parts.password]
     found += [*parts.path.split("/"), *(value for _, value in parse_qsl(parts.query))]
     for text in found:

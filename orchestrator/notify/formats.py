@@ -12,6 +12,7 @@ from orchestrator.notify.services import (
     dingtalk,
     discord,
     feishu,
+    heartbeat,
     ntfy,
     serverchan,
     slack,
@@ -31,6 +32,7 @@ FORMATS: Mapping[str, Format] = {
     "ntfy": ntfy,
     "bark": bark,
     "serverchan": serverchan,
+    "heartbeat": heartbeat,
     "json": generic,
 }
 """By the name that `format` has in targets.toml."""
@@ -50,6 +52,7 @@ _HOSTS: Mapping[str, Format] = {
     "ntfy.sh": ntfy,
     "api.day.app": bark,
     "sctapi.ftqq.com": serverchan,
+    "hc-ping.com": heartbeat,
 }
 
 _SERVERCHAN_3 = ".push.ft07.com"

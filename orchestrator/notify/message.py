@@ -51,11 +51,13 @@ class Message:
 
     Attributes:
         query: What is added to the webhook's URL; encoded by the one who sends.
+        path: What is added to the path of it.
     """
 
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    path: str = ""
 
 
 @dataclass(frozen=True)

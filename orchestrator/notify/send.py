@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from orchestrator.config.settings import NotifyOn, Webhook
 from orchestrator.errors import ExitStatus, did_you_mean
 from orchestrator.hosts import host_of
 from orchestrator.language import ENGLISH, Translations
-from orchestrator.notify.delivery import Sender, hidden, send
+from orchestrator.notify.delivery import Sender, hidden, place_of, send, tried
 from orchestrator.notify.formats import FORMATS, format_of
-from orchestrator.notify.message import Message, NotifyContext
+from orchestrator.notify.message import Message, NotifyContext, Refusal
+from orchestrator.notify.services import heartbeat
 from orchestrator.report.result import Report
 
 _LONGEST_URL = 1000
@@ -49,6 +51,20 @@ def send_all(
     )
 
 
+def send_start(webhooks: Iterable[Webhook], by: Sender) -> tuple[str, ...]:
+    """Tell the monitors that a run has begun; a warning for each that did not take it."""
+    return tuple(
+        _warning(webhook, refusal)
+        for webhook in filter(is_monitor, webhooks)
+        if (refusal := send(webhook, heartbeat, heartbeat.begun, by=by))
+    )
+
+
+def is_monitor(webhook: Webhook) -> bool:
+    """Whether it raises the alarm where a run does not come."""
+    return not webhook.mail and format_of(webhook) is heartbeat
+
+
 def is_told(report: Report, on: NotifyOn) -> bool:
     """Whether this run is one that `WEBHOOK_ON` means."""
     is_failure = report.exit_status is not ExitStatus.OK
@@ -61,6 +77,15 @@ def is_told(report: Report, on: NotifyOn) -> bool:
 
 def _send(report: Report, by: Sender, context: NotifyContext) -> Iterator[str]:
     webhook = context.webhook
+    if webhook.mail:
+        # Only now, so that a run without mail starts as fast as it can.
+        from orchestrator.notify.mail import mail_of, post_mail  # noqa: PLC0415
+
+        mail = mail_of(report, context, webhook.mail)
+        refusal = tried(partial(post_mail, webhook, webhook.mail, mail), webhook, by)
+        if refusal:
+            yield _warning(webhook, refusal)
+        return
     host = host_of(webhook.url)
     if webhook.format and webhook.format.lower() not in FORMATS:
         meant = did_you_mean(webhook.format, FORMATS) or f"there are {', '.join(FORMATS)}"
@@ -72,6 +97,11 @@ def _send(report: Report, by: Sender, context: NotifyContext) -> Iterator[str]:
 
     refusal = send(webhook, chat, message, by=by)
     if refusal:
-        hint = f"; {refusal.hint}" if refusal.hint else ""
-        words = hidden(refusal.words, webhook)
-        yield f"the webhook at {host} did not take the message: {words}{hint}"
+        yield _warning(webhook, refusal)
+
+
+def _warning(webhook: Webhook, refusal: Refusal) -> str:
+    hint = f"; {refusal.hint}" if refusal.hint else ""
+    words = hidden(refusal.words, webhook)
+    what = "mail server" if webhook.mail else "webhook"
+    return f"the {what} at {place_of(webhook)} did not take the message: {words}{hint}"

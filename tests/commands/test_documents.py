@@ -335,10 +335,10 @@ def test_the_list_that_is_shown_is_a_good_one(name: str, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["docs/targets.md", "docs/notifications.md"])
 def test_the_file_of_targets_that_is_shown_is_a_good_one(name: str, tmp_path: Path) -> None:
-    (fence,) = shown(name, "toml")
-    (tmp_path / "targets.toml").write_text("\n".join(fence.lines), encoding="utf-8")
-    targets = re.findall(r"^\[targets\.(\w+)\]", "\n".join(fence.lines), re.MULTILINE)
-    variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", "\n".join(fence.lines)), "https://a.test")
+    text = "\n".join(line for fence in shown(name, "toml") for line in fence.lines)
+    (tmp_path / "targets.toml").write_text(text, encoding="utf-8")
+    targets = re.findall(r"^\[targets\.(\w+)\]", text, re.MULTILINE)
+    variables = dict.fromkeys(re.findall(r"\$\{(\w+)\}", text), "https://a.test")
     write_list(tmp_path, ["redis"])
     done = syncer("name", f"--to={','.join(targets or ['ghcr'])}", folder=tmp_path, **variables)
     assert done.returncode == 0, done.stderr

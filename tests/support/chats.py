@@ -27,6 +27,7 @@ DISCORD_PATH = f"/api/webhooks/123456/{TOKEN}"
 TELEGRAM_PATH = f"/bot{TOKEN}/sendMessage?chat_id=-100200300"
 NTFY_PATH = f"/{TOKEN}"
 BARK_PATH = f"/{TOKEN}/"
+HEARTBEAT_PATH = f"/{TOKEN}"
 SERVERCHAN_PATH = f"/{TOKEN}.send"
 
 _TEMPLATES = frozenset(
@@ -216,6 +217,14 @@ def serverchan(request: Request) -> Reply:
     if not _is_text(title) or len(str(title)) > 32 or len(str(text).encode()) > 32 * 1024:
         return _json({"code": 20001, "message": "[INPUT]title不能为空"}, status=400)
     return _json({"code": 0, "message": "", "data": {"pushid": "1", "errno": 0}})
+
+
+def healthchecks(request: Request) -> Reply:
+    """Healthchecks' ping API, which answers 200 with a word even where it knows no check."""
+    check, _, signal = request.path.removeprefix("/").partition("/")
+    if check != TOKEN or signal not in {"", "start", "fail"}:
+        return Reply(200, b"OK (not found)", {"Content-Type": "text/plain"})
+    return Reply(200, b"OK", {"Content-Type": "text/plain"})
 
 
 def receiver(secret: str) -> Handle:

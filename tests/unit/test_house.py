@@ -50,7 +50,8 @@ def test_no_two_public_classes_share_a_name() -> None:
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_folder_is_small_and_its_init_defines_nothing(package: Path) -> None:
     names = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
-    assert len(names) <= MOST_MODULES, names
+    is_a_table = package.name == "services"  # a module for each service, all of one shape
+    assert is_a_table or len(names) <= MOST_MODULES, names
     body = tree_of(package / "__init__.py").body
     kept = ("__version__",) if package == CODE else ()
     assert [ast.unparse(node) for node in body[1:] if not ast.unparse(node).startswith(kept)] == []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from contextlib import closing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 from orchestrator.commands.inputs import Invocation
 from orchestrator.errors import SyncerError
 from orchestrator.notify.delivery import Sender
-from orchestrator.notify.send import send_all
+from orchestrator.notify.send import is_monitor, send_all, send_start
 from orchestrator.report.badge import badge_document, badge_of
 from orchestrator.report.github import (
     output_of_run,
@@ -20,6 +22,7 @@ from orchestrator.report.github import (
     write_output,
 )
 from orchestrator.report.json_report import document
+from orchestrator.report.metrics import metrics_text
 from orchestrator.report.result import Report
 from orchestrator.report.summary import View, markdown_summary, text_summary
 from orchestrator.sync.session import StopSignal
@@ -47,12 +50,40 @@ def conclude(report: Report, invocation: Invocation, *, file: str) -> None:
         if arguments.badge and is_real:
             badge = Path(arguments.badge)
             _attempt("the badge", lambda: write_whole(badge, badge_document(badge_of(report))))
+        metrics = settings.metrics_file
+        if metrics and is_real:
+            _attempt("the metrics", lambda: write_whole(metrics, metrics_text(report)))
         _attempt("the output", lambda: _print(report, invocation))
     if settings.github:
         _attempt("GitHub's output", lambda: _tell_github(report, invocation, file))
     if settings.webhooks and not arguments.no_notify and is_real:
         with stopped_commands(streams.err, settings.github):
             _attempt("the webhooks", lambda: _notify(report, invocation))
+
+
+@contextmanager
+def start_told(invocation: Invocation, *, is_dry_run: bool) -> Iterator[None]:
+    """Tell the monitors that a run has begun, beside the run, which they never keep waiting."""
+    is_silent = is_dry_run or invocation.arguments.no_notify
+    if is_silent or not any(map(is_monitor, invocation.settings.webhooks)):
+        yield
+        return
+    http = HttpClient(deadline=_LONGEST_POST)
+    thread = threading.Thread(
+        target=_attempt, args=("the heartbeat", lambda: _tell_start(invocation, http))
+    )
+    with closing(http):
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+
+
+def _tell_start(invocation: Invocation, http: HttpClient) -> None:
+    sender = Sender(http, lambda: datetime.now(timezone.utc), time.sleep)
+    for warning in send_start(invocation.settings.webhooks, sender):
+        _log.warning("%s", invocation.redact(warning))
 
 
 def _attempt(what: str, tell: Callable[[], None]) -> None:

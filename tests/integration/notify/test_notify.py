@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from demo.images import build_image
 from orchestrator.config.settings import NotifyOn, Webhook
 from orchestrator.notify.delivery import Sender
 from orchestrator.notify.send import is_told, send_all
@@ -15,6 +16,7 @@ from orchestrator.system.http import HttpClient
 from tests.support import chats
 from tests.support.loopback import Handle, Reply, answering, dead_url, serving
 from tests.support.reports import a_report, bad_line, copied, deferred, failed, skipped
+from tests.support.runs import Site
 
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
 STAMP = NOW.timestamp()
@@ -71,6 +73,7 @@ SERVICES = (
     pytest.param("ntfy", chats.NTFY_PATH, chats.ntfy(SECRET), id="ntfy"),
     pytest.param("bark", chats.BARK_PATH, chats.bark, id="bark"),
     pytest.param("serverchan", chats.SERVERCHAN_PATH, chats.serverchan, id="serverchan"),
+    pytest.param("heartbeat", chats.HEARTBEAT_PATH, chats.healthchecks, id="heartbeat"),
     pytest.param("json", "/hook", chats.receiver(SECRET), id="json"),
 )
 
@@ -232,6 +235,14 @@ def test_each_service_takes_its_message(
             "",
             "[AUTH]错误的Key (code 40001); the SendKey in WEBHOOK_URL is wrong",
             id="serverchan: key",
+        ),
+        pytest.param(
+            "heartbeat",
+            f"{chats.HEARTBEAT_PATH}x",
+            chats.healthchecks,
+            "",
+            "there is no such check; HEARTBEAT_URL is the check's ping address",
+            id="heartbeat: check",
         ),
         pytest.param(
             "json", "/", chats.receiver("another"), SECRET, "HTTP status 401", id="json: secret"
@@ -428,3 +439,34 @@ def test_a_webhook_is_told_only_of_the_runs_it_wants(world: World) -> None:
         world.tell_all(Webhook(server.url, on=NotifyOn.FAILURE), report=a_report(copied()))
 
     assert server.requests == []
+
+
+def test_a_monitor_hears_that_a_run_begins_and_how_it_ends(site: Site) -> None:
+    site.publish(build_image("linux/amd64"))
+    site.list_images(site.source())
+    with serving(chats.healthchecks) as server:
+        site.configure(
+            HEARTBEAT_URL=f"{server.url}{chats.HEARTBEAT_PATH}", METRICS_FILE="syncer.prom"
+        )
+        for line, path in ((site.source(), ""), (site.source("gone:1"), "/fail")):
+            site.list_images(line)
+            site.run("plan")
+            site.run("batch", "--no-notify")
+            assert not server.requests
+            site.run("batch")
+            start, end = (request.path for request in server.requests)
+            assert (start, end) == (f"/{chats.TOKEN}/start", f"/{chats.TOKEN}{path}")
+            server.requests.clear()
+    metrics = (site.folder / "syncer.prom").read_text(encoding="utf-8")
+    assert 'syncer_last_run_items{outcome="failed",target="aliyun"} 1.0' in metrics
+
+
+def test_a_monitor_that_is_gone_costs_a_warning_and_no_time(site: Site) -> None:
+    site.publish(build_image("linux/amd64"))
+    site.list_images(site.source())
+    with serving(answering(Reply(404))) as server:
+        site.configure(HEARTBEAT_URL=f"{server.url}/{chats.TOKEN}")
+        outcome = site.run("batch")
+    assert outcome.status == 0
+    assert outcome.stderr.count("did not take the message: HTTP status 404") == 2
+    assert chats.TOKEN not in outcome.stderr

@@ -575,7 +575,7 @@ def test_no_secret_is_part_of_what_settings_look_like(base: Path) -> None:
 def test_the_programs_we_start_see_no_secret(base: Path) -> None:
     secret_names = {name for name, key in KEYS.items() if key.is_secret} | FOREIGN_SECRETS
     environ = {name: f"{SECRET}-{name}" for name in secret_names}
-    environ["WEBHOOK_URL"] = HOOK
+    environ["WEBHOOK_URL"] = environ["HEARTBEAT_URL"] = HOOK
     environ |= {"DOCKERHUB_USERNAME": "me", "PATH": "/usr/bin", "HOME": "/root"}
     environ |= {"SWR_TOKEN": f"{SECRET}-swr", "A_COPY": f"{SECRET}-GHCR_TOKEN", "EMPTY": ""}
     toml = "[targets.swr]\nregistry='swr.example'\nusername='me'\npassword='${SWR_TOKEN}'\n"
