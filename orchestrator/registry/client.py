@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
@@ -350,9 +350,9 @@ class RegistryClient:
                 registry=reference.registry,
             )
 
-    def longest_round_trip(self) -> float:
-        """Seconds to the farthest registry and back that was asked so far; 0 before any was."""
-        return max((host.round_trip or 0.0 for host in tuple(self._hosts.values())), default=0.0)
+    def round_trips(self) -> Mapping[str, float]:
+        """Seconds to each registry and back, at its fastest; 0 before it was asked."""
+        return {name: one.round_trip or 0.0 for name, one in tuple(self._hosts.items())}
 
     def clock_skew(self) -> float | None:
         """Seconds that our clock is ahead of the registry's that agrees best with it."""

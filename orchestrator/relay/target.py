@@ -8,6 +8,7 @@ upload to send it by (docker-registry 2.8, distribution 3, zot and olareg agree)
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -21,6 +22,9 @@ from orchestrator.system.http import Response
 _WRITE = "pull,push"
 _DELETE = "pull,push,delete"
 _BYTES = "application/octet-stream"
+_FAR = 0.02
+"""Seconds to a registry and back from which on a trip that is saved is worth it."""
+
 _REFUSES_WHOLE = frozenset({400, 405, 413})
 """What registries say that take no body in the PUT which ends an upload."""
 
@@ -32,13 +36,16 @@ class Writer(Protocol):
         """Bring something to a registry, once; any answer is an answer."""
         ...
 
+    def round_trips(self) -> Mapping[str, float]:
+        """Seconds to each registry and back."""
+        ...
+
 
 class RelayTarget:
     """One target registry; safe to be used by many threads.
 
-    Attributes:
-        sends_whole: Whether a blob goes in one PUT. False once the registry has refused that;
-            then it is a PATCH and a PUT.
+    A blob goes in one PUT where each trip counts. A registry that is near gets it as from any
+    other client, by a PATCH and a PUT; and so does one that has refused the other way.
 
     Args:
         writer: Speaks to it.
@@ -46,7 +53,7 @@ class RelayTarget:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self.sends_whole = True
+        self._has_refused_whole = False
         self._lock = threading.Lock()
         self._writing: dict[Reference, threading.Lock] = {}
         self._written: set[Reference] = set()
@@ -67,10 +74,11 @@ class RelayTarget:
 
     def send(self, upload: Upload, digest: Digest, body: BodyStream) -> Refused | None:
         """Send a whole blob; None where the target has it now."""
-        if self.sends_whole:
+        is_far = self._writer.round_trips().get(upload.repository.registry, 0.0) >= _FAR
+        if is_far and not self._has_refused_whole:
             answer = self._ask("PUT", upload, _with_digest(upload.path, digest), body)
             if isinstance(answer, Response) and _refuses_whole(answer):
-                self.sends_whole = False
+                self._has_refused_whole = True
             return _refused(answer, created=True)
         begun = self.send_part(upload, body)
         return begun if isinstance(begun, Refused) else self.end(begun, digest)

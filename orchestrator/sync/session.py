@@ -191,7 +191,7 @@ def session(
             transfers=transfers,
             copies=CopyLimit(
                 settings.jobs,
-                round_trip=client.longest_round_trip,
+                round_trip=lambda: max(client.round_trips().values(), default=0.0),
                 moved=lambda: transfers.total,
             ),
         )

@@ -59,7 +59,8 @@ def test_a_small_image_takes_few_requests(site: Site) -> None:
     site.configure(**RELAYED)
     site.sync(site.source())
     methods = [one.method for one in site.writes()]
-    assert sorted(methods) == ["POST"] * 3 + ["PUT"] * 4
+    assert sorted(one for one in methods if one != "PATCH") == ["POST"] * 3 + ["PUT"] * 4
+    assert methods.count("PATCH") in (0, 3), "all as to a registry that is near, or none"
 
 
 def test_a_bandwidth_holds_for_all_copies_together(site: Site) -> None:

@@ -12,7 +12,7 @@ from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Uploa
 from orchestrator.relay.target import RelayTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from orchestrator.registry.host import Request
     from orchestrator.registry.responses import Inconclusive
@@ -42,6 +42,10 @@ class Nobody:
     def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Fail."""
         raise AssertionError(f"{request} of {reference}")
+
+    def round_trips(self) -> Mapping[str, float]:
+        """None."""
+        return {}
 
 
 class Target(RelayTarget):

@@ -18,7 +18,7 @@ from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from orchestrator.registry.host import Request
 
@@ -38,10 +38,17 @@ class Registry:
         self.refusal: Response | Inconclusive | None = None
         self.gate = threading.Event()
         self.gate.set()
+        self.distance = 1.0
+        self.methods: list[str] = []
         self._parts: list[bytes] = []
+
+    def round_trips(self) -> Mapping[str, float]:
+        """As far as it is told to be."""
+        return {APP.registry: self.distance}
 
     def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Answer as the specification has it."""
+        self.methods.append(request.method)
         del reference
         body = request.body
         try:
@@ -202,6 +209,27 @@ def test_a_manifest_by_digest_is_written_once_and_tried_again_where_it_was_refus
         assert isinstance(answer, Response)
         answers.append(answer.status)
     assert answers == [500, 201, 201]
+
+
+@pytest.mark.parametrize(
+    ("distance", "methods"),
+    [
+        pytest.param(0.001, ["PATCH", "PUT"], id="near: as from any client"),
+        pytest.param(0.25, ["PUT"], id="far: in one trip"),
+    ],
+)
+def test_a_blob_goes_in_one_request_where_trips_count(
+    passage: Passage, registry: Registry, distance: float, methods: list[str]
+) -> None:
+    registry.distance = distance
+    assert passage.head_blob(digest_of(LONG)).status == 404
+    name = passage.begin_upload("").headers["Docker-Upload-UUID"]
+    registry.methods.clear()
+    passage.receive(name, BodyStream(iter([LONG]), len(LONG)))
+    assert passage.end_upload(name, digest_of(LONG)).status == 201
+    assert passage.put_manifest("1", MANIFEST, "type").status == 201
+    assert registry.methods == [*methods, "PUT"]
+    assert LONG in registry.blobs.values()
 
 
 def test_an_upload_that_breaks_off_is_none(passage: Passage, registry: Registry) -> None:
