@@ -31,6 +31,11 @@ class Arguments:
         all: Whether the table lists what is in sync, too.
         directory: Where pages are written; None where none was named.
         repository: The page of the repository on GitHub; None where it was not named.
+        files: That name images: compose files, Kubernetes' YAML, Dockerfiles; `-` is stdin.
+        env_file: Where their variables are set, if not in `.env` beside each.
+        adds: Whether `import` writes what is missing into the list.
+        form: What `rewrite` writes in the place of the files; None for the files themselves.
+        kind: What `export` makes; empty where nothing is made.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
     """
@@ -61,5 +66,10 @@ class Arguments:
     workflows: bool = False
     directory: str | None = None
     repository: str | None = None
+    files: tuple[str, ...] = ()
+    env_file: str | None = None
+    adds: bool = False
+    form: str | None = None
+    kind: str = ""
     level: int = logging.INFO
     colour: str = "auto"

@@ -66,6 +66,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         arguments,
         images=tuple(arguments.images),
         reports=tuple(arguments.reports),
+        files=tuple(arguments.files),
         choice=choice,
         level=_level(parsed),
     )
@@ -284,6 +285,27 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
     ),
     "repository": lambda parser: parser.add_argument(
         "--repository", metavar="URL", help="its page on GitHub, where missing images are asked for"
+    ),
+    "files": lambda parser: parser.add_argument(
+        "files", metavar="FILE", nargs="+", help="compose, Kubernetes, Dockerfile; - is stdin"
+    ),
+    "env-file": lambda parser: parser.add_argument(
+        "--env-file", metavar="FILE", help="sets their variables (.env beside each)"
+    ),
+    "add": lambda parser: parser.add_argument(
+        "--add", action="store_true", dest="adds", help="write them into the list"
+    ),
+    "as": lambda parser: parser.add_argument(
+        "--as",
+        choices=("compose-override", "kustomize"),
+        dest="form",
+        help="print this, and leave the files as they are",
+    ),
+    "kind": lambda parser: parser.add_argument(
+        "kind",
+        metavar="KIND",
+        choices=("registries-conf", "k3s", "retag"),
+        help="registries-conf (podman), k3s, or retag (a script)",
     ),
     "told": _add_told,
     "choice": _add_choice,

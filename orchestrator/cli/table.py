@@ -29,8 +29,7 @@ class Command:
     prints: bool = True
 
 
-GROUPS = _MIRROR, _LOOK, _SET_UP = "mirror", "look", "set up"
-"""The groups of the help, in its order."""
+GROUPS = _MIRROR, _LOOK, _LISTS, _SET_UP = "mirror", "look", "from files and back", "set up"
 """The groups of the help, in their order."""
 
 _ONE_IMAGE = ("platform", "name", "choice")
@@ -80,6 +79,33 @@ COMMANDS: tuple[Command, ...] = (
         "name",
         "*",
         ("file", "to", *_ONE_IMAGE),
+    ),
+    Command(
+        "import",
+        _LISTS,
+        "print the images of files that the list lacks, or add them",
+        "lists.importing",
+        options=("files", "env-file", "add", "file", "to"),
+        is_run=False,
+        prints=False,
+    ),
+    Command(
+        "rewrite",
+        _LISTS,
+        "write the mirror's addresses into files",
+        "lists.rewriting",
+        options=("files", "env-file", "as", "file", "to"),
+        is_run=False,
+        prints=False,
+    ),
+    Command(
+        "export",
+        _LISTS,
+        "print the list for podman, for k3s, or as a script",
+        "lists.exporting",
+        options=("kind", "platform", "file", "to"),
+        is_run=False,
+        prints=False,
     ),
     Command(
         "init",
