@@ -36,6 +36,7 @@ class Arguments:
         adds: Whether `import` writes what is missing into the list.
         form: What `rewrite` writes in the place of the files; None for the files themselves.
         kind: What `export` makes; empty where nothing is made.
+        listen: Where `serve` listens, as HOST:PORT; None for its usual place.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
     """
@@ -71,5 +72,6 @@ class Arguments:
     adds: bool = False
     form: str | None = None
     kind: str = ""
+    listen: str | None = None
     level: int = logging.INFO
     colour: str = "auto"

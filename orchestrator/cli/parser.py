@@ -307,6 +307,9 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
         choices=("registries-conf", "k3s", "retag"),
         help="registries-conf (podman), k3s, or retag (a script)",
     ),
+    "listen": lambda parser: parser.add_argument(
+        "--listen", metavar="HOST:PORT", help="where to listen (127.0.0.1:5100)"
+    ),
     "told": _add_told,
     "choice": _add_choice,
     "run": lambda parser: parser.add_argument(

@@ -140,6 +140,15 @@ COMMANDS: tuple[Command, ...] = (
         is_run=False,
         prints=False,
     ),
+    Command(
+        "serve",
+        _LOOK,
+        "answer pulls of original names from the mirror",
+        "look.serve",
+        options=("listen", "file", "to", "platform"),
+        is_run=False,
+        prints=False,
+    ),
 )
 """All commands, in the order of the help; parser, help and dispatch are made from these rows."""
 

@@ -286,8 +286,8 @@ class RegistryClient:
         # skopeo may get through where we don't: by a SOCKS proxy, or by authorities in certs.d.
         return self._host(reference.registry).failure
 
-    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
-        """Bring something to a registry, once: any answer is an answer, and none is tried again."""
+    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Send a request as it is, once: any answer is an answer, and none is tried again."""
         return self._ask_as(request, reference)
 
     def push_right(

@@ -38,19 +38,21 @@ class Request:
 
     Attributes:
         path: Below the repository, as `manifests/latest`; empty for "who are you?".
-        limit: Bytes of the answer that are read.
+        limit: Bytes of the answer that are read; None leaves the body of a good answer open.
         actions: What the login has to allow, with commas between.
         body: What is written there; None where nothing is.
         content_type: The body's.
+        range: The part that is asked for, as the header `Range` has it; empty for all.
     """
 
     method: str
     repository: str
     path: str
-    limit: int = LARGEST
+    limit: int | None = LARGEST
     actions: str = "pull"
     body: bytes | BodyStream | None = None
     content_type: str = ""
+    range: str = ""
 
     @property
     def url_path(self) -> str:
@@ -65,7 +67,8 @@ class Request:
         if self.content_type:
             return {"Content-Type": self.content_type}
         is_of_manifests = self.path.startswith("manifests/") or "/referrers/" in self.path
-        return _ACCEPT if is_of_manifests else {}
+        accepted = _ACCEPT if is_of_manifests else {}
+        return {**accepted, "Range": self.range} if self.range else accepted
 
     @property
     def is_list(self) -> bool:

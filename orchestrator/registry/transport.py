@@ -34,7 +34,9 @@ class Transport:
     ca_of: Callable[[str], Path | None]
     clock: Callable[[], float]
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
+    def ask(
+        self, method: str, url: str, headers: Mapping[str, str], *, limit: int | None
+    ) -> Response:
         """Send a request once; a redirect is an answer.
 
         Raises:
@@ -66,8 +68,13 @@ class Transport:
                 raise
         return bring()
 
-    def follow(self, method: str, url: str, headers: Mapping[str, str], *, limit: int) -> Response:
+    def follow(
+        self, method: str, url: str, headers: Mapping[str, str], *, limit: int | None
+    ) -> Response:
         """Send a request, and follow redirects as far as it is safe.
+
+        Where the body is left to be read (`limit` is None), a redirect to another host is the
+        answer, its `location` whole: whoever asked may go there without us.
 
         Another host's challenge is left out: the login is not for it. A connection that was
         kept may have been closed by the other end in that very instant, so one that breaks
@@ -82,6 +89,8 @@ class Transport:
             there = self._next(url, answer)
             if not there:
                 break
+            if limit is None and _origin(there) != _origin(start):
+                return replace(answer, headers={"location": there}, is_elsewhere=True)
             if _origin(there) != _origin(start):
                 headers = _without(headers, "Authorization")
             url = there
@@ -94,7 +103,9 @@ class Transport:
     def _verify(self, host: str) -> bool | Path:
         return False if self.is_insecure(host) else self.ca_of(host) or True
 
-    def _ask_twice(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Response:
+    def _ask_twice(
+        self, method: str, url: str, headers: Mapping[str, str], limit: int | None
+    ) -> Response:
         try:
             return self.ask(method, url, headers, limit=limit)
         except HttpError as error:

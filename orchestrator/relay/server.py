@@ -8,31 +8,21 @@ copy then checks that the blob or the tag is one of that copy's.
 from __future__ import annotations
 
 import hmac
-import logging
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Digest, Reference, parse_digest
+from orchestrator.relay.listener import BoundedServer, QuietHandler
 from orchestrator.system.body import BodyStream
-
-_log = logging.getLogger(__name__)
 
 _CHUNK = 256 * 1024
 _LARGEST_MANIFEST = 4 * 1024 * 1024
 _LONGEST_CHUNK_LINE = 64
-_TLS_HELLO = b"\x16"
 _MOST_CONNECTIONS = 512
-_LAST_WAIT = 5.0
-"""Seconds for a thread to end whose connection was closed."""
-
 _IDLE = 900.0
 """Seconds without a byte after which a connection is closed; the watchdog of programs is faster."""
 
@@ -77,7 +67,7 @@ class OpenCopy(Protocol):
         ...
 
 
-class RelayServer(ThreadingHTTPServer):
+class RelayServer(BoundedServer):
     """Listens on 127.0.0.1; each connection has a thread.
 
     Args:
@@ -86,69 +76,19 @@ class RelayServer(ThreadingHTTPServer):
         copies: The copies that are under way, by their keys.
     """
 
-    daemon_threads = True
-    request_queue_size = 128
-    block_on_close = False
-
     def __init__(self, port: int, authorization: str, copies: Mapping[str, OpenCopy]) -> None:
         try:
-            super().__init__(("127.0.0.1", port), _Handler)
+            super().__init__(("127.0.0.1", port), _Handler, _MOST_CONNECTIONS)
         except OSError:
-            super().__init__(("127.0.0.1", 0), _Handler)
+            super().__init__(("127.0.0.1", 0), _Handler, _MOST_CONNECTIONS)
         self.authorization = authorization
         self.copies = copies
-        self._room = threading.BoundedSemaphore(_MOST_CONNECTIONS)
-        self._open: dict[socket.socket, threading.Thread] = {}
-
-    @property
-    def host(self) -> str:
-        """Host and port, as they stand in a reference."""
-        return f"127.0.0.1:{self.server_address[1]}"
-
-    def process_request_thread(
-        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
-    ) -> None:
-        """Serve a connection, unless there are too many."""
-        if isinstance(request, tuple) or not self._room.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        self._open[request] = threading.current_thread()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            del self._open[request]
-            self._room.release()
-
-    def end_connections(self) -> None:
-        """Close what is open, and wait for its threads: none is to be left when Python ends."""
-        for connection, thread in tuple(self._open.items()):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            thread.join(_LAST_WAIT)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that broke is skopeo's to notice."""
-        del request, client_address
-        _log.debug("a connection to the relay broke off", exc_info=True)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     timeout = _IDLE
     wbufsize = 64 * 1024
-    disable_nagle_algorithm = True
     server: RelayServer
-
-    def handle(self) -> None:
-        """Close on a TLS hello at once: skopeo then goes on in plain HTTP."""
-        with suppress(OSError):
-            if self.connection.recv(1, socket.MSG_PEEK) == _TLS_HELLO:
-                return
-        with suppress(ConnectionError, TimeoutError):
-            super().handle()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own word
-        """Say nothing on stderr; paths hold a copy's key."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what is no HTTP we know, and close."""

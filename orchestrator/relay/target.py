@@ -32,7 +32,7 @@ _REFUSES_WHOLE = frozenset({400, 405, 413})
 class Writer(Protocol):
     """Who speaks to the target: the run's registry client."""
 
-    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Bring something to a registry, once; any answer is an answer."""
         ...
 
@@ -101,7 +101,7 @@ class RelayTarget:
         """Have an upload forgotten; a registry that knows no way to forgets it by itself."""
         repository = upload.repository
         request = Request("DELETE", repository.repository, upload.path, actions=_DELETE, body=b"")
-        self._writer.write(request, repository)
+        self._writer.send(request, repository)
 
     def put_manifest(
         self, destination: Reference, raw: bytes, media_type: str
@@ -133,11 +133,11 @@ class RelayTarget:
             body=raw,
             content_type=media_type,
         )
-        return self._writer.write(request, destination)
+        return self._writer.send(request, destination)
 
     def _begin(self, repository: Reference, path: str) -> Begun:
         request = Request("POST", repository.repository, path, actions=_WRITE, body=b"")
-        answer = self._writer.write(request, repository)
+        answer = self._writer.send(request, repository)
         if isinstance(answer, Inconclusive) or answer.status not in (201, 202):
             return Refused(answer)
         if answer.status == 201:
@@ -158,7 +158,7 @@ class RelayTarget:
             body=body,
             content_type=_BYTES,
         )
-        return self._writer.write(request, upload.repository)
+        return self._writer.send(request, upload.repository)
 
 
 def _refuses_whole(answer: Response) -> bool:

@@ -24,7 +24,7 @@ from orchestrator.errors import ConfigurationError, LockedError
 
 _PREFIX = "private-"
 _ALIVE = "alive"
-_OURS = ("lock", "private.lock", "data")
+_OURS = ("lock", "private.lock", "data", "wished.txt")
 _DATABASE = "state.db"
 _SUFFIXES = ("", "-wal", "-shm", "-journal")
 _GUARD = "private.lock"
@@ -39,7 +39,7 @@ def locked(state_dir: Path, *, run_id: str) -> Iterator[None]:
         LockedError: Another run holds it; the message says which.
         ConfigurationError: The directory can't be written.
     """
-    _make(state_dir)
+    make_ready(state_dir)
     with _opened(state_dir / "lock") as file:
         if not _try_lock(file):
             raise LockedError(
@@ -60,7 +60,7 @@ def private_folder(state_dir: Path) -> Iterator[Path]:
     Raises:
         ConfigurationError: The state directory can't be written.
     """
-    _make(state_dir)
+    make_ready(state_dir)
     with ExitStack() as stack:
         with _opened(state_dir / _GUARD) as guard:
             fcntl.flock(guard, fcntl.LOCK_EX)
@@ -71,7 +71,12 @@ def private_folder(state_dir: Path) -> Iterator[Path]:
         yield folder
 
 
-def _make(state_dir: Path) -> None:
+def make_ready(state_dir: Path) -> None:
+    """Make the state directory where it is missing, and see that nobody else writes there.
+
+    Raises:
+        ConfigurationError: It can't be written, or others can write to it.
+    """
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -5,12 +5,65 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from queue import Full, Queue
 from threading import Event
+from typing import Protocol
 
 _HELD = 4
 """Chunks between the two connections; more would be memory, and no faster."""
 
 _POLL = 0.2
 """Seconds between looks whether the other end has given up."""
+
+
+class ByteSource(Protocol):
+    """Where the bytes of an answer come from: urllib3's response."""
+
+    def read(self, size: int, *, decode_content: bool) -> bytes:
+        """At most so many bytes; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Read no more."""
+        ...
+
+    def release_conn(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class OpenBody:
+    """The body of an answer, as it comes.
+
+    Args:
+        source: Its bytes.
+        faults: What the source raises where it breaks off.
+    """
+
+    def __init__(
+        self, source: ByteSource, faults: tuple[type[Exception], ...] = (OSError,)
+    ) -> None:
+        self._source = source
+        self._faults = faults
+
+    def close(self) -> None:
+        """Read no more of it."""
+        self._source.close()
+        self._source.release_conn()
+
+    def chunks(self, size: int) -> Iterator[bytes]:
+        """The bytes in parts of at most so many; once.
+
+        Raises:
+            ConnectionError: They broke off.
+        """
+        try:
+            while chunk := self._source.read(size, decode_content=False):
+                yield chunk
+        except self._faults:
+            is_broken = True
+        else:
+            is_broken = False
+        if is_broken:  # not inside the except: the library's error holds the URL
+            raise ConnectionError("the body broke off")
 
 
 def _at_once(chunk: bytes) -> Iterable[bytes]:

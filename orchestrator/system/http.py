@@ -11,6 +11,7 @@ import math
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
 from orchestrator.hosts import host_of, is_loopback
-from orchestrator.system.body import BodyStream
+from orchestrator.system.body import BodyStream, OpenBody
 
 if TYPE_CHECKING:
     from requests import Session
@@ -39,6 +40,8 @@ BODY_LIMIT = 4 * 1024 * 1024
 
 _CHUNK = 64 * 1024
 _SEE_OTHER = 303
+_LEFT_OPEN = frozenset({200, 206, 416})
+"""With the last one, some registries promise all of a blob, and send a few words."""
 _REDIRECTS = frozenset({301, 302, _SEE_OTHER, 307, 308})
 
 _STREAM_TIMEOUTS = (120.0, 600.0)
@@ -53,6 +56,7 @@ class Response:
         headers: By their names in lower case.
         is_whole: Whether the body ended before the limit did.
         is_elsewhere: Whether another host said it, where a redirect led.
+        rest: The body where it was left to be read; whoever asked closes it.
     """
 
     status: int
@@ -60,6 +64,7 @@ class Response:
     body: bytes = field(default=b"", repr=False)
     is_whole: bool = True
     is_elsewhere: bool = False
+    rest: OpenBody | None = field(default=None, repr=False)
 
 
 class HttpError(SyncerError):
@@ -140,7 +145,7 @@ class HttpClient:
         *,
         headers: Mapping[str, str],
         body: bytes | BodyStream | None = None,
-        limit: int = BODY_LIMIT,
+        limit: int | None = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> Response:
         """Ask once. Redirects are answers like any other: see `redirect_of`.
@@ -150,7 +155,8 @@ class HttpClient:
             url: http or https.
             headers: Ours come first; requests adds what HTTP needs.
             body: What is sent; None for none. A stream may take as long as it moves.
-            limit: Bytes of the answer's body that are read.
+            limit: Bytes of the answer's body that are read; None leaves the body of a good
+                answer to be read as it comes.
             verify: Whether certificates are checked, or a PEM file to check them by.
 
         Raises:
@@ -168,11 +174,11 @@ class HttpClient:
         with self._deadlines.exchange(host_of(url), longest=allowed) as exchange:
             try:
                 response = self._sent(method, url, headers, body, verify)
-                try:
+                with ExitStack() as stack:
+                    stack.callback(OpenBody(response).close)
                     answer = _read(response, limit)
-                finally:
-                    response.close()
-                    response.release_conn()
+                    if answer.rest:
+                        stack.pop_all()
             except (RequestException, HTTPError, OSError, ValueError) as error:
                 fault = _fault(error, url)
         if exchange.is_late:  # whatever it looked like to who was waiting
@@ -328,13 +334,18 @@ def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests
     return str(verify) if isinstance(verify, Path) else verify
 
 
-def _read(response: BaseHTTPResponse, limit: int) -> Response:
+def _read(response: BaseHTTPResponse, limit: int | None) -> Response:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    if limit is None and response.status in _LEFT_OPEN:
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        return Response(response.status, headers, rest=OpenBody(response, (HTTPError, OSError)))
+    limit = BODY_LIMIT if limit is None else limit
     body = bytearray()
     for chunk in response.stream(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > limit:
             break
-    headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(response.status, headers, bytes(body[:limit]), len(body) <= limit)
 
 

@@ -45,7 +45,7 @@ class ScriptedHttp(HttpClient):
         *,
         headers: Mapping[str, str],
         body: bytes | BodyStream | None = None,
-        limit: int = BODY_LIMIT,
+        limit: int | None = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> Response:
         """The next answer; nobody is there where the table has none."""

@@ -735,7 +735,7 @@ class Rerouted(HttpClient):
         *,
         headers: Mapping[str, str],
         body: bytes | BodyStream | None = None,
-        limit: int = BODY_LIMIT,
+        limit: int | None = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> HttpAnswer:
         url = url.replace("https://registry-1.docker.io/", f"{self.there}/")

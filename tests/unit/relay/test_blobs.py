@@ -39,7 +39,7 @@ class AtOnce(Executor):
 class Nobody:
     """A writer that must not be asked."""
 
-    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Fail."""
         raise AssertionError(f"{request} of {reference}")
 

@@ -46,7 +46,7 @@ class Registry:
         """As far as it is told to be."""
         return {APP.registry: self.distance}
 
-    def write(self, request: Request, reference: Reference) -> Response | Inconclusive:
+    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
         """Answer as the specification has it."""
         self.methods.append(request.method)
         del reference

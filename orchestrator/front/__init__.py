@@ -1,0 +1,1 @@
+"""Original names, answered from the mirror: a read-only registry front."""
