@@ -40,7 +40,7 @@ def check_cold(job: Job, folder: Path) -> Command:
 
 
 def copy_default(job: Job, folder: Path) -> Command:
-    """Copy what is missing, as it comes out of the box: four at once."""
+    """Copy what is missing, as it comes out of the box."""
     shutil.rmtree(folder / ".syncer", ignore_errors=True)
     return _batch(job, folder)
 
@@ -118,7 +118,7 @@ def _counting(folder: Path) -> Command:
 WARM = Tool("syncer", "skopeo", check_warm)
 TAGS = Tool("syncer, VERIFY=tag", "skopeo", check_tags)
 COLD = Tool("syncer, no state", "skopeo", check_cold)
-COPYING = Tool("syncer, 4 at once", "skopeo", copy_default)
+COPYING = Tool("syncer, JOBS=auto", "skopeo", copy_default)
 COPYING_MANY = Tool("syncer, 16 at once", "skopeo", copy_many)
 BARE = Tool("the same copies, bare", "skopeo", copy_bare)
 OURS = (WARM, TAGS, COLD, COPYING, COPYING_MANY)
