@@ -84,6 +84,18 @@ def _push_in_sync(number: int, source: str, target: str, platform: str) -> Sampl
     return Sample.of(f"{name}:1", expected)
 
 
+def push_version(source: str, *, images: int, version: int) -> tuple[Sample, ...]:
+    """Push so many small images to the source alone, of which each version has other bytes."""
+    return tuple(_push_version(number, source, version) for number in range(images))
+
+
+def _push_version(number: int, source: str, version: int) -> Sample:
+    name = f"new-{number:05}"
+    image = build_image(PLATFORM, {"name": f"{name} {version}".encode()})
+    push(source, f"{SOURCE_NAMESPACE}/{name}", "1", image)
+    return Sample.of(f"{name}:1", image)
+
+
 def push_large(source: str, *, images: int, size: int) -> tuple[Sample, ...]:
     """Push images of so many bytes; the first ones share a base, which is half of each."""
     base = noise_layer(size // 2, seed=0)

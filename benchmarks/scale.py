@@ -1,7 +1,9 @@
 """What an item costs in lists of any length, and what a list costs as shards: docs/scale.md.
 
-Items are in sync: one platform of an index that bears a tag of its own, registries on loopback
-without delay, nothing over a proxy. The first run knows nothing, the second what the first learned.
+Registries are on loopback without delay, and nothing goes over a proxy. Items in sync are one
+platform of an index that bears a tag of its own: the first run knows nothing, the second what the
+first learned. Items that are copied are images of one small layer, each in a repository of its own:
+new ones, and then the same ones after all have moved on.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from benchmarks.tools import Command
 
 LENGTHS = (100, 1_000, 10_000)
+COPIES = (100, 1_000)
+"""Longer lists of copies cost the same an item, and take hours."""
 SHARDS = 8
 _TAGS = 50
 _TABLE = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- /measured -->)", re.DOTALL)
@@ -64,9 +68,10 @@ _HEAD = (
 )
 
 
-def measured(lengths: tuple[int, ...] = LENGTHS) -> str:
+def measured(lengths: tuple[int, ...] = LENGTHS, copies: tuple[int, ...] = COPIES) -> str:
     """The table of docs/scale.md."""
-    rows = [cost.row for length in lengths for cost in _of_list(length)]
+    rows = [cost.row for length in copies for cost in _of_copies(length)]
+    rows += [cost.row for length in lengths for cost in _of_list(length)]
     return "\n".join((_HEAD, *rows))
 
 
@@ -89,14 +94,33 @@ def _of_list(length: int) -> list[Cost]:
         )
         job = tools.Job(source.host, (target.host,), images, samples.PLATFORM)
         ours.write_files(job, folder)
-        batch = (*ours.SYNCER, "batch", "--quiet", "--no-notify", f"--file={folder}/images.txt")
-
         costs = [
-            _cost(what, batch, folder, (source, target), length) for what in ("first", "second")
+            _cost(what, _batch(folder), folder, (source, target), length)
+            for what in ("in sync, first run", "in sync, second run")
         ]
         if length == LENGTHS[-1]:
-            costs.append(_as_shards(batch, folder, (source, target), length))
+            costs.append(_as_shards(_batch(folder), folder, (source, target), length))
         return costs
+
+
+def _of_copies(length: int) -> list[Cost]:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        Registry() as source,
+        Registry() as target,
+    ):
+        folder = Path(name)
+        costs = []
+        for version, what in enumerate(("new", "moved on")):
+            images = samples.push_version(source.url, images=length, version=version)
+            job = tools.Job(source.host, (target.host,), images, samples.PLATFORM)
+            ours.write_files(job, folder)
+            costs.append(_cost(what, _batch(folder), folder, (source, target), length))
+        return costs
+
+
+def _batch(folder: Path) -> Command:
+    return (*ours.SYNCER, "batch", "--quiet", "--no-notify", f"--file={folder}/images.txt")
 
 
 def _cost(

@@ -155,9 +155,14 @@ def test_the_page_keeps_what_stands_around_the_figures() -> None:
 
 
 def test_what_an_item_costs_is_a_row_a_run() -> None:
-    head, _, *rows = scale.measured((20,)).splitlines()
+    head, _, *rows = scale.measured((20,), (5,)).splitlines()
     assert head.startswith("| run | items | seconds |")
-    assert [row.split(" | ")[:2] for row in rows] == [["| first", "20"], ["| second", "20"]]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| new", "5"],
+        ["| moved on", "5"],
+        ["| in sync, first run", "20"],
+        ["| in sync, second run", "20"],
+    ]
     assert all(float(row.split(" | ")[5]) > 0 for row in rows), "no request was seen"
 
 
