@@ -58,9 +58,11 @@ def batch(
     *,
     without: tuple[str, ...] = (),
     stop: Stop | None = None,
+    monitor: str = "",
 ) -> WorkflowRun:
     secrets = {key: value for key, value in repository.secrets.items() if key not in without}
     told = {"WEBHOOK_URL": chat.url} if chat else {}
+    told |= {"HEARTBEAT_URL": monitor} if monitor else {}
     event = Event("schedule", {}, {**secrets, **told}, token=TOKEN)
     return repository.run(BATCH, event, stop=stop)
 
@@ -157,7 +159,10 @@ def test_a_skopeo_that_cant_be_installed_is_told(
 
 def test_packages_that_cant_be_installed_are_told(repository: Repository, chat: Chat) -> None:
     """By the system's Python, with none of its packages."""
-    run = batch(replace(repository, environ={"SYNCER_PYTHON": "", "PYTHON": "false"}), chat)
+    broken = replace(repository, environ={"SYNCER_PYTHON": "", "PYTHON": "false"})
+    with serving(lambda _: Reply()) as monitor:
+        run = batch(broken, chat, monitor=f"{monitor.url}/check")
+    assert [request.path for request in monitor.requests] == ["/check/fail"]
     job = run.jobs["sync"]
     assert run.result == "failure"
     assert job.step("Install").status != 0

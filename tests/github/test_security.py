@@ -101,7 +101,7 @@ def test_secrets_reach_the_steps_that_need_them_alone() -> None:
         given = re.findall(r"(?:password|token|secret|webhook)\w*", str(step).lower())
         assert bool(given) == (step.get("id") in ("sync", "tell")), step
         if step.get("id") == "tell":
-            assert set(table(step["env"])) == {"WEBHOOK_URL", "WEBHOOK_SECRET"}
+            assert set(table(step["env"])) == {"WEBHOOK_URL", "WEBHOOK_SECRET", "HEARTBEAT_URL"}
 
 
 def test_only_the_secrets_that_the_readme_names_are_used() -> None:
@@ -115,6 +115,7 @@ def test_only_the_secrets_that_the_readme_names_are_used() -> None:
         "DOCKERHUB_TOKEN",
         "WEBHOOK_URL",
         "WEBHOOK_SECRET",
+        "HEARTBEAT_URL",
     }
 
 

@@ -115,7 +115,7 @@ def tell_of_installation(environ: Mapping[str, str], err: TextIO) -> None:
     """Say on GitHub that the installation failed, with nothing but the standard library.
 
     Args:
-        environ: The step's environment, with WEBHOOK_URL and WEBHOOK_SECRET.
+        environ: The step's environment, with WEBHOOK_URL, WEBHOOK_SECRET and HEARTBEAT_URL.
         err: Where messages go.
     """
     github = github_step(environ)
@@ -131,8 +131,14 @@ def tell_of_installation(environ: Mapping[str, str], err: TextIO) -> None:
 
 
 def _webhooks(environ: Mapping[str, str]) -> tuple[Webhook, ...]:
+    chat = Webhook(environ.get("WEBHOOK_URL", ""), environ.get("WEBHOOK_SECRET", ""))
+    monitor = Webhook(environ.get("HEARTBEAT_URL", ""), format="heartbeat")
+    return tuple(one for one in (chat, monitor) if _is_web_url(one.url))
+
+
+def _is_web_url(text: str) -> bool:
     try:
-        url = web_url(environ.get("WEBHOOK_URL", ""))
+        web_url(text)
     except FormatError:
-        return ()
-    return (Webhook(url, environ.get("WEBHOOK_SECRET", "")),)
+        return False
+    return True

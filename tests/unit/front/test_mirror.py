@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.config.image_list import parse_list
 from orchestrator.config.targets import Target
+from orchestrator.errors import ErrorKind
 from orchestrator.front.mirror import MirrorReader, Missing, Unavailable
 from orchestrator.front.places import Places
 from orchestrator.front.request import Wanted, parse_wanted
@@ -32,7 +33,7 @@ TARGETS = {name: Target(name, f"{name}.example", "ns") for name in ("one", "two"
 class World:
     """Registries that answer from a table, a clock, and the clients that were made."""
 
-    def __init__(self, answers: Mapping[str, int | str]) -> None:
+    def __init__(self, answers: Mapping[str, int | str | ErrorKind]) -> None:
         self.answers = dict(answers)
         self.asked: list[str] = []
         self.now = 0.0
@@ -45,6 +46,8 @@ class World:
     def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
         self.asked.append(f"{request.method} {reference}")
         said = self.answers.get(str(reference), 404)
+        if isinstance(said, ErrorKind):
+            return Inconclusive("no token was given", kind=said)
         return Response(said) if isinstance(said, int) else Inconclusive(said, ends_host=True)
 
 
@@ -96,6 +99,16 @@ def test_a_mirror_that_fails_is_not_one_without_the_image(said: int | str, tmp_p
     reason = said if isinstance(said, str) else f"one.example answered {said}"
     assert answer == Unavailable(reason)
     assert lines_in(path) == [], "nobody knows whether it is there"
+
+
+def test_a_token_that_is_not_given_means_that_there_is_nothing_to_pull(tmp_path: Path) -> None:
+    refused = ErrorKind.UNAUTHORIZED
+    world = World(dict.fromkeys(("one.example/ns/redis:7", "one.example/ns/nginx:1"), refused))
+    mirror, path = mirror_of(world, tmp_path)
+    assert mirror.ask("GET", wanted("redis/manifests/7")) == Missing()
+    assert lines_in(path) == ["redis:7"]
+    listed = mirror.ask("GET", wanted("nginx/manifests/1"))
+    assert listed == Unavailable("no token was given"), "a line says that it should be there"
 
 
 def test_a_registry_that_failed_is_asked_again_soon(tmp_path: Path) -> None:
