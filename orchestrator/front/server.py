@@ -151,7 +151,7 @@ class _Handler(QuietHandler):
     def _head(self, status: int, headers: Mapping[str, str], *, body: bytes = b"") -> None:
         self.send_response_only(status)
         for name, value in {**headers, _API[0]: _API[1]}.items():
-            self.send_header(name, value)
+            self.send_header(name, "".join(value.splitlines()))  # the mirror may fold a line
         self.send_header("X-Content-Type-Options", "nosniff")
         if self.close_connection:
             self.send_header("Connection", "close")

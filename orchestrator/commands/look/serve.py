@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import threading
@@ -32,6 +33,10 @@ _LISTEN = "127.0.0.1:5100"
 _ADDRESS = re.compile(
     r"(?:\[(?P<six>[0-9a-fA-F:]+)\]|(?P<four>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})"
 )
+_HINTS = {
+    errno.EADDRINUSE: "another program has that port; choose another one with --listen",
+    errno.EACCES: "choose a port from 1024 on with --listen; those below are root's",
+}
 WISHED = "wished.txt"
 _LOOK_EVERY = 2.0
 """Seconds between looks whether the list has changed."""
@@ -84,11 +89,9 @@ def _listening(address: tuple[str, int], mirror: MirrorReader) -> FrontServer:
     try:
         return FrontServer(address, mirror)
     except OSError as error:
+        hint = _HINTS.get(error.errno or 0, f"name an address of this machine, as {_LISTEN}")
         where = f"{address[0]}:{address[1]}"
-        raise UsageError(
-            f"{where} can't be listened on: {error.strerror}",
-            hint="another program may have it; choose another port with --listen",
-        ) from None
+        raise UsageError(f"{where} can't be listened on: {error.strerror}", hint=hint) from None
 
 
 def _serve(server: FrontServer, stop: StopSignal, invocation: Invocation) -> None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.runs import Site
+
 IS_LONG = bool(os.environ.get("SOAK"))
 LOGIN = Login("someone", "s3cret-of-the-mirror")
 BIG = 100 * MIB if IS_LONG else 2 * MIB
@@ -174,6 +176,23 @@ def test_a_part_of_a_blob_is_given(served: Front, digests: dict[str, str]) -> No
     beyond = get(url, Range=f"bytes={len(whole) + 5}-")
     assert beyond.status_code == 416, beyond.text
     assert get(url, Range="bytes=0-1,3-4").content == whole
+
+
+@pytest.mark.parametrize(
+    ("listen", "hint"),
+    [
+        pytest.param("here", "write it as 127.0.0.1:5100", id="no address"),
+        pytest.param("192.0.2.1:5100", "name an address of this machine", id="not this machine's"),
+        pytest.param("", "another program has that port", id="taken"),
+    ],
+)
+def test_an_address_that_will_not_do_is_said_with_what_to_do(
+    served: Front, site: Site, listen: str, hint: str
+) -> None:
+    site.list_images("nginx:1")
+    outcome = site.run("serve", f"--listen={listen or served.host}")
+    assert outcome.status == 2
+    assert hint in outcome.stderr
 
 
 def test_it_says_that_it_is_well_and_no_secret(served: Front) -> None:
