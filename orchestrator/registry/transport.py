@@ -51,7 +51,8 @@ class Transport:
         """Send a request with a body; a redirect is an answer.
 
         What is brought whole names its own digest, or begins an upload, so that it may be
-        brought twice where a kept connection broke; a stream can't be.
+        brought twice where a kept connection broke; a stream can't be, nor may the bare PUT that
+        ends an upload: where only its answer was lost, the second one is told of a wrong digest.
 
         Raises:
             HttpError: There was no answer.
@@ -64,7 +65,9 @@ class Transport:
         try:
             return bring()
         except HttpError as error:
-            if error.kind is not ErrorKind.UNREACHABLE or isinstance(body, BodyStream):
+            is_an_end = method == "PUT" and not body
+            is_once = isinstance(body, BodyStream) or is_an_end
+            if error.kind is not ErrorKind.UNREACHABLE or is_once:
                 raise
         return bring()
 

@@ -61,7 +61,7 @@ RELAYED: Mapping[str, tuple[str, str]] = {
     "destination manifest": ("PUT", "/manifests/"),
     "destination question": ("GET", "/manifests/"),
     "destination blob's HEAD": ("POST", "/blobs/uploads/"),
-    "destination blob": ("PUT", "/blobs/uploads/"),
+    "destination blob": ("PATCH", "/blobs/uploads/"),
 }
 """Requests that the relay makes in the place of skopeo's."""
 

@@ -89,3 +89,20 @@ def test_only_a_connection_that_broke_is_made_anew(kind: ErrorKind, tries: int) 
     with pytest.raises(HttpError):
         transport_over(http).follow("GET", HERE, {}, limit=9)
     assert len(http.asked) == tries
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "times"),
+    [
+        pytest.param("POST", b"", 2, id="the beginning of an upload"),
+        pytest.param("PUT", b"{}", 2, id="what names its own digest"),
+        pytest.param("PUT", b"", 1, id="the end of an upload, whose answer may have been lost"),
+    ],
+)
+def test_what_is_brought_is_brought_again_where_that_is_safe(
+    method: str, body: bytes, times: int
+) -> None:
+    http = ScriptedHttp({HERE: [unreachable(), unreachable()]})
+    with pytest.raises(HttpError):
+        transport_over(http).write(method, HERE, LOGIN, body)
+    assert len(http.asked) == times
