@@ -37,6 +37,7 @@ class Arguments:
         form: What `rewrite` writes in the place of the files; None for the files themselves.
         kind: What `export` makes; empty where nothing is made.
         listen: Where `serve` listens, as HOST:PORT; None for its usual place.
+        event: What GitHub says of an issue, as a file.
         level: Of the log, as in `logging`.
         colour: Of the log: `auto`, `always` or `never`.
     """
@@ -73,5 +74,6 @@ class Arguments:
     form: str | None = None
     kind: str = ""
     listen: str | None = None
+    event: str | None = None
     level: int = logging.INFO
     colour: str = "auto"

@@ -301,6 +301,9 @@ _OWN_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], object]] = {
         dest="form",
         help="print this, and leave the files as they are",
     ),
+    "event": lambda parser: parser.add_argument(
+        "--event", metavar="FILE", required=True, help="GitHub's ($GITHUB_EVENT_PATH)"
+    ),
     "kind": lambda parser: parser.add_argument(
         "kind",
         metavar="KIND",

@@ -108,6 +108,14 @@ COMMANDS: tuple[Command, ...] = (
         prints=False,
     ),
     Command(
+        "ask",
+        _MIRROR,
+        "mirror what an issue on GitHub asks for, and answer it",
+        "lists.asking",
+        options=("event", "file", "to", "told"),
+        is_run=False,
+    ),
+    Command(
         "init",
         _SET_UP,
         "write a config.env and an images.txt to begin with",

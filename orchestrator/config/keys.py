@@ -56,6 +56,7 @@ _ALL = (
     Key("STATE_DIR", ".syncer"),
     Key("LANGUAGE", "auto"),
     Key("SHARD_ABOVE", "500"),
+    Key("ASKERS"),
 )
 
 KEYS: Mapping[str, Key] = {key.name: key for key in _ALL}

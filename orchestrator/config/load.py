@@ -52,6 +52,7 @@ from orchestrator.config.values import (
     profile_named,
     target_names,
     web_url,
+    words,
 )
 from orchestrator.errors import ConfigurationError, FormatError, Problem
 from orchestrator.language import Language, language_of
@@ -211,6 +212,7 @@ def _settings(
         jobs=values.parsed("JOBS", jobs),
         retries=values.parsed("RETRIES", count),
         stall_timeout=float(values.parsed("STALL_TIMEOUT", count)),
+        askers=words(values.text("ASKERS")),
         max_tags=values.parsed("MAX_TAGS", count),
         fan_out=values.parsed("FAN_OUT", one_of(FanOut)),
         relay=relay,

@@ -173,6 +173,7 @@ class Settings:
         jobs: Copies at once, and at most as many inspections beside them; None finds a number.
         retries: Tries of a passing fault.
         stall_timeout: Seconds without a byte moved before a copy is ended.
+        askers: Who may ask by an issue, beside owner, members and collaborators.
         max_tags: Tags that one line of the list may choose.
         takes_signatures: Whether what is signed about an image goes with it.
         secrets: Every secret value, for redaction.
@@ -202,6 +203,7 @@ class Settings:
     logins: tuple[Login, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     metrics_file: Path | None = None
+    askers: tuple[str, ...] = ()
     cleans_disk: bool = False
     user_authfiles: tuple[Path, ...] = ()
     tool_environ: Mapping[str, str] = field(default_factory=dict, repr=False)

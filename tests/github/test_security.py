@@ -28,6 +28,7 @@ WRITES = {
     "02-double-sync.yml": {"sync": {"packages"}},
     "03-to-aliyun.yml": {},
     "04-to-ghcr.yml": {"sync": {"packages"}},
+    "05-ask.yml": {"sync": {"contents", "issues", "packages"}},
     "ci.yml": {},
     "list.yml": {},
     "image.yml": {"build": {"packages"}, "join": {"packages"}},

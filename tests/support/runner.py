@@ -8,6 +8,7 @@ what it would drop or refuse is an error here.
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class Event:
     is_template: bool = False
     token: str = "the-workflows-own-token"
     run_id: int = 4711
+    payload: Mapping[str, Node] = field(default_factory=dict)
 
 
 @dataclass
@@ -148,8 +150,11 @@ class Runner:
             "event": {
                 "repository": {"default_branch": "main", "is_template": event.is_template},
                 "inputs": inputs,
+                **event.payload,
             },
         }
+        event_path = self._temporary / "event.json"
+        event_path.write_text(json.dumps(github["event"]), encoding="utf-8")
         runner: Table = {"os": "Linux", "temp": str(self._temporary)}
         return {
             "github": github,
@@ -234,6 +239,7 @@ class Runner:
         return {
             **{f"GITHUB_{name.upper()}": as_text(github[name]) for name in told},
             "CI": "true",
+            "GITHUB_EVENT_PATH": str(self._temporary / "event.json"),
             "GITHUB_ACTIONS": "true",
             "RUNNER_OS": "Linux",
             "RUNNER_TEMP": str(self._temporary),

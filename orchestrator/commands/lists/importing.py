@@ -23,7 +23,7 @@ from orchestrator.system.files import write_whole
 
 
 @dataclass(frozen=True)
-class _Line:
+class ListLine:
     """A line that is to be added, and the place that asks for it."""
 
     text: str
@@ -44,7 +44,7 @@ def run(invocation: Invocation) -> ExitStatus:
 def _import(invocation: Invocation) -> ExitStatus:
     arguments, settings, out = invocation.arguments, invocation.settings, invocation.streams.out
     path = Path(arguments.file) if arguments.file else settings.base / "images.txt"
-    content = _content_of(path)
+    content = content_of_list(path)
     wanted, is_bad = _wanted(invocation, parse_list(content, file=str(path)))
     lines, notes = without_clashes(content, wanted, invocation)
     for line, note in notes:
@@ -59,7 +59,7 @@ def _import(invocation: Invocation) -> ExitStatus:
     return ExitStatus.FAILED if is_bad else ExitStatus.OK
 
 
-def _content_of(path: Path) -> bytes:
+def content_of_list(path: Path) -> bytes:
     """The list's bytes; a list that is not there yet has none.
 
     Raises:
@@ -79,14 +79,14 @@ def _content_of(path: Path) -> bytes:
     return content
 
 
-def _wanted(invocation: Invocation, listed: ImageList) -> tuple[list[_Line], bool]:
-    wanted: dict[str, _Line] = {}
+def _wanted(invocation: Invocation, listed: ImageList) -> tuple[list[ListLine], bool]:
+    wanted: dict[str, ListLine] = {}
     is_bad = False
     for source in read_sources(invocation.arguments):
         lines, notes = missing_lines(source.reading, listed.entries, invocation.settings)
         is_bad |= tell(notes, source.name, invocation)
         for text, line in lines.items():
-            wanted.setdefault(text, _Line(text, source.name, line))
+            wanted.setdefault(text, ListLine(text, source.name, line))
     return list(wanted.values()), is_bad
 
 
@@ -129,8 +129,8 @@ def _line_for(usage: Usage, listed: dict[str, list[Entry]], settings: Settings) 
 
 
 def without_clashes(
-    content: bytes, lines: list[_Line], invocation: Invocation
-) -> tuple[list[_Line], list[tuple[_Line, Note]]]:
+    content: bytes, lines: list[ListLine], invocation: Invocation
+) -> tuple[list[ListLine], list[tuple[ListLine, Note]]]:
     """The lines that can stand in the list, and why the others can't."""
     settings = invocation.settings
     names = chosen_targets(invocation.arguments, settings)

@@ -1,0 +1,1 @@
+"""Images asked for by an issue on GitHub: the event read as data, and the answer."""
