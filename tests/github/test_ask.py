@@ -43,6 +43,7 @@ def ask(
     *,
     association: str = "OWNER",
     askers: str = "",
+    without: str = "",
 ) -> WorkflowRun:
     """Let GitHub run the workflow for an issue with this body."""
     issue: dict[str, Node] = {
@@ -58,7 +59,7 @@ def ask(
     event = Event(
         "issues",
         {},
-        repository.secrets,
+        {name: value for name, value in repository.secrets.items() if name != without},
         {"ASKERS": askers},
         token=TOKEN,
         payload={"action": "opened", "issue": issue},
@@ -134,8 +135,7 @@ def test_a_stranger_s_issue_makes_no_request_at_all(
 def test_what_keeps_the_run_from_beginning_is_answered(
     repository: Repository, github: GitHubStandIn
 ) -> None:
-    repository.configure(SYNC_MODE="ghcr,nowhere")
-    run = ask(repository, github, form("nginx"))
+    run = ask(repository, github, form("nginx"), without="ALIYUN_PASSWORD")
     assert run.result == "failure"
     (answer,) = github.answers
     assert "Nothing was tried: " in answer
