@@ -286,9 +286,12 @@ class _Examination:
         items = (item.destination for item in self._named.items if item.target.name == name)
         destination = next(items, None) or Reference.parse(f"{target.base}/syncer-doctor")
         subject = f"target {name}"
-        is_relayed = self._settings.relay is not RelayUse.OFF and not client.reason_against(
-            destination
-        )
+        is_off = self._settings.relay is RelayUse.OFF
+        against = "RELAY is off" if is_off else client.reason_against(destination)
+        is_relayed = not against
+        if against:
+            with self._skopeo(client) as skopeo:
+                skopeo.check_alone(destination)
         right = client.push_right(destination, by_skopeo=not is_relayed)
         if isinstance(right, Inconclusive):
             if _is_final(right):
@@ -298,7 +301,8 @@ class _Examination:
             if is_relayed:
                 remedy = "set RELAY=off: skopeo itself may push there"
                 return CheckResult(subject, CheckStatus.WRONG, right.reason, remedy)
-        finding = f"{destination.name} may be pushed to"
+        way = "by the relay" if is_relayed else f"by skopeo itself, since {against}"
+        finding = f"{destination.name} may be pushed to, {way}"
         if isinstance(right, Inconclusive) or not right.is_cleared:
             finding += "; the upload that was begun to find out is left for the registry to forget"
         return CheckResult(subject, CheckStatus.FINE, finding)

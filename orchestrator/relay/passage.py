@@ -12,7 +12,7 @@ import json
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Uploa
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.server import Reply
 from orchestrator.relay.target import RelayTarget
+from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response
 
@@ -84,32 +85,30 @@ class Passage:
 
     def __init__(
         self,
-        destination: Reference,
-        sizes: Mapping[Digest, int],
+        request: CopyRequest,
         target: RelayTarget,
         blobs: TargetBlobs,
         *,
         pace: Pace,
-        with_children: bool,
     ) -> None:
         """Ask for all blobs that are known.
 
         Args:
-            destination: Where the manifest goes.
-            sizes: The blobs that are known to travel, and their sizes in bytes.
+            request: The copy. Where it keeps digests, the tag gets no manifest but the source's;
+                where it is of a whole index, manifests may be put by digest, too.
             target: Where they go.
             blobs: What is known of the target's blobs.
             pace: How fast bytes may go there.
-            with_children: Whether manifests may be put by digest, too: those an index names.
         """
         self.key = secrets.token_hex(16)
-        self.destination = destination
+        self.destination = request.destination
         self.fault: Inconclusive | None = None
         self.sent = 0
         self._pace = pace
         self._target = target
         self._known = blobs
-        self._with_children = with_children
+        self._with_children = request.platform is None
+        self._expected = request.source.digest if request.keeps_digests else None
         self._lock = threading.Lock()
         self._turn = threading.Condition()
         self._in_turn: dict[int, Digest] = {}
@@ -117,7 +116,8 @@ class Passage:
         self._refusals: list[Refused] = []
         self._is_over = False
         self._senders: list[threading.Thread] = []
-        self._number, asked, self._sending = blobs.begin_copy(destination, sizes)
+        sizes = request.blobs
+        self._number, asked, self._sending = blobs.begin_copy(request.destination, sizes)
         self._blobs = {one: _Blob(one, sizes[one], found) for one, found in asked.items()}
 
     def wait_for_others(self) -> None:
@@ -196,6 +196,9 @@ class Passage:
         destination = self._destination_of(reference, raw)
         if destination is None:
             return _error(403, "DENIED", "this copy writes another tag")
+        is_tag = destination == self.destination
+        if is_tag and self._expected and digest_of(raw) != self._expected:
+            return _error(400, "MANIFEST_INVALID", "the registry refused the one that was planned")
         for blob in tuple(self._blobs.values()):
             refused = blob.sent.result(_PATIENCE) if blob.sent is not None else None
             if refused is not None:

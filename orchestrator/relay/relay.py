@@ -92,15 +92,7 @@ class Relay:
             yield Route(destination)
             return
         target, blobs, pace = self._target(destination.registry)
-        with_children = request.platform is None
-        passage = Passage(
-            destination,
-            request.blobs,
-            target,
-            blobs,
-            pace=pace,
-            with_children=with_children,
-        )
+        passage = Passage(request, target, blobs, pace=pace)
         self._passages[passage.key] = passage
         self._serve()
         address = self._address(destination, passage.key)

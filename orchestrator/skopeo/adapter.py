@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from orchestrator.errors import ErrorKind, ImageError, Side
 from orchestrator.oci.reference import Digest, Reference, digest_of
@@ -23,7 +23,9 @@ from orchestrator.registry.responses import Inconclusive, WriteRefused, tags_of
 from orchestrator.skopeo.arguments import (
     Connection,
     CopyRequest,
+    CopyWatcher,
     Route,
+    Unwatched,
     check_digest,
     copy_argv,
     inspect_argv,
@@ -35,8 +37,7 @@ from orchestrator.skopeo.arguments import (
 from orchestrator.skopeo.errors import image_error
 from orchestrator.skopeo.failure import SkopeoFailure, fatal_message, side_of
 from orchestrator.skopeo.folders import write_manifest, write_unfit_image
-from orchestrator.skopeo.version import checked_version, install_hint
-from orchestrator.system.parallel import OncePerKey
+from orchestrator.skopeo.version import InstalledSkopeo, too_old_alone
 from orchestrator.system.program import FinishedProgram, Movement, ProgramRunner, Question
 
 _log = logging.getLogger(__name__)
@@ -51,26 +52,6 @@ _PATIENCE_WITH_GOOD = 3
 
 Router: TypeAlias = "Callable[[CopyRequest], AbstractContextManager[Route]]"
 PutIndex: TypeAlias = "Callable[[bytes, Reference], None | WriteRefused | Inconclusive]"
-
-
-class CopyWatcher(Protocol):
-    """Learns how far copies are."""
-
-    def moved(self, destination: str, count: int) -> None:
-        """So many bytes have arrived there since the last call."""
-        ...
-
-    def was_there(self, destination: str, digest: str) -> None:
-        """A blob need not be moved there."""
-        ...
-
-
-class _Unwatched:
-    def moved(self, destination: str, count: int) -> None:
-        """Nobody wants to know."""
-
-    def was_there(self, destination: str, digest: str) -> None:
-        """Nobody wants to know."""
 
 
 class Skopeo:
@@ -108,10 +89,8 @@ class Skopeo:
         self._check_login = precautions.check_login
         self._longest = precautions.longest_question
         self._on_upload: Callable[[str, Digest], None] = lambda _registry, _digest: None
-        self._watcher: CopyWatcher = _Unwatched()
-        self._path = programs.find("skopeo", hint=install_hint())
-        self._version = OncePerKey(self._checked_version)
-        self.used_version = ""
+        self._watcher: CopyWatcher = Unwatched()
+        self._installed = InstalledSkopeo(programs, patience)
 
     def listen(self, on_upload: Callable[[str, Digest], None], watcher: CopyWatcher) -> None:
         """Choose what is called while copies run, at once, by any thread.
@@ -129,7 +108,21 @@ class Skopeo:
         Raises:
             ToolMissingError: It is too old, or says none.
         """
-        return self._version(self._path)
+        return ".".join(map(str, self._installed.version()))
+
+    @property
+    def used_version(self) -> str:
+        """The same, where it was used already; else empty."""
+        return self._installed.used_version
+
+    def check_alone(self, destination: Reference) -> None:
+        """See that it is new enough to push somewhere by itself.
+
+        Raises:
+            ImageError: It is too old.
+        """
+        if not self._installed.keeps_digests():
+            raise too_old_alone(destination, self.used_version)
 
     def policy_fault(self) -> str:
         """What is wrong with the trust policy, without which skopeo copies nothing; else empty.
@@ -142,11 +135,6 @@ class Skopeo:
         said = fatal_message(finished.stderr)
         return said if "trust policy" in said else ""
 
-    def _checked_version(self, path: str) -> str:
-        output = self._programs.run([path, "--version"], stall_timeout=self._patience).stdout
-        self.used_version = checked_version(path, output)
-        return self.used_version
-
     def _run(
         self,
         argv: tuple[str, ...],
@@ -156,10 +144,10 @@ class Skopeo:
         movement: Movement | None = None,
         question: Question | None = None,
     ) -> FinishedProgram:
-        self._version(self._path)
+        self._installed.version()
         patience = min(self._patience, self._longest) if question else self._patience
         return self._programs.run(
-            (self._path, *argv),
+            (self._installed.path, *argv),
             stall_timeout=patience,
             question=question,
             size=size,
@@ -262,12 +250,16 @@ class Skopeo:
         Raises:
             ImageError: The registry did not take it.
         """
-        if not config and loses_keys(raw) and self._is_put(raw, destination):
+        is_put = not config and (loses_keys(raw) or not self._installed.keeps_digests())
+        if is_put and self._is_put(raw, destination):
             return
         self._check(destination)
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
             write_manifest(Path(name), raw, config=config)
-            finished = self._run(push_argv(name, destination, self._connection))
+            argv = push_argv(
+                name, destination, self._connection, keeps=self._installed.keeps_digests()
+            )
+            finished = self._run(argv)
         if finished.status != 0:
             raise self._error(finished, destination, Side.DESTINATION)
 
@@ -284,7 +276,8 @@ class Skopeo:
         self._check(destination)
         with tempfile.TemporaryDirectory(dir=self._connection.authfile.parent) as name:
             write_unfit_image(Path(name))
-            finished = self._run(push_argv(name, destination, self._connection))
+            keeps = self._installed.keeps_digests()
+            finished = self._run(push_argv(name, destination, self._connection, keeps=keeps))
         error = self._error(finished, destination, Side.DESTINATION)
         if error.kind is not ErrorKind.DIGEST_MISMATCH:
             raise error
@@ -327,7 +320,11 @@ class Skopeo:
 
         with self._route(request) as route:
             journey = route.journey
-            argv = copy_argv(replace(request, destination=route.address), self._connection)
+            keeps = self._installed.keeps_digests()
+            if route.address == request.destination:
+                self.check_alone(request.destination)
+            relayed = replace(request, destination=route.address)
+            argv = copy_argv(relayed, self._connection, keeps=keeps)
             finished = self._run(
                 argv,
                 size=request.size,

@@ -99,6 +99,28 @@ class CopyRequest:
     blobs: Mapping[Digest, int] = field(default_factory=dict)
 
 
+class CopyWatcher(Protocol):
+    """Learns how far copies are."""
+
+    def moved(self, destination: str, count: int) -> None:
+        """So many bytes have arrived there since the last call."""
+        ...
+
+    def was_there(self, destination: str, digest: str) -> None:
+        """A blob need not be moved there."""
+        ...
+
+
+class Unwatched:
+    """Whom nobody asked to watch."""
+
+    def moved(self, destination: str, count: int) -> None:
+        """Nobody wants to know."""
+
+    def was_there(self, destination: str, digest: str) -> None:
+        """Nobody wants to know."""
+
+
 class Journey(Protocol):
     """What a stand-in knows of the copy that goes through it."""
 
@@ -136,15 +158,23 @@ def straight(request: CopyRequest) -> Iterator[Route]:
     yield Route(request.destination)
 
 
-def copy_argv(request: CopyRequest, connection: Connection) -> tuple[str, ...]:
-    """The arguments of one copy, the program's own path left out."""
+def copy_argv(
+    request: CopyRequest, connection: Connection, *, keeps: bool = True
+) -> tuple[str, ...]:
+    """The arguments of one copy, the program's own path left out.
+
+    Args:
+        request: What goes where.
+        connection: How it reaches registries.
+        keeps: Whether this skopeo can be told to keep digests.
+    """
     options: list[str] = []
     if request.platform:
         options += _override(request.platform)
     options += ["--debug", "copy"]
     if request.platform is None:
         options.append("--all")
-    if request.keeps_digests:
+    if request.keeps_digests and keeps:
         options.append("--preserve-digests")
     options.append(f"--authfile={connection.authfile}")
     options += _access("src-", request.source.registry, connection)
@@ -172,9 +202,15 @@ def list_argv(repository: Reference, connection: Connection) -> tuple[str, ...]:
     return ("list-tags", authfile, *access, f"docker://{repository.name}")
 
 
-def push_argv(folder: str, destination: Reference, connection: Connection) -> tuple[str, ...]:
-    """The arguments of pushing a manifest alone, the program's own path left out."""
-    options = ("--debug", "copy", "--multi-arch=index-only", "--preserve-digests")
+def push_argv(
+    folder: str, destination: Reference, connection: Connection, *, keeps: bool = True
+) -> tuple[str, ...]:
+    """The arguments of pushing a manifest alone, the program's own path left out.
+
+    `keeps` is whether this skopeo can be told to keep digests, and to push an index alone.
+    """
+    kept = ("--multi-arch=index-only", "--preserve-digests") if keeps else ()
+    options = ("--debug", "copy", *kept)
     access = _access("dest-", destination.registry, connection)
     authfile = f"--authfile={connection.authfile}"
     return (*options, authfile, *access, f"dir:{folder}", _transport(destination))

@@ -90,7 +90,7 @@ def test_where_all_is_well_each_line_is_green_and_nothing_is_left(healthy: Site)
     assert "WRONG" not in outcome.stdout
     assert outcome.stdout.endswith("\nall is fine\n")
     repository = healthy.mirrored_name()
-    pushed = f"{healthy.mirror.host}/{repository} may be pushed to"
+    pushed = f"{healthy.mirror.host}/{repository} may be pushed to, by the relay"
     assert line(outcome, "target aliyun") == f"ok     target aliyun: {pushed}"
     assert line(outcome, f"source {healthy.upstream.host}").startswith("ok     ")
     assert line(outcome, "skopeo").startswith("ok     skopeo: version 1.")
@@ -241,14 +241,41 @@ def test_a_missing_skopeo_is_told_beside_all_else(healthy: Site) -> None:
     assert line(outcome, "target aliyun").startswith("ok")
 
 
-def test_an_old_skopeo_is_told(healthy: Site) -> None:
-    folder = path_without_skopeo(healthy.folder / "bin")
+def with_skopeo(site: Site, version: str, **environ: str) -> Outcome:
+    """What doctor says where skopeo is of this version, and does nothing else."""
+    folder = path_without_skopeo(site.folder / "bin")
     stand_in = Path(folder) / "skopeo"
-    stand_in.write_text("#!/bin/sh\necho skopeo version 1.4.1\n", encoding="utf-8")
+    stand_in.write_text(f"#!/bin/sh\necho skopeo version {version}\n", encoding="utf-8")
     stand_in.chmod(0o755)
-    outcome = healthy.run("doctor", environ={"PATH": folder})
+    return site.run("doctor", environ={"PATH": folder, **environ})
+
+
+def test_an_old_skopeo_is_told(healthy: Site) -> None:
+    outcome = with_skopeo(healthy, "1.3.1")
     assert outcome.status == 1
-    assert "skopeo 1.4.1 is too old" in line(outcome, "skopeo")
+    assert "skopeo 1.3.1 is too old" in line(outcome, "skopeo")
+
+
+@pytest.mark.parametrize(
+    ("relay", "said"),
+    [
+        pytest.param("auto", "may be pushed to, by the relay", id="relayed"),
+        pytest.param("off", "skopeo 1.4.1 is too old to push to", id="not relayed"),
+    ],
+)
+def test_a_skopeo_that_keeps_no_digests_will_do_behind_the_relay(
+    healthy: Site, relay: str, said: str
+) -> None:
+    outcome = with_skopeo(healthy, "1.4.1", RELAY=relay)
+    assert outcome.status == (0 if relay == "auto" else 1)
+    assert said in line(outcome, "target aliyun")
+
+
+def test_without_the_relay_it_is_said_who_pushes(healthy: Site) -> None:
+    outcome = healthy.run("doctor", environ={"RELAY": "off"})
+    assert line(outcome, "target aliyun").endswith(
+        "may be pushed to, by skopeo itself, since RELAY is off"
+    )
 
 
 def test_a_broken_policy_of_trust_is_told(healthy: Site) -> None:

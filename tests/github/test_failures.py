@@ -148,7 +148,7 @@ def stubs(folder: Path, **scripts: str) -> str:
 def test_a_skopeo_that_cant_be_installed_is_told(
     repository: Repository, chat: Chat, tmp_path: Path
 ) -> None:
-    path = stubs(tmp_path / "stubs", skopeo="echo skopeo version 1.4.1", apt_get="exit 1")
+    path = stubs(tmp_path / "stubs", skopeo="echo skopeo version 1.3.1", apt_get="exit 1")
     repository.write("images.txt", repository.publish())
     run = batch(replace(repository, environ={"PATH": path}), chat)
     assert run.result == "failure"

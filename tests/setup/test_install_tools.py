@@ -129,11 +129,11 @@ def test_what_the_package_manager_said_is_shown_where_it_failed(machine: Machine
 
 def test_an_old_skopeo_that_has_no_newer_one_is_no_matter_of_installing(machine: Machine) -> None:
     machine.is_user(0)
-    machine.has("skopeo", "echo skopeo version 1.4.1")
+    machine.has("skopeo", "echo skopeo version 1.3.1")
     machine.has("apt-get", "exit 0")
     done = machine.install("skopeo")
     assert done.returncode == 3
-    assert "skopeo 1.4.1 is too old" in done.stderr
+    assert "skopeo 1.3.1 is too old" in done.stderr
     assert "Ubuntu 24.04" in done.stderr.partition("->")[2]
     assert "-> run" not in done.stderr
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -34,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_POST = 20.0
 """Seconds that a chat may take for the whole of its answer."""
+
+_LAST_WAIT = 2.0
+"""Seconds that a run which has ended waits for the monitor to hear that it began."""
 
 
 def conclude(report: Report, invocation: Invocation, *, file: str) -> None:
@@ -68,22 +70,26 @@ def start_told(invocation: Invocation, *, is_dry_run: bool) -> Iterator[None]:
     if is_silent or not any(map(is_monitor, invocation.settings.webhooks)):
         yield
         return
-    http = HttpClient(deadline=_LONGEST_POST)
+    http, over = HttpClient(deadline=_LONGEST_POST), threading.Event()
     thread = threading.Thread(
-        target=_attempt, args=("the heartbeat", lambda: _tell_start(invocation, http))
+        target=_attempt, args=("the heartbeat", lambda: _tell_start(invocation, http, over))
     )
     with closing(http):
         thread.start()
         try:
             yield
         finally:
+            thread.join(_LAST_WAIT)
+            over.set()
+            http.end_all()
             thread.join()
 
 
-def _tell_start(invocation: Invocation, http: HttpClient) -> None:
-    sender = Sender(http, lambda: datetime.now(timezone.utc), time.sleep)
+def _tell_start(invocation: Invocation, http: HttpClient, over: threading.Event) -> None:
+    sender = Sender(http, lambda: datetime.now(timezone.utc), over.wait)
     for warning in send_start(invocation.settings.webhooks, sender):
-        _log.warning("%s", invocation.redact(warning))
+        if not over.is_set():
+            _log.warning("%s", invocation.redact(warning))
 
 
 def _attempt(what: str, tell: Callable[[], None]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
@@ -14,7 +15,7 @@ from orchestrator.notify.send import is_told, send_all
 from orchestrator.report.result import Report
 from orchestrator.system.http import HttpClient
 from tests.support import chats
-from tests.support.loopback import Handle, Reply, answering, dead_url, serving
+from tests.support.loopback import Handle, Reply, Request, answering, dead_url, serving
 from tests.support.reports import a_report, bad_line, copied, deferred, failed, skipped
 from tests.support.runs import Site
 
@@ -470,3 +471,19 @@ def test_a_monitor_that_is_gone_costs_a_warning_and_no_time(site: Site) -> None:
     assert outcome.status == 0
     assert outcome.stderr.count("did not take the message: HTTP status 404") == 2
     assert chats.TOKEN not in outcome.stderr
+
+
+def test_a_monitor_that_is_silent_when_a_run_begins_keeps_it_not_waiting(site: Site) -> None:
+    site.publish(build_image("linux/amd64"))
+    site.list_images(site.source())
+
+    def handle(request: Request) -> Reply:
+        return Reply(is_silent=request.path.endswith("/start"))
+
+    with serving(handle) as server:
+        site.configure(HEARTBEAT_URL=f"{server.url}/{chats.TOKEN}")
+        began = time.monotonic()
+        outcome = site.run("batch")
+        assert time.monotonic() - began < 15
+    assert outcome.status == 0
+    assert "did not take the message" not in outcome.stderr

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.blobs import TargetBlobs
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
 from orchestrator.relay.target import RelayTarget
+from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response
 
@@ -88,7 +90,9 @@ def passage(registry: Registry) -> Iterator[Passage]:
         target = RelayTarget(registry)
         sizes = {digest_of(one): len(one) for one in (ONE, TWO, LONG)}
         blobs = TargetBlobs(target, executor)
-        under_test = Passage(APP, sizes, target, blobs, pace=Pace(None), with_children=False)
+        source = Reference.parse(f"docker.io/library/app@{digest_of(MANIFEST)}")
+        request = CopyRequest(source, APP, Platform("linux", "amd64"), blobs=sizes)
+        under_test = Passage(request, target, blobs, pace=Pace(None))
         yield under_test
         under_test.close()
 
@@ -195,6 +199,18 @@ def test_a_copy_writes_its_own_tag_and_no_other(
 ) -> None:
     assert passage.put_manifest(reference, MANIFEST, "type").status == status
     assert set(registry.manifests) == ({"1"} if status == 201 else set())
+
+
+def test_no_other_manifest_is_put_in_the_place_of_one_that_was_refused(
+    passage: Passage, registry: Registry
+) -> None:
+    """As a skopeo tries that can't be told to keep digests."""
+    registry.refusal = Response(415)
+    assert passage.put_manifest("1", MANIFEST, "type").status == 415
+    registry.refusal = None
+    refused = passage.put_manifest("1", b'{"schemaVersion":2,"converted":true}', "another type")
+    assert (refused.status, b"MANIFEST_INVALID" in refused.body) == (400, True)
+    assert not registry.manifests
 
 
 def test_a_manifest_by_digest_is_written_once_and_tried_again_where_it_was_refused(

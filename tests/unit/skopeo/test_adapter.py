@@ -293,6 +293,7 @@ def skopeo(answer: FinishedProgram | Scripted) -> Skopeo:
 @pytest.mark.parametrize(
     ("output", "version"),
     [
+        pytest.param(b"skopeo version 1.4.1\n", "1.4.1", id="Ubuntu 22.04"),
         pytest.param(b"skopeo version 1.9.3 commit: \n", "1.9.3", id="Debian 12"),
         pytest.param(b"skopeo version 1.13.3\n", "1.13.3", id="Ubuntu 24.04"),
         pytest.param(b"skopeo version 1.21.0-dev\n", "1.21.0", id="Ubuntu 26.04"),
@@ -309,8 +310,8 @@ def test_a_skopeo_that_is_new_enough_is_taken(output: bytes, version: str) -> No
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        pytest.param(b"skopeo version 1.4.1\n", "skopeo 1.4.1 is too old", id="Ubuntu 22.04"),
-        pytest.param(b"skopeo version 1.9.2\n", "1.9.2 is too old", id="just"),
+        pytest.param(b"skopeo version 1.2.3\n", "skopeo 1.2.3 is too old: 1.4", id="old"),
+        pytest.param(b"skopeo version 1.3.99\n", "1.3.99 is too old", id="just"),
         pytest.param(b"segfault", "does not say which version", id="broken"),
     ],
 )
@@ -319,6 +320,15 @@ def test_a_skopeo_that_will_not_do_is_asked_nothing(output: bytes, message: str)
     with pytest.raises(ToolMissingError, match=message) as caught:
         skopeo(programs).read_manifest(SOURCE)
     assert "bin/install-tools" in caught.value.hint
+    assert programs.asked == []
+
+
+def test_one_that_keeps_no_digests_pushes_nowhere_by_itself() -> None:
+    programs = Scripted(said(), version=said(b"skopeo version 1.9.2\n"))
+    request = CopyRequest(SOURCE, DESTINATION, AMD)
+    with pytest.raises(ImageError, match=r"skopeo 1\.9\.2 is too old to push to") as caught:
+        skopeo(programs).copy(request)
+    assert "install skopeo 1.9.3 or newer; or set RELAY=auto" in caught.value.hint
     assert programs.asked == []
 
 
