@@ -57,6 +57,11 @@ def send(
     return tried(lambda: _attempt(webhook, chat, message(), by.http), webhook, by)
 
 
+def send_once(webhook: Webhook, chat: Format, message: Message, *, by: Sender) -> Refusal | None:
+    """Send what is not worth another try; None where it was taken."""
+    return _attempt(webhook, chat, message, by.http)
+
+
 def tried(attempt: Callable[[], Refusal | None], webhook: Webhook, by: Sender) -> Refusal | None:
     """Try, and again where the fault may pass; what the last try came to."""
     refusal = attempt()

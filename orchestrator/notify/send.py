@@ -10,7 +10,7 @@ from orchestrator.config.settings import NotifyOn, Webhook
 from orchestrator.errors import ExitStatus, did_you_mean
 from orchestrator.hosts import host_of
 from orchestrator.language import ENGLISH, Translations
-from orchestrator.notify.delivery import Sender, hidden, place_of, send, tried
+from orchestrator.notify.delivery import Sender, hidden, place_of, send, send_once, tried
 from orchestrator.notify.formats import FORMATS, format_of
 from orchestrator.notify.message import Message, NotifyContext, Refusal
 from orchestrator.notify.services import heartbeat
@@ -56,7 +56,7 @@ def send_start(webhooks: Iterable[Webhook], by: Sender) -> tuple[str, ...]:
     return tuple(
         _warning(webhook, refusal)
         for webhook in filter(is_monitor, webhooks)
-        if (refusal := send(webhook, heartbeat, heartbeat.begun, by=by))
+        if (refusal := send_once(webhook, heartbeat, heartbeat.begun(), by=by))
     )
 
 
