@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -53,6 +54,13 @@ class Reading:
 
     usages: tuple[Usage, ...] = ()
     notes: tuple[Note, ...] = ()
+
+    @classmethod
+    def joined(cls, parts: Iterable[Reading]) -> Reading:
+        """All of several, in their order."""
+        every = tuple(parts)
+        usages = (usage for one in every for usage in one.usages)
+        return cls(tuple(usages), tuple(note for one in every for note in one.notes))
 
     def __add__(self, other: Reading) -> Reading:
         return Reading((*self.usages, *other.usages), (*self.notes, *other.notes))

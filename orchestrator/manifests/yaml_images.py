@@ -28,10 +28,7 @@ def read_yaml(text: str, variables: Variables) -> Reading:
     Raises:
         FormatError: It is no YAML.
     """
-    reading = Reading()
-    for document in read_documents(text):
-        reading += _of_document(document, variables)
-    return _once(reading)
+    return _once(Reading.joined(_of_document(one, variables) for one in read_documents(text)))
 
 
 def _of_document(document: Node, variables: Variables) -> Reading:
@@ -82,7 +79,8 @@ def _of_service(name: str, service: Mapping, variables: Variables) -> Reading:
 
 def _of_any(root: Node, variables: Variables) -> Reading:
     """The images under every `image` key; a node that several aliases name is looked at once."""
-    reading, seen = Reading(), set[int]()
+    found: list[Reading] = []
+    seen: set[int] = set()
     waiting: list[Node] = [root]
     while waiting:
         node = waiting.pop()
@@ -96,9 +94,9 @@ def _of_any(root: Node, variables: Variables) -> Reading:
                 continue
             for key, value in node.items():
                 if key in _IMAGE_KEYS:
-                    reading += _of_value(value, variables)
+                    found.append(_of_value(value, variables))
             waiting += reversed([value for _, value in node.items()])
-    return reading
+    return Reading.joined(found)
 
 
 def _of_value(value: Node, variables: Variables) -> Reading:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from demo.images import build_image
+from tests.support.workflows import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,3 +150,26 @@ def test_a_script_pulls_all_and_says_which_it_could_not(site: Site, tmp_path: Pa
         f"pull {base}nginx:1",
         f"tag {base}nginx:1 docker.io/library/nginx:1",
     ]
+
+
+def test_standard_input_is_a_file_like_any_other(site: Site) -> None:
+    """As `helm template … | syncer rewrite - | kubectl apply -f -` needs it."""
+    site.list_images("redis:7")
+    base = [sys.executable, "-m", "orchestrator"]
+    environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "ALIYUN_REGISTRY": "r.example.com"}
+    done = [
+        subprocess.run(
+            [*base, command, "-"],
+            cwd=site.folder,
+            env={**environ, "ALIYUN_NAMESPACE": "ns", "SYNC_MODE": "aliyun"},
+            input="a: {image: redis:7} # 缓存\n---\nb: [{image: 'foo/bar:2'}]\n".encode(),
+            capture_output=True,
+            check=False,
+        )
+        for command in ("import", "rewrite")
+    ]
+    assert [one.returncode for one in done] == [0, 1]
+    assert done[0].stdout == b"foo/bar:2\n"
+    assert done[1].stdout.decode() == (
+        "a: {image: r.example.com/ns/redis:7} # 缓存\n---\nb: [{image: 'foo/bar:2'}]\n"
+    )
