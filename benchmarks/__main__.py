@@ -38,6 +38,7 @@ _SCENARIOS: Mapping[str, tuple[str, Scenario]] = {
         partial(scenarios.copy, is_limited=True),
     ),
     scenarios.FAN_OUT: ("Cold copy to two targets", partial(scenarios.copy, targets=2)),
+    scenarios.CHOICES: ("All in sync, lines that choose tags", scenarios.choices),
     scenarios.SCALE: ("A long list, and registries without delay", scenarios.scale),
 }
 

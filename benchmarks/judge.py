@@ -36,6 +36,7 @@ def judge(runs: Runs, bench: Bench) -> tuple[Verdict, ...]:
     return (
         *_judge_noop(_Measured(runs.get(scenarios.NOOP_ONE, ())), bench.images),
         *_judge_noop_all(_Measured(runs.get(scenarios.NOOP_ALL, ())), bench.images),
+        *_judge_choices(_Measured(runs.get(scenarios.CHOICES, ())), bench),
         *_judge_copy(_Measured(runs.get(scenarios.COPY_LIMITED, ())), "bandwidth limited", 0.9),
         *_judge_copy(_Measured(runs.get(scenarios.COPY, ())), "no limit", 1.35),
         *_judge_fan_out(_Measured(runs.get(scenarios.FAN_OUT, ()))),
@@ -91,6 +92,18 @@ def _judge_noop_all(measured: _Measured, count: int) -> Iterator[Verdict]:
     yield from _times(measured, ours.WARM.name, tools.REGSYNC.name, 3, f"{title} and children")
     heads = measured.most(ours.WARM.name, _count(ErrorKind.MANIFEST_HEAD))
     yield from _at_most(f"{title} and children: manifest HEADs", heads, 4 * count)
+
+
+def _judge_choices(measured: _Measured, bench: Bench) -> Iterator[Verdict]:
+    """Pages of tags, two HEADs for each tag that is chosen, and nothing else."""
+    warm, heads = ours.WARM.name, 2 * 10 * bench.lines
+    title = f"{bench.lines} lines that choose tags"
+    asked = measured.most(warm, _count(ErrorKind.MANIFEST_HEAD))
+    yield from _at_most(f"{title}: manifest HEADs", asked, heads)
+    gets = measured.most(warm, _count(ErrorKind.MANIFEST_GET, ErrorKind.BLOB_GET))
+    yield from _at_most(f"{title}: GETs of manifests and blobs", gets, 0)
+    starts = measured.most(warm, lambda run: run.programs or 0)
+    yield from _at_most(f"{title}: skopeo processes", starts, 0)
 
 
 def _judge_copy(measured: _Measured, conditions: str, factor: float) -> Iterator[Verdict]:

@@ -91,6 +91,12 @@ def write_files(job: Job, folder: Path) -> None:
     lines = [
         f"{job.source}/{SOURCE_NAMESPACE}/{one.name} --name={one.name}\n" for one in job.samples
     ]
+    if job.choices:
+        lines = [
+            f"{job.source}/{SOURCE_NAMESPACE}/{one.repository} --tags-regex={one.regex} "
+            f"--name={one.repository}:{{tag}}\n"
+            for one in job.choices
+        ]
     mode = f"SYNC_MODE={','.join(targets)}\nDEFAULT_PLATFORM={job.platform}\n"
     (folder / "config.env").write_text(mode, encoding="utf-8")
     (folder / "targets.toml").write_text("\n".join(tables), encoding="utf-8")

@@ -132,5 +132,41 @@ def push_tags(source: str, target: str, *, repositories: int, tags: int) -> tupl
     return samples
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A line that chooses tags: its repository, and what they match as a whole."""
+
+    repository: str
+    regex: str
+
+
+def push_choices(
+    source: str, target: str, *, lines: int, repositories: int, tags: int
+) -> tuple[tuple[Choice, ...], tuple[Sample, ...]]:
+    """Push repositories with many tags, of which each line chooses ten; those are in sync."""
+    images = {
+        f"chosen-{number:02}": build_image(PLATFORM, {"name": str(number).encode()})
+        for number in range(repositories)
+    }
+    for name, image in images.items():
+        push(source, f"{SOURCE_NAMESPACE}/{name}", "base", image)
+        push(target, f"{TARGET_NAMESPACE}/{name}", "base", image)
+        tag(
+            source,
+            SOURCE_NAMESPACE,
+            [Sample.of(f"{name}:1.{number}", image) for number in range(tags)],
+        )
+    names = list(images)
+    places = [(names[line % repositories], 10 + line // repositories) for line in range(lines)]
+    chosen = [
+        Sample.of(f"{name}:1.{tens}{unit}", images[name])
+        for name, tens in places
+        for unit in range(10)
+    ]
+    tag(target, TARGET_NAMESPACE, chosen)
+    choices = tuple(Choice(name, rf"1[.]{tens}[0-9]") for name, tens in places)
+    return choices, tuple(chosen)
+
+
 def _index(name: str, image: Image) -> Index:
     return build_index((image,), annotations={"org.opencontainers.image.ref.name": name})

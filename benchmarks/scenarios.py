@@ -25,6 +25,7 @@ NOOP_ALL = "noop-all"
 COPY = "copy"
 COPY_LIMITED = "copy-limited"
 FAN_OUT = "fanout"
+CHOICES = "choices"
 SCALE = "scale"
 
 NAMING = "parse and name"
@@ -43,6 +44,8 @@ class Bench:
         copies: How many are copied.
         size: Bytes of each that is copied.
         entries: Lines of the long list.
+        lines: Lines that choose tags.
+        tags: Tags of each repository that they choose from.
         wants: Whether a tool is to take part.
         tell: Is told of each run as it ends.
     """
@@ -54,6 +57,8 @@ class Bench:
     copies: int = 20
     size: int = 30 * samples.MB
     entries: int = 10_000
+    lines: int = 40
+    tags: int = 3_000
     wants: Callable[[Tool], bool] = lambda _: True
     tell: Callable[[Run], None] = lambda _: None
 
@@ -96,6 +101,31 @@ def _checked(bench: Bench, place: _Place, job: Job, tool: Tool) -> Run:
     if run.targets.count(ErrorKind.MANIFEST_PUT):
         samples.tag(place.targets[0].url, samples.TARGET_NAMESPACE, job.samples)
     return run
+
+
+def choices(bench: Bench) -> tuple[Run, ...]:
+    """Lines choose tags of repositories that have many; what they choose is in sync."""
+    conditions = Conditions(bench.delay)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        Registry() as source,
+        Registry() as target,
+        Network(source.url, conditions) as near,
+        Network(target.url, conditions) as far,
+    ):
+        lines, images = samples.push_choices(
+            source.url,
+            target.url,
+            lines=bench.lines,
+            repositories=max(1, bench.lines // 10),
+            tags=bench.tags,
+        )
+        job = tools.Job(near.host, (far.host,), images, samples.PLATFORM, lines)
+        place = _Place(Path(folder), near, (far,), (target,))
+        if bench.wants(ours.WARM):
+            place.run(ours.WARM, job)
+        choosing = (ours.WARM, tools.REGSYNC)
+        return tuple(_checked(bench, place, job, tool) for tool in bench.turns(choosing))
 
 
 def copy(bench: Bench, *, targets: int = 1, is_limited: bool = False) -> tuple[Run, ...]:

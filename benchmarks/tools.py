@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from benchmarks.samples import ALL, SOURCE_NAMESPACE, TARGET_NAMESPACE
 
 if TYPE_CHECKING:
-    from benchmarks.samples import Sample
+    from benchmarks.samples import Choice, Sample
 
 _AT_ONCE = 16
 _PROCESSES = 4
@@ -31,12 +31,14 @@ class Job:
         targets: The same of the targets.
         samples: The images.
         platform: One platform, or all.
+        choices: Lines that choose the images, where they are not named.
     """
 
     source: str
     targets: tuple[str, ...]
     samples: tuple[Sample, ...]
     platform: str
+    choices: tuple[Choice, ...] = ()
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -132,13 +134,26 @@ def regsync(job: Job, folder: Path) -> Command:
             {"registry": host, "tls": "disabled", "reqConcurrent": _AT_ONCE} for host in hosts
         ],
         "defaults": {"parallel": _AT_ONCE, "skipDockerConfig": True},
-        "sync": [
+        "sync": [*_choosing(job, platform)]
+        or [
             {"source": source, "target": target, "type": "image", **platform}
             for source, target in job.pairs
         ],
     }
     path = _write(folder / "regsync.yml", json.dumps(configuration, indent=1))
     return ("regsync", "once", "--verbosity=error", f"--config={path}")
+
+
+def _choosing(job: Job, platform: dict[str, str]) -> Iterator[dict[str, object]]:
+    """The entries of regsync that choose the same tags."""
+    for one in job.choices:
+        yield {
+            "source": f"{job.source}/{SOURCE_NAMESPACE}/{one.repository}",
+            "target": f"{job.targets[0]}/{TARGET_NAMESPACE}/{one.repository}",
+            "type": "repository",
+            "tags": {"allow": [one.regex]},
+            **platform,
+        }
 
 
 def image_syncer(job: Job, folder: Path) -> Command:

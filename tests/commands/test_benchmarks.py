@@ -29,6 +29,8 @@ def small(*wanted: Tool) -> Bench:
         copies=3,
         size=300_000,
         entries=20,
+        lines=2,
+        tags=120,
         wants=lambda tool: tool in wanted,
     )
 
@@ -37,6 +39,13 @@ def only(runs: Sequence[Run]) -> Run:
     (run,) = runs
     assert run.complaint == ""
     return run
+
+
+def test_lines_that_choose_tags_cost_their_heads_alone() -> None:
+    run = only(scenarios.choices(small(ours.WARM)))
+    assert run.traffic.count(ErrorKind.MANIFEST_HEAD) == 2 * 20
+    assert run.traffic.count(ErrorKind.MANIFEST_GET, ErrorKind.BLOB_GET) == 0
+    assert run.programs == 0
 
 
 @pytest.mark.parametrize(
