@@ -24,6 +24,8 @@ class ImageState(str, Enum):
     """The last run could not bring it up to date; an older one may be there."""
     WAITING = "waiting"
     """Left to the next run, or held back."""
+    KEPT = "kept"
+    """Gone upstream; what is there may be the only copy."""
     NEW = "new"
     """No run has worked on it yet."""
     UNLISTED = "unlisted"
@@ -34,6 +36,7 @@ _STATES = {
     Outcome.COPIED.value: ImageState.IN_SYNC,
     Outcome.SKIPPED.value: ImageState.IN_SYNC,
     Outcome.FAILED.value: ImageState.FAILED,
+    Outcome.KEPT.value: ImageState.KEPT,
 }
 
 

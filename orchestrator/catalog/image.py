@@ -109,7 +109,7 @@ def completed(report: Report, images: Iterable[MirroredImage]) -> Report:
 
 def _digest_after(result: Result, before: MirroredImage | None) -> str:
     """What the destination has, as far as the run saw it."""
-    if result.outcome in _IS_THERE:
+    if result.outcome in (*_IS_THERE, Outcome.KEPT):
         return result.digest or ""
     was_looked_at = result.source_digest is not None and result.outcome is not Outcome.HELD
     if was_looked_at or before is None:

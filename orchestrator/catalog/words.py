@@ -26,6 +26,7 @@ WORDS: Mapping[str, str] = {
     "state.in-sync": gettext_noop("in sync"),
     "state.failed": gettext_noop("failed"),
     "state.waiting": gettext_noop("waiting"),
+    "state.kept": gettext_noop("gone upstream"),
     "state.new": gettext_noop("not yet mirrored"),
     "state.unlisted": gettext_noop("not in the list"),
     "target": gettext_noop("Target"),

@@ -51,6 +51,7 @@ _ALL = (
     Key("CREATED_CHECK", "verify"),
     Key("VERIFY", "children"),
     Key("NAMING", "flat"),
+    Key("GONE", "keep"),
     Key("MAX_TAGS", "50"),
     Key("INSECURE_REGISTRIES"),
     Key("STATE_DIR", ".syncer"),

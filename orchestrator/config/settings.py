@@ -41,6 +41,15 @@ class Verify(str, Enum):
     """Each config and layer, too."""
 
 
+class Gone(str, Enum):
+    """What becomes of an image whose source is gone upstream (`GONE`)."""
+
+    KEEP = "keep"
+    """What the mirror has of it is kept, and that is told once."""
+    FAIL = "fail"
+    """It fails in each run."""
+
+
 BUILT_IN = ("aliyun", "ghcr")
 """The targets that need no targets.toml."""
 
@@ -199,6 +208,7 @@ class Settings:
     takes_signatures: bool = False
     created_check: CreatedCheck = CreatedCheck.VERIFY
     verify: Verify = Verify.CHILDREN
+    gone: Gone = Gone.KEEP
     insecure_registries: frozenset[str] = frozenset()
     logins: tuple[Login, ...] = ()
     webhooks: tuple[Webhook, ...] = ()

@@ -14,7 +14,7 @@ from orchestrator.notify.delivery import Sender, hidden, place_of, send, send_on
 from orchestrator.notify.formats import FORMATS, format_of
 from orchestrator.notify.message import Message, NotifyContext, Refusal
 from orchestrator.notify.services import heartbeat
-from orchestrator.report.result import Report
+from orchestrator.report.result import Outcome, Report, of_outcome
 
 _LONGEST_URL = 1000
 
@@ -68,9 +68,10 @@ def is_monitor(webhook: Webhook) -> bool:
 def is_told(report: Report, on: NotifyOn) -> bool:
     """Whether this run is one that `WEBHOOK_ON` means."""
     is_failure = report.exit_status is not ExitStatus.OK
+    is_newly_gone = any(not one.is_told for one in of_outcome(report.results, Outcome.KEPT))
     return {
         NotifyOn.ALWAYS: True,
-        NotifyOn.CHANGE: is_failure or report.totals.copied > 0,
+        NotifyOn.CHANGE: is_failure or report.totals.copied > 0 or is_newly_gone,
         NotifyOn.FAILURE: is_failure,
     }[on]
 

@@ -14,7 +14,7 @@ from enum import Enum
 from orchestrator.language import ENGLISH, Translations
 from orchestrator.notify.markup import Markup, short
 from orchestrator.report.causes import hint_in, message_in
-from orchestrator.report.result import Outcome, Report, Result, of_outcome
+from orchestrator.report.result import Outcome, Report, Result, Totals, of_outcome
 from orchestrator.text import human_bytes, human_seconds
 
 PRODUCT = "Docker Image Syncer"
@@ -71,9 +71,24 @@ def _gist(report: Report, words: Translations) -> str:
     parts += [text.format(n=count) for text, count in counted if count]
     if parts:
         return words.gettext(", ").join(parts)
+    if totals.held or totals.kept:
+        return words.gettext(", ").join(_at_rest(totals, words))
     if totals.items:
         return words.gettext("all {n} in sync").format(n=totals.items)
     return words.gettext("nothing to do")
+
+
+def _at_rest(totals: Totals, words: Translations) -> Iterator[str]:
+    """What needs nobody, and is not all in sync."""
+    yield words.gettext("{n} in sync").format(n=totals.skipped)
+    yield from _left_alone(totals, words)
+
+
+def _left_alone(totals: Totals, words: Translations) -> Iterator[str]:
+    if totals.held:
+        yield words.gettext("{n} held back").format(n=totals.held)
+    if totals.kept:
+        yield words.gettext("{n} kept").format(n=totals.kept)
 
 
 def text_of(
@@ -114,6 +129,7 @@ def _summary(report: Report, words: Translations) -> Iterator[str]:
     ]
     if totals.deferred:
         parts.append(words.gettext("{n} deferred").format(n=totals.deferred))
+    parts += _left_alone(totals, words)
     counts = words.gettext("{items}: {counts}").format(
         items=items, counts=words.gettext(", ").join(parts)
     )
@@ -136,6 +152,10 @@ def _blocks(report: Report, markup: Markup, words: Translations) -> Iterator[str
     for result in of_outcome(report.results, Outcome.DEFERRED):
         why = words.gettext("deferred: {reason}").format(reason=words.gettext(result.reason))
         yield f"… {_item(result, markup)}: {_words(why, markup)}"
+    for result in of_outcome(report.results, Outcome.KEPT):
+        if not result.is_told:
+            why = f"{words.gettext(result.reason)}; {result.note}"
+            yield f"! {_item(result, markup)}: {_words(why, markup)}"
     for result in of_outcome(report.results, Outcome.COPIED):
         note = f"; {_words(result.note, markup)}" if result.note else ""
         line = f"✓ {_item(result, markup)}, {human_bytes(result.bytes)}{note}"

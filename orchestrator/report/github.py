@@ -81,7 +81,18 @@ def of_report(
         image = (item.line, str(item.source), str(item.choice))
         images.setdefault(image, []).append(result)
     failures = (_of_failures(results, file, words) for results in images.values())
-    return (*of_problems(report.problems), *failures)
+    return (*of_problems(report.problems), *failures, *_of_gone(report, file, words))
+
+
+def _of_gone(report: Report, file: str, words: Translations) -> Iterator[Annotation]:
+    """What an earlier run did not tell: an image may be nowhere but in the mirror."""
+    for result in of_outcome(report.results, Outcome.KEPT):
+        if not result.is_told:
+            item = result.item
+            message = f"{item.target.name}: {words.gettext(result.reason)}; {result.note}"
+            title = f"{item.source.familiar} is kept"
+            place = file if item.line else ""
+            yield Annotation(title, printable(message), place, item.line, level="warning")
 
 
 def of_problems(problems: Iterable[Problem], *, level: str = "error") -> tuple[Annotation, ...]:

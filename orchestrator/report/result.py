@@ -27,6 +27,7 @@ class Outcome(str, Enum):
     WOULD_COPY = "would-copy"
     WOULD_SKIP = "would-skip"
     HELD = "held"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Result:
         return str(self.item.destination) if self.outcome in _IS_THERE else ""
 
 
-_IS_THERE = (Outcome.COPIED, Outcome.SKIPPED, Outcome.WOULD_SKIP)
+_IS_THERE = (Outcome.COPIED, Outcome.SKIPPED, Outcome.WOULD_SKIP, Outcome.KEPT)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class Totals:
     bytes: int = 0
     pulls: int = 0
     held: int = 0
+    kept: int = 0
 
 
 _COUNTED_AS = {
@@ -169,6 +171,7 @@ class Report:
             failed=outcomes.count(Outcome.FAILED),
             deferred=outcomes.count(Outcome.DEFERRED),
             held=outcomes.count(Outcome.HELD),
+            kept=outcomes.count(Outcome.KEPT),
             invalid=len(self.problems),
             bytes=sum(result.bytes for result in self.results),
             pulls=self.pulls,

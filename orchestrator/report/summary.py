@@ -43,6 +43,7 @@ _OUTCOMES = {
     Outcome.FAILED: gettext_noop("FAILED"),
     Outcome.DEFERRED: gettext_noop("deferred"),
     Outcome.HELD: gettext_noop("held back"),
+    Outcome.KEPT: gettext_noop("kept"),
     Outcome.WOULD_COPY: gettext_noop("would copy"),
     Outcome.WOULD_SKIP: gettext_noop("in sync"),
 }
@@ -52,6 +53,7 @@ _COLOURS = {
     Outcome.FAILED: "red",
     Outcome.DEFERRED: "yellow",
     Outcome.HELD: "yellow",
+    Outcome.KEPT: "yellow",
 }
 _IN_SYNC = (Outcome.SKIPPED, Outcome.WOULD_SKIP)
 _IN_ORDER = (
@@ -59,6 +61,7 @@ _IN_ORDER = (
     Outcome.WOULD_COPY,
     Outcome.FAILED,
     Outcome.DEFERRED,
+    Outcome.KEPT,
     Outcome.HELD,
     *_IN_SYNC,
 )
@@ -137,6 +140,8 @@ def totals_line(report: Report, words: Translations = ENGLISH) -> str:
         parts.append(words.gettext("{n} deferred").format(n=totals.deferred))
     if totals.held:
         parts.append(words.gettext("{n} held back").format(n=totals.held))
+    if totals.kept:
+        parts.append(words.gettext("{n} kept").format(n=totals.kept))
     if totals.invalid:
         bad = words.ngettext("{n} bad line", "{n} bad lines", totals.invalid)
         parts.append(bad.format(n=totals.invalid))

@@ -8,7 +8,7 @@ from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.reference import DOCKER_HUB
 from orchestrator.skopeo.failure import COPYING, SkopeoFailure
 from orchestrator.skopeo.hints import hint_for
-from orchestrator.skopeo.kinds import CUT_OFF, meaning_of
+from orchestrator.skopeo.kinds import CUT_OFF, WITHHELD, meaning_of
 from orchestrator.text import printable, shortened
 
 _PREFIXES = re.compile(
@@ -50,13 +50,14 @@ _SHOWN = 300
 def image_error(failure: SkopeoFailure) -> ImageError:
     """The error that a failure means, and what the user can do about it."""
     kind, words = meaning_of(failure)
+    is_denied = kind is ErrorKind.DENIED and words != WITHHELD
     return ImageError(
         kind,
         _message(kind, words, failure),
         hint=hint_for(kind, failure),
         transient=_transient(kind, failure),
         registry=failure.reference.registry,
-        may_be_absent=kind is ErrorKind.DENIED or bool(_MAY_BE_ABSENT.search(failure.text)),
+        may_be_absent=is_denied or bool(_MAY_BE_ABSENT.search(failure.text)),
     )
 
 

@@ -21,6 +21,8 @@ Row: TypeAlias = tuple[str, ErrorKind, str]
 _ABSENT_OR_PRIVATE = "it is not there, or it is private"
 _ABSENT_OR_REFUSED = "it is not there, or the login may not read it"
 _MAY_NOT_PUSH = "permission is denied"
+WITHHELD = "the registry does not give it out"
+"""It is there: a scanner, a rule of signing, or a list of addresses is in the way."""
 
 _ALWAYS: tuple[Row, ...] = (
     (r"no space left on device", ErrorKind.NO_SPACE, "the disk is full"),
@@ -120,7 +122,7 @@ _OF_A_PULL: tuple[Row, ...] = (
     (
         r"cannot be pulled due to|is not signed|client with IP",
         ErrorKind.DENIED,
-        "the registry does not give it out",
+        WITHHELD,
     ),
     (r"manifest unknown|[Ss]tatus(?:Code)?: 404", ErrorKind.NOT_FOUND, "it is not there"),
     (

@@ -2,7 +2,8 @@
 
 An index's digest names its bytes, so what follows from it for a platform choice follows for
 good, and so does what it names; so does what a registry made of a source when it was converted
-on the way there. Who filled a destination is remembered, so that nobody else does it unnoticed.
+on the way there. Who filled a destination is remembered, so that nobody else does it unnoticed,
+and since when a source is gone, so that this is told once.
 """
 
 from __future__ import annotations
@@ -70,6 +71,12 @@ def _sighting(text: str) -> Sighting:
     return Sighting(_digest(digest), float(moment))
 
 
+def _moment(text: str) -> float | None:
+    if text and not text.isdigit():
+        raise DamagedError
+    return float(text) if text else None
+
+
 EXPECTED = Fact(
     Table(
         "expected",
@@ -103,6 +110,12 @@ SIGHTINGS = Fact(
     lambda seen: (" ".join(f"{one.digest}@{one.first_seen:.0f}" for one in seen),),
     lambda texts: tuple(map(_sighting, texts[0].split())),
 )
+GONE = Fact(
+    Table("gone", ("destination", "source", "since", "seal"), key=("destination", "source")),
+    lambda since: ("" if since is None else f"{since:.0f}",),
+    lambda texts: _moment(texts[0]),
+)
+"""Since when a source is missed that a destination was filled from; empty once it is back."""
 TABLES = (EXPECTED.table, CONVERTED.table, CHILDREN.table, WRITERS.table)
-NEWER_TABLES = (SIGHTINGS.table,)
+NEWER_TABLES = (SIGHTINGS.table, GONE.table)
 """What databases of earlier versions lack; it stands behind all else in new ones too."""

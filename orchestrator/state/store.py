@@ -22,6 +22,7 @@ from orchestrator.state.facts import (
     CHILDREN,
     CONVERTED,
     EXPECTED,
+    GONE,
     NEWER_TABLES,
     SIGHTINGS,
     TABLES,
@@ -124,6 +125,14 @@ class State:
     def remember_sightings(self, source: str, seen: tuple[Sighting, ...]) -> None:
         """Keep the digests that a tag had."""
         self._keep(SIGHTINGS, seen, source)
+
+    def gone_since(self, destination: str, source: str) -> float | None:
+        """When a run first missed the source of a destination, in seconds since the epoch."""
+        return self._fact(GONE, destination, source)
+
+    def remember_gone(self, destination: str, source: str, since: float | None) -> None:
+        """Keep since when it is missed; None once it is back."""
+        self._keep(GONE, since, destination, source)
 
     def record(self, report: Report) -> Report:
         """Add a run to the history, and let the oldest go; one of the same id is replaced.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
@@ -36,17 +37,19 @@ TOO_YOUNG = "too-young"
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the command line says of carrying out.
+    """How a run goes about carrying out.
 
     Attributes:
         is_dry_run: Whether nothing is written.
         fails_fast: Whether the first failure defers all that has not begun.
         transfers: Shows what is under way.
+        kept: The result of what fails only since its source is gone; None of all else.
     """
 
     is_dry_run: bool = False
     fails_fast: bool = False
     transfers: Transfers = field(default_factory=Transfers)
+    kept: Callable[[FailedItem], Result | None] = lambda _: None
 
 
 class Executor:
@@ -97,8 +100,9 @@ class Executor:
 
     def _execute(self, task: CopyTask) -> Result:
         match task.planned:
-            case FailedItem(item, error):
-                return _failed(Result(item, Outcome.FAILED, ""), error)
+            case FailedItem(item, error) as failed:
+                kept = self._conditions.kept(failed)
+                return kept or _failed(Result(item, Outcome.FAILED, ""), error)
             case DeferredItem(item, reason):
                 return Result(item, Outcome.DEFERRED, reason)
             case Verdict() as verdict:

@@ -19,12 +19,12 @@ from typing import TextIO
 from orchestrator import __version__
 from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
-from orchestrator.config.settings import FanOut, Settings
-from orchestrator.errors import ErrorKind, ImageError, explained
+from orchestrator.config.settings import FanOut, Gone, Settings
+from orchestrator.errors import ErrorKind, ImageError, Side, explained
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.ages import Ages, HeldItem
 from orchestrator.plan.completeness import Completeness
-from orchestrator.plan.decision import FailedItem, Reason, Verdict
+from orchestrator.plan.decision import FailedItem, Verdict
 from orchestrator.plan.fast_path import FastPath
 from orchestrator.plan.items import Item, NamedItems, name_items
 from orchestrator.plan.planner import Planner, PlanOptions
@@ -33,15 +33,17 @@ from orchestrator.plan.tags import Expanded, Expander
 from orchestrator.registry.health import QUESTION
 from orchestrator.registry.reader import Reader, RetryingReader
 from orchestrator.registry.refused_logins import RefusedLogins
-from orchestrator.report.result import Outcome, Report, Result, new_run_id, of_outcome
+from orchestrator.report.result import Report, Result, new_run_id
 from orchestrator.report.summary import is_news, result_line
 from orchestrator.state.store import State
-from orchestrator.sync.conflict import ConflictCheck, filled_by_others, source_name
+from orchestrator.sync.conflict import ConflictCheck, filled_by_others
 from orchestrator.sync.executor import Conditions, Executor, result_of
+from orchestrator.sync.followup.gone import GoneSources
+from orchestrator.sync.followup.memory import remember
+from orchestrator.sync.followup.signatures import Signatures
 from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
 from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
-from orchestrator.sync.signatures import Signatures
 from orchestrator.sync.steps import (
     HeadCheck,
     Inspect,
@@ -56,9 +58,6 @@ from orchestrator.system.progress import Progress, Transfers, progress
 from orchestrator.text import first_lines
 
 _log = logging.getLogger(__name__)
-
-_SAME_DATE = Reason.CREATED_ONLY.value
-"""Believing a date (CREATED_CHECK=trust) is no knowledge of the content."""
 
 _HEAD_CHECKS_AT_ONCE = 2 * HEADS_AT_ONCE
 """An item asks two registries, one after the other; so both are kept busy."""
@@ -175,7 +174,8 @@ def _carried_out(
         settled = stages.hold_back(items)
         left_out += (one for one in settled if isinstance(one, HeldItem))
         results = stages.carry_out(tuple(one for one in settled if isinstance(one, Item)))
-        stages.remember(results)
+        results = stages.gone.back(results)
+        remember(results, tools.state)
         if settings.takes_signatures and writes:
             results = stages.bring_signatures(results)
         if left_out:
@@ -318,6 +318,7 @@ class _Stages:
             is_dry_run=self.options.is_dry_run,
             fails_fast=self.options.fails_fast,
             transfers=self.tools.transfers,
+            kept=self.gone.kept if self.settings.gone is Gone.KEEP else lambda _: None,
         )
         executor = Executor(
             self.tools.tool,
@@ -357,6 +358,17 @@ class _Stages:
 
         return lambda step: guarded(step, work)
 
+    @property
+    def gone(self) -> GoneSources:
+        """Tells what is gone upstream."""
+        reader = RetryingReader(self.tools.reader, self._retry)
+        return GoneSources(
+            self.tools.state,
+            lambda place: reader.read_digest(place, side=Side.DESTINATION),
+            _now().timestamp(),
+            is_writing=not self.options.is_dry_run,
+        )
+
     def bring_signatures(self, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Bring after each image what is signed about it."""
         signatures = Signatures(
@@ -370,18 +382,6 @@ class _Stages:
                 done[result] = followed
                 shown.step("" if followed == result else result_line(followed, self.settings.words))
         return tuple(done[result] for result in results)
-
-    def remember(self, results: tuple[Result, ...]) -> None:
-        """Keep who filled what, and which digests stand for the same content."""
-        same = (Outcome.COPIED, Outcome.SKIPPED)
-        state = self.tools.state
-        for result in of_outcome(results, *same):
-            place, source = str(result.item.destination), source_name(result.item)
-            if state.writer(place) != source:
-                state.remember_writer(place, source)
-            expected, digest = result.expected_digest, result.digest
-            if expected and digest and digest != expected and result.reason != _SAME_DATE:
-                state.remember_converted(place, expected, digest)
 
     @property
     def _retry(self) -> RetryPolicy:

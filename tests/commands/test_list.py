@@ -119,6 +119,7 @@ def test_a_list_of_200_lines_tells_the_truth_of_each(site: Site, lines: Lines) -
         "failed": 5,
         "deferred": 0,
         "held": 0,
+        "kept": 0,
         "invalid": 10 + 6,
         "bytes": outcome.report["totals"]["bytes"],
         "pulls": 0,

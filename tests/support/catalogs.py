@@ -36,7 +36,7 @@ registry.k8s.io/ingress-nginx/controller:v1.11.2 ghcr.io/home-assistant/home-ass
 grafana/grafana:11.2.0 busybox:stable python:3.12-slim golang:1.23 minio/minio:latest
 gcr.io/distroless/static-debian12:nonroot jenkins/jenkins:lts rabbitmq:3.13-management
 """.split()
-_FAILED, _GONE, _WAITING, _NEW = 5, 11, 8, 3
+_FAILED, _GONE, _WAITING, _NEW, _KEPT = 5, 11, 8, 3, 13
 """Places of images that are not in sync."""
 
 CHROMIUM = next(
@@ -82,6 +82,7 @@ def _seen(one: ListedImage, place: int, at: datetime, chance: random.Random) -> 
         _FAILED: ("failed", "rate-limited"),
         _GONE: ("failed", "not-found"),
         _WAITING: ("deferred", "pull-budget"),
+        _KEPT: ("kept", "gone-upstream"),
     }.get(place, ("skipped", "same-digest"))
     is_there = place != _GONE
     return MirroredImage(

@@ -30,6 +30,11 @@ def skipped(source: str = "redis:7") -> Result:
     return Result(an_item(source), Outcome.SKIPPED, "same-digest")
 
 
+def kept(source: str = "redis:6", *, is_told: bool = False) -> Result:
+    note = "its source is not found"
+    return Result(an_item(source), Outcome.KEPT, "gone-upstream", note=note, is_told=is_told)
+
+
 def deferred(source: str = "mysql:8.0") -> Result:
     return Result(an_item(source), Outcome.DEFERRED, "the pull limit")
 

@@ -14,7 +14,7 @@
   const client = document.getElementById("client");
   const retag = document.getElementById("retag");
   const ask = document.getElementById("ask");
-  const ORDER = ["failed", "waiting", "new", "in-sync", "unlisted"];
+  const ORDER = ["failed", "waiting", "kept", "new", "in-sync", "unlisted"];
   const NAMES = { en: "English", zh: "中文" };
 
   /* What the reader chose stays in this browser, where it lets a page keep anything. */

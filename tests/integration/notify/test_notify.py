@@ -16,7 +16,7 @@ from orchestrator.report.result import Report
 from orchestrator.system.http import HttpClient
 from tests.support import chats
 from tests.support.loopback import Handle, Reply, Request, answering, dead_url, serving
-from tests.support.reports import a_report, bad_line, copied, deferred, failed, skipped
+from tests.support.reports import a_report, bad_line, copied, deferred, failed, kept, skipped
 from tests.support.runs import Site
 
 NOW = datetime(2024, 1, 1, tzinfo=timezone.utc)
@@ -419,6 +419,8 @@ def test_a_dry_run_is_told_to_nobody(world: World) -> None:
         pytest.param(a_report(skipped()), {"always"}, id="nothing new"),
         pytest.param(a_report(deferred()), {"always"}, id="deferred"),
         pytest.param(a_report(copied()), {"always", "change"}, id="copied"),
+        pytest.param(a_report(kept()), {"always", "change"}, id="gone upstream"),
+        pytest.param(a_report(kept(is_told=True)), {"always"}, id="gone as before"),
         pytest.param(a_report(failed()), {"always", "change", "failure"}, id="failed"),
         pytest.param(
             a_report(problems=(bad_line(),)), {"always", "change", "failure"}, id="bad line"

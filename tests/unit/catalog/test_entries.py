@@ -40,6 +40,7 @@ def states(*listed: ListedImage, seen: tuple[MirroredImage, ...]) -> list[tuple[
         pytest.param("failed", ImageState.FAILED, id="failed"),
         pytest.param("deferred", ImageState.WAITING, id="deferred"),
         pytest.param("held", ImageState.WAITING, id="held back"),
+        pytest.param("kept", ImageState.KEPT, id="gone upstream"),
     ],
 )
 def test_an_images_state_is_what_became_of_it_last(outcome: str, state: ImageState) -> None:

@@ -102,7 +102,7 @@ def test_what_is_not_there_has_nothing_to_copy(page: Page) -> None:
 
 def test_chips_count_the_states(page: Page) -> None:
     assert [one["data-chip"] for one in page.all("button") if "data-chip" in one] == [
-        "", "in-sync", "failed", "waiting", "new", "unlisted",
+        "", "in-sync", "failed", "waiting", "kept", "new", "unlisted",
     ]  # fmt: skip
 
 
@@ -242,7 +242,7 @@ def test_hostile_values_are_tame_in_markdown_too(text: str) -> None:
 def test_markdown_has_a_row_for_each_image_in_the_readers_language() -> None:
     text = markdown_page(a_catalog(), translations(Language.CHINESE))
     assert text.startswith("# 镜像目录\n\n")
-    assert "16 已同步, 2 失败" in text
+    assert "15 已同步, 2 失败, 1 待处理, 1 上游已无" in text
     table = text.split("\n\n", 2)[2]
     assert len(table.strip().splitlines()) == 23
     assert "失败 (镜像不存在)" in table

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from orchestrator.notify.markup import MARKDOWN, PLAIN, cut, safe_url, short
 from orchestrator.notify.text import text_of, title_of, tone_of
 from orchestrator.report.result import Report
-from tests.support.reports import a_report, bad_line, copied, deferred, failed, skipped
+from tests.support.reports import a_report, bad_line, copied, deferred, failed, kept, skipped
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,26 @@ from tests.support.reports import a_report, bad_line, copied, deferred, failed, 
             "grey",
             id="nothing new",
         ),
+        pytest.param(
+            a_report(skipped(), kept()),
+            "☑️ Docker Image Syncer: 1 in sync, 1 kept",
+            "grey",
+            id="gone upstream",
+        ),
         pytest.param(a_report(), "☑️ Docker Image Syncer: nothing to do", "grey", id="empty"),
     ],
 )
 def test_the_title_says_how_it_went(report: Report, title: str, colour: str) -> None:
     assert title_of(report) == title
     assert tone_of(report).colour == colour
+
+
+def test_what_is_gone_upstream_is_listed_once() -> None:
+    line = "! redis:6 (linux/amd64) → aliyun: gone-upstream; its source is not found"
+    assert line in text_of(a_report(kept()), PLAIN, limit=5000).splitlines()
+    told = text_of(a_report(kept(is_told=True)), PLAIN, limit=5000)
+    assert "gone-upstream" not in told
+    assert "1 kept" in told
 
 
 def test_failures_come_first_with_their_hints_and_skipped_items_are_not_listed() -> None:

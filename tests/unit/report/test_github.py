@@ -27,7 +27,7 @@ from orchestrator.report.github import (
     write_output,
 )
 from orchestrator.report.result import Outcome
-from tests.support.reports import ALIYUN, a_report, an_item, bad_line, copied, failed, skipped
+from tests.support.reports import ALIYUN, a_report, an_item, bad_line, copied, failed, kept, skipped
 
 ACTIONS = GitHubStep()
 
@@ -247,3 +247,10 @@ def test_a_file_that_cant_be_written_fails_nothing(tmp_path: Path) -> None:
     write_output(
         StepOutput(summary="x", outputs={"a": "b"}), GitHubStep(tmp_path, tmp_path), StringIO()
     )
+
+
+def test_what_is_gone_upstream_is_a_warning_once() -> None:
+    annotations = of_report(a_report(kept(), kept("redis:5", is_told=True)), file="images.txt")
+    message = "aliyun: gone-upstream; its source is not found"
+    title = "redis:6 is kept"
+    assert annotations == (Annotation(title, message, "images.txt", 1, level="warning"),)

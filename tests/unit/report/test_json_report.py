@@ -106,6 +106,7 @@ def test_totals_are_the_items_counted() -> None:
         "bytes": 20,
         "pulls": 0,
         "held": 0,
+        "kept": 0,
     }
 
 

@@ -32,7 +32,7 @@ EMPTY = Report(
 )
 PROBLEM = Problem("images.txt", 1, 1, "x y", "a second image")
 
-COPIED, SKIPPED, FAILED, DEFERRED, WOULD_COPY, WOULD_SKIP, HELD = (
+COPIED, SKIPPED, FAILED, DEFERRED, WOULD_COPY, WOULD_SKIP, HELD, KEPT = (
     Result(ITEM, outcome, "why", bytes=size) for size, outcome in enumerate(Outcome)
 )
 
@@ -45,6 +45,7 @@ COPIED, SKIPPED, FAILED, DEFERRED, WOULD_COPY, WOULD_SKIP, HELD = (
         pytest.param(replace(EMPTY, results=(WOULD_COPY, WOULD_SKIP)), 0, id="dry run"),
         pytest.param(replace(EMPTY, results=(COPIED, DEFERRED)), 0, id="deferred"),
         pytest.param(replace(EMPTY, results=(HELD,), is_strict=True), 0, id="held back, strict"),
+        pytest.param(replace(EMPTY, results=(KEPT,), is_strict=True), 0, id="kept, strict"),
         pytest.param(replace(EMPTY, results=(DEFERRED,), is_strict=True), 1, id="deferred, strict"),
         pytest.param(replace(EMPTY, results=(COPIED,), is_strict=True), 0, id="in sync, strict"),
         pytest.param(replace(EMPTY, results=(COPIED, FAILED)), 1, id="one failed"),
@@ -94,6 +95,7 @@ def test_outcomes_are_the_words_of_the_contract() -> None:
         "would-copy",
         "would-skip",
         "held",
+        "kept",
     ]
 
 

@@ -14,7 +14,7 @@ from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.reader import HttpFirstReader, HttpReader
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.result import Outcome, Result
-from orchestrator.sync.signatures import Signatures
+from orchestrator.sync.followup.signatures import Signatures
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import AMD, INDEX, SOURCE, NoHttp, Patience, fault, item
 
