@@ -65,6 +65,7 @@ class ErrorKind(str, Enum):
     READ_ONLY = "read-only"
     IMMUTABLE = "immutable"
     NO_SUCH_NAMESPACE = "no-such-namespace"
+    UNSIGNED = "unsigned"
     SOURCE_INCOMPLETE = "source-incomplete"
     BAD_MANIFEST = "bad-manifest"
     DIGEST_MISMATCH = "digest-mismatch"

@@ -35,6 +35,7 @@ from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.github import stopped_commands
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import Connection, connection_of
+from orchestrator.skopeo.policy import read_policy
 from orchestrator.state.directory import private_folder
 from orchestrator.state.store import State
 from orchestrator.system.http import HttpClient
@@ -216,13 +217,18 @@ class _Examination:
         """Its version, and its policy of trust."""
         # Neither needs a login, so that there is no file of them yet.
         nobody = Connection(
-            Path(os.devnull), self._settings.is_insecure, lambda _: None, self._settings.login_of
+            Path(os.devnull),
+            self._settings.is_insecure,
+            lambda _: None,
+            self._settings.login_of,
+            policy=read_policy(self._settings.policy) if self._settings.policy else None,
         )
         skopeo = Skopeo(self._programs, nobody)
         yield CheckResult("skopeo", CheckStatus.FINE, f"version {skopeo.version()} is installed")
         fault = skopeo.policy_fault()
         if fault:
             remedy = 'write {"default":[{"type":"insecureAcceptAnything"}]} into it'
+            remedy = "mend the file that POLICY names" if self._settings.policy else remedy
             yield CheckResult("skopeo", CheckStatus.WRONG, fault, remedy)
 
     def check_state(self) -> Iterator[CheckResult]:

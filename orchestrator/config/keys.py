@@ -48,6 +48,7 @@ _ALL = (
     Key("STALL_TIMEOUT", "120"),
     Key("ATTESTATIONS", "auto"),
     Key("SIGNATURES", "false"),
+    Key("POLICY"),
     Key("CREATED_CHECK", "verify"),
     Key("VERIFY", "children"),
     Key("NAMING", "flat"),

@@ -219,6 +219,7 @@ def _settings(
         relay=relay,
         attestations=values.parsed("ATTESTATIONS", one_of(Attestations)),
         takes_signatures=values.parsed("SIGNATURES", boolean),
+        policy=base / values.text("POLICY") if values.text("POLICY") else None,
         created_check=values.parsed("CREATED_CHECK", one_of(CreatedCheck)),
         verify=values.parsed("VERIFY", one_of(Verify)),
         gone=values.parsed("GONE", one_of(Gone)),

@@ -185,6 +185,7 @@ class Settings:
         askers: Who may ask by an issue, beside owner, members and collaborators.
         max_tags: Tags that one line of the list may choose.
         takes_signatures: Whether what is signed about an image goes with it.
+        policy: Which sources have to be signed, and by whom; None leaves that to skopeo's own.
         secrets: Every secret value, for redaction.
         unmasked: Those of the secrets that a runner can't know: they stand in files.
         language: Of tables, summaries and chats; never `auto`.
@@ -206,6 +207,7 @@ class Settings:
     relay: RelayUse = RelayUse.AUTO
     attestations: Attestations = Attestations.AUTO
     takes_signatures: bool = False
+    policy: Path | None = None
     created_check: CreatedCheck = CreatedCheck.VERIFY
     verify: Verify = Verify.CHILDREN
     gone: Gone = Gone.KEEP
@@ -229,6 +231,11 @@ class Settings:
     def words(self) -> Translations:
         """The catalogue of the language."""
         return translations(self.language)
+
+    @property
+    def chains(self) -> bool:
+        """Whether a target may be fed from another one: a policy judges sources alone."""
+        return self.fan_out is FanOut.CHAIN and self.policy is None
 
     @property
     def is_on_actions(self) -> bool:

@@ -55,6 +55,9 @@ REMEDIES: Mapping[ErrorKind, str] = {
     ErrorKind.NO_SUCH_NAMESPACE: gettext_noop(
         "create the namespace in the registry's console first"
     ),
+    ErrorKind.UNSIGNED: gettext_noop(
+        "check who signs the image, and the key that the policy asks for"
+    ),
     ErrorKind.SOURCE_INCOMPLETE: gettext_noop(
         "choose another tag, or ask the image's maintainer to push it anew"
     ),

@@ -131,7 +131,9 @@ class Skopeo:
         (containers-policy.json(5)): it reads it before it looks for what is to be copied.
         """
         with tempfile.TemporaryDirectory() as folder:
-            finished = self._run(("copy", f"dir:{folder}/nothing", f"dir:{folder}/copy"))
+            policy = self._connection.policy
+            chosen = (f"--policy={policy.file}",) if policy else ()
+            finished = self._run((*chosen, "copy", f"dir:{folder}/nothing", f"dir:{folder}/copy"))
         said = fatal_message(finished.stderr)
         return said if "trust policy" in said else ""
 
@@ -348,7 +350,8 @@ class Skopeo:
     def _copy_error(self, finished: FinishedProgram, request: CopyRequest) -> ImageError:
         side = side_of(fatal_message(finished.stderr))
         reference = request.source if side is Side.SOURCE else request.destination
-        return self._error(finished, reference, side)
+        error, policy = self._error(finished, reference, side), self._connection.policy
+        return policy.explained(error, request.source) if policy else error
 
     def _inspect(self, options: tuple[str, ...], reference: Reference, side: Side) -> bytes:
         registry, began = reference.registry, time.monotonic()

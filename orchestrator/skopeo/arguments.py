@@ -20,6 +20,7 @@ from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ImageError
 from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.skopeo.policy import SignaturePolicy, read_policy
 from orchestrator.system.files import write_private
 from orchestrator.text import Redactor
 
@@ -41,6 +42,7 @@ def connection_of(
         certificates=certificates.get,
         login_of=settings.login_of,
         has_login=lambda reference: has_login(logins, reference.registry, reference.repository),
+        policy=read_policy(settings.policy) if settings.policy else None,
         redact=Redactor((*settings.secrets, *secrets_in(logins))),
     )
 
@@ -65,6 +67,7 @@ class Connection:
         certificates: The folder that holds a registry's own CA, where it has one.
         login_of: What holds a registry's credentials, in the user's words.
         has_login: Whether there is one for an image's registry.
+        policy: Which sources have to be signed; None leaves that to the machine's own policy.
         redact: Masks secrets in skopeo's words: a registry may send back what it was sent.
     """
 
@@ -72,6 +75,7 @@ class Connection:
     is_insecure: Callable[[str], bool]
     certificates: Callable[[str], Path | None]
     login_of: Callable[[str], str]
+    policy: SignaturePolicy | None = None
     redact: Callable[[str], str] = str
     has_login: Callable[[Reference], bool] = lambda _reference: True
 
@@ -84,6 +88,7 @@ class CopyRequest:
         source: By digest: what was looked at is what is copied.
         destination: By tag.
         platform: The one that is wanted; None copies an index with all its children.
+        is_image: Whether it is an image, which a policy may want signed, and no signature itself.
         keeps_digests: Whether a copy that would change a digest is an error.
         pulls: How many manifests are read at the source.
         size: Bytes of the blobs; None where nobody knows.
@@ -93,6 +98,7 @@ class CopyRequest:
     source: Reference
     destination: Reference
     platform: Platform | None
+    is_image: bool = True
     keeps_digests: bool = True
     pulls: int = 1
     size: int | None = None
@@ -171,7 +177,13 @@ def copy_argv(
     options: list[str] = []
     if request.platform:
         options += _override(request.platform)
+    is_judged = connection.policy and request.is_image
+    if connection.policy and is_judged:
+        options.append(f"--policy={connection.policy.file}")
     options += ["--debug", "copy"]
+    if is_judged:
+        # They go along by SIGNATURES; skopeo would want a place of its own to write them to.
+        options.append("--remove-signatures")
     if request.platform is None:
         options.append("--all")
     if request.keeps_digests and keeps:

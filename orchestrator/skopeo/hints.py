@@ -31,6 +31,7 @@ _BY_WORDS: tuple[tuple[str, str], ...] = (
         "server gave HTTP response",
         "it speaks plain HTTP: if that is meant, name {registry} in INSECURE_REGISTRIES",
     ),
+    ("invalid policy in", "mend that file: see containers-policy.json(5)"),
     ("trust policy", "put the policy.json of skopeo's package into /etc/containers"),
     ("token has expired", "log in to {registry} anew: what it gives as a password runs out"),
     (
@@ -49,6 +50,8 @@ _BY_WORDS: tuple[tuple[str, str], ...] = (
 _PULL: Mapping[ErrorKind, str] = {
     ErrorKind.NOT_FOUND: "check the name and the tag",
     ErrorKind.SOURCE_INCOMPLETE: INCOMPLETE_HINT,
+    ErrorKind.UNSIGNED: "a policy of this machine's skopeo asks for a signature: see "
+    "containers-policy.json(5)",
     ErrorKind.RATE_LIMITED: "the next run tries again",
     ErrorKind.UNREACHABLE: _WAY,
     ErrorKind.TIMEOUT: _WAY,

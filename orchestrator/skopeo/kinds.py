@@ -36,6 +36,11 @@ _ALWAYS: tuple[Row, ...] = (
         ErrorKind.NO_SUCH_PLATFORM,
         "it has no such platform",
     ),
+    (
+        r"Source image rejected: |is rejected by policy",
+        ErrorKind.UNSIGNED,
+        "the policy does not let it in",
+    ),
     (r"secondary rate limit", ErrorKind.RATE_LIMITED, "the registry asks for a pause"),
     (
         r"toomanyrequests|[Tt]oo [Mm]any [Rr]equests|rate limit",

@@ -19,7 +19,7 @@ from typing import TextIO
 from orchestrator import __version__
 from orchestrator.config.authfile import ready_targets
 from orchestrator.config.image_list import ImageList
-from orchestrator.config.settings import FanOut, Gone, Settings
+from orchestrator.config.settings import Gone, Settings
 from orchestrator.errors import ErrorKind, ImageError, Side, explained
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.ages import Ages, HeldItem
@@ -268,9 +268,7 @@ class _Stages:
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
         self.tools.client.expect(one for item in items for one in (item.source, item.destination))
         copies = self.tools.copies
-        links = (
-            chain_links(items) if self.settings.fan_out is FanOut.CHAIN else (None,) * len(items)
-        )
+        links = chain_links(items) if self.settings.chains else (None,) * len(items)
         most = copies.most
         inspections = most if self.options.is_dry_run else min(most, _FIRST_INSPECTIONS)
         steps_left = StepQueue(

@@ -185,7 +185,7 @@ class Signatures:
 
     def _bring(self, source: Reference, destination: Reference, found: _Found) -> bool:
         """Copy one as it is, and ask the destination what it has; False where it is refused."""
-        request = CopyRequest(source=source, destination=destination, platform=None)
+        request = CopyRequest(source=source, destination=destination, platform=None, is_image=False)
         try:
             with self._copying:
                 uploaded = self._tool.copy(request)

@@ -405,6 +405,7 @@ def test_a_bandwidth_that_nothing_holds_is_a_warning(
             lambda s: s.created_check is CreatedCheck.OFF,
             id="CREATED_CHECK",
         ),
+        pytest.param("POLICY", "a/p.json", lambda s: s.policy == s.base / "a/p.json", id="POLICY"),
         pytest.param("GONE", "fail", lambda s: s.gone is Gone.FAIL, id="GONE"),
         pytest.param("VERIFY", "Blobs", lambda s: s.verify is Verify.BLOBS, id="VERIFY"),
         pytest.param("SIGNATURES", "true", lambda s: s.takes_signatures, id="SIGNATURES"),

@@ -280,6 +280,31 @@ def failure(message: str, *, at: Reference = SOURCE, side: Side = Side.SOURCE) -
             id="zstd in Docker's type",
         ),
         pytest.param(
+            'Error loading trust policy: invalid policy in "/home/me/policy.json": unexpected end '
+            "of JSON input",
+            ErrorKind.TOOL,
+            "mend that file",
+            id="a bad policy",
+        ),
+        pytest.param(
+            "Source image rejected: A signature was required, but no signature exists",
+            ErrorKind.UNSIGNED,
+            "containers-policy.json(5)",
+            id="not signed",
+        ),
+        pytest.param(
+            f"{SYSTEM}Source image rejected: Signature by key 1234 is not accepted",
+            ErrorKind.UNSIGNED,
+            "containers-policy.json(5)",
+            id="signed by another",
+        ),
+        pytest.param(
+            "Source image rejected: Running image docker://quay.io/x/y:1 is rejected by policy.",
+            ErrorKind.UNSIGNED,
+            "containers-policy.json(5)",
+            id="rejected",
+        ),
+        pytest.param(
             "Error loading trust policy: open /etc/containers/policy.json: no such file or "
             "directory",
             ErrorKind.TOOL,
