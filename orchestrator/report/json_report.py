@@ -58,6 +58,7 @@ def _item(result: Result) -> dict[str, Json]:
         "action": result.outcome.value,
         "reason": result.reason,
         "note": result.note or None,
+        "told": result.is_told,
         "source_digest": result.source_digest,
         "expected_digest": result.expected_digest,
         "destination_digest_before": result.digest_before,

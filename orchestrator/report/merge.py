@@ -161,6 +161,7 @@ def _result(row: Mapping[str, Json]) -> Result:
         seconds=float(_text(row, "seconds") or 0),
         attempts=_number(row, "attempts"),
         note=_text(row, "note"),
+        is_told=row.get("told") is True,
         error=_error(_table(error)) if error else None,
         platforms=tuple(map(str, _rows(row, "platforms"))) if row.get("platforms") else (),
         size=_number(row, "size"),

@@ -52,6 +52,7 @@ class ItemDocument(TypedDict):
     action: str
     reason: str
     note: str | None
+    told: bool
     source_digest: str | None
     expected_digest: str | None
     destination_digest_before: str | None

@@ -121,6 +121,7 @@ ITEM = {
     "action": "copied",
     "reason": "missing",
     "note": None,
+    "told": False,
     "source_digest": f"sha256:{'1' * 64}",
     "expected_digest": f"sha256:{'2' * 64}",
     "destination_digest_before": None,

@@ -44,6 +44,7 @@ def test_what_is_gone_is_kept_told_once_and_told_again_when_it_is_back(gone: Sit
     assert (later.status, later.verdict) == (0, KEPT)
     assert "gone-upstream" not in later.stdout
     assert "1 kept" in later.stdout
+    assert [one.item["told"] for one in (first, later)] == [False, True]
     assert "gone-upstream" in gone.run("history", first.report["run_id"]).stdout
     gone.publish(build_image())
     back = gone.run("batch")

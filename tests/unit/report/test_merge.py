@@ -34,7 +34,7 @@ def merged(*reports: Report, count: int = 3, problems: bool = False) -> Report:
 
 
 def test_a_report_is_read_as_it_was_written() -> None:
-    told = replace(skipped(), platforms=("linux/amd64",), size=7, changed=STARTED)
+    told = replace(skipped(), platforms=("linux/amd64",), size=7, changed=STARTED, is_told=True)
     report = replace(part(2), results=(failed(), told), problems=(bad_line(),))
     found = read_report(document(report).encode())
     assert found.shard == Shard(2, 3)
