@@ -70,8 +70,9 @@ class Bench:
             yield from (*present[first:], *present[:first])
 
 
-def noop(bench: Bench, platform: str) -> tuple[Run, ...]:
-    """Everything is in sync; with a target that a tool writes to, it is put right again."""
+@contextmanager
+def _pair(bench: Bench) -> Iterator[tuple[Registry, _Place]]:
+    """A source, and a place with one target; each request to either waits."""
     conditions = Conditions(bench.delay)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
@@ -80,11 +81,16 @@ def noop(bench: Bench, platform: str) -> tuple[Run, ...]:
         Network(source.url, conditions) as near,
         Network(target.url, conditions) as far,
     ):
+        yield source, _Place(Path(folder), near, (far,), (target,))
+
+
+def noop(bench: Bench, platform: str) -> tuple[Run, ...]:
+    """Everything is in sync; with a target that a tool writes to, it is put right again."""
+    with _pair(bench) as (source, place):
         images = samples.push_in_sync(
-            source.url, target.url, images=bench.images, platform=platform
+            source.url, place.targets[0].url, images=bench.images, platform=platform
         )
-        job = tools.Job(near.host, (far.host,), images, platform)
-        place = _Place(Path(folder), near, (far,), (target,))
+        job = tools.Job(place.near.host, (place.far[0].host,), images, platform)
         if bench.wants(ours.WARM):
             place.run(ours.WARM, job)
         ways = (ours.WARM, ours.COLD) if platform == samples.PLATFORM else _CHECKING_INDEXES
@@ -105,23 +111,15 @@ def _checked(bench: Bench, place: _Place, job: Job, tool: Tool) -> Run:
 
 def choices(bench: Bench) -> tuple[Run, ...]:
     """Lines choose tags of repositories that have many; what they choose is in sync."""
-    conditions = Conditions(bench.delay)
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        Registry() as source,
-        Registry() as target,
-        Network(source.url, conditions) as near,
-        Network(target.url, conditions) as far,
-    ):
+    with _pair(bench) as (source, place):
         lines, images = samples.push_choices(
             source.url,
-            target.url,
+            place.targets[0].url,
             lines=bench.lines,
             repositories=max(1, bench.lines // 10),
             tags=bench.tags,
         )
-        job = tools.Job(near.host, (far.host,), images, samples.PLATFORM, lines)
-        place = _Place(Path(folder), near, (far,), (target,))
+        job = tools.Job(place.near.host, (place.far[0].host,), images, samples.PLATFORM, lines)
         if bench.wants(ours.WARM):
             place.run(ours.WARM, job)
         choosing = (ours.WARM, tools.REGSYNC)

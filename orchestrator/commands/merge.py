@@ -28,6 +28,7 @@ def run(invocation: Invocation) -> ExitStatus:
         count=_count(reports, arguments.shards),
         mode=",".join(chosen_targets(arguments, settings)),
         now=datetime.now(timezone.utc),
+        choosing={entry.line for entry in images.entries if entry.selection},
     )
     for warning in first_lines(report.warnings, of="warnings"):
         _log.warning("%s", warning)

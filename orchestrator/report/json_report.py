@@ -26,6 +26,7 @@ def document(report: Report) -> str:
         "tools": {"skopeo": report.skopeo_version or None},
         "mode": report.mode,
         "shard": report.shard or None,
+        "strict": report.is_strict,
         "totals": asdict(report.totals),
         "items": [_item(result) for result in report.results],
         "invalid": [problem_as_json(problem) for problem in report.problems],

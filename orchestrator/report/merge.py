@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -49,7 +49,13 @@ def read_report(raw: bytes) -> ShardReport:
 
 
 def merged_report(
-    named: NamedItems, reports: Sequence[ShardReport], *, count: int, mode: str, now: datetime
+    named: NamedItems,
+    reports: Sequence[ShardReport],
+    *,
+    count: int,
+    mode: str,
+    now: datetime,
+    choosing: Collection[int] = (),
 ) -> Report:
     """One report of a list from those of its shards.
 
@@ -59,20 +65,25 @@ def merged_report(
         count: How many shards there were.
         mode: The names of the run's targets.
         now: When this is done; only told where no shard left a report.
+        choosing: The lines that choose tags: which ones, only the shards know.
     """
     shards = {one.shard.number: one.report for one in reports}
     found = {_key(result.item): result for one in reports for result in one.report.results}
+    silent = {
+        number: told
+        for number in range(1, count + 1)
+        if (told := _silence(number, shards.get(number), count))
+    }
     results = [
         replace(found.pop(_key(item)), item=item)
         if _key(item) in found
-        else _lost(item, shard_number(item, count), shards, count)
+        else _lost(item, shard_number(item, count), silent, count)
         for item in named.items
+        # Nobody but its shard knows what such a line has chosen.
+        if item.line not in choosing or shard_number(item, count) in silent
     ]
-    missing = [
-        f"shard {number}/{count} left no report"
-        for number in range(1, count + 1)
-        if number not in shards
-    ]
+    # What the list no longer has was done all the same.
+    all_results = (*results, *found.values())
     whole = tuple(one.report for one in reports)
     started = min((one.started for one in whole), default=now)
     is_dry_run = any(one.is_dry_run for one in whole)
@@ -83,25 +94,33 @@ def merged_report(
         started=started,
         finished=max((one.finished for one in whole), default=now),
         skopeo_version=next((one.skopeo_version for one in whole if one.skopeo_version), ""),
-        # What the list no longer has was done all the same.
-        results=(*results, *found.values()),
+        results=tuple(sorted(all_results, key=_place)) if choosing else all_results,
         problems=_each_once(named.problems, *(one.problems for one in whole)),
-        warnings=_each_once(missing, named.warnings, *(one.warnings for one in whole)),
+        warnings=_each_once(
+            tuple(silent.values()), named.warnings, *(one.warnings for one in whole)
+        ),
         pulls=sum(one.pulls for one in whole),
         is_interrupted=any(one.is_interrupted for one in whole),
         is_dry_run=is_dry_run,
+        is_strict=any(one.is_strict for one in whole),
+        is_incomplete=bool(silent),
     )
 
 
-def _lost(item: Item, number: int, shards: Mapping[int, Report], count: int) -> Result:
-    """What is not known to be in sync, since nobody says so."""
-    shard, report = f"shard {number}/{count}", shards.get(number)
+def _silence(number: int, report: Report | None, count: int) -> str:
+    """Why a shard has nothing to tell of its items; empty where it has."""
     if report is None:
-        message = f"{shard} left no report"
-    elif report.error:
-        message = f"{shard} did not begin: {report.error.message}"
-    else:
-        message = f"the report of {shard} does not have it"
+        return f"shard {number}/{count} left no report"
+    return f"shard {number}/{count} did not begin: {report.error.message}" if report.error else ""
+
+
+def _place(result: Result) -> int:
+    return result.item.line
+
+
+def _lost(item: Item, number: int, silent: Mapping[int, str], count: int) -> Result:
+    """What is not known to be in sync, since nobody says so."""
+    message = silent.get(number, f"the report of shard {number}/{count} does not have it")
     error = ImageError(ErrorKind.LOST, message, hint=REMEDIES[ErrorKind.LOST])
     return Result(item, Outcome.FAILED, ErrorKind.LOST.value, error=error)
 
@@ -134,6 +153,7 @@ def _report(whole: Mapping[str, Json]) -> Report:
         shard=_text(whole, "shard"),
         pulls=_number(_table(whole["totals"]), "pulls"),
         is_interrupted=any(result.reason == _INTERRUPTED for result in results),
+        is_strict=whole.get("strict") is True,
         is_dry_run=any(
             result.outcome in (Outcome.WOULD_COPY, Outcome.WOULD_SKIP) for result in results
         ),

@@ -123,6 +123,7 @@ class Report:
         is_interrupted: Whether the run was ended before its items were.
         is_dry_run: Whether nothing was written.
         is_strict: Whether a deferred item counts as a failure.
+        is_incomplete: Whether a part of the list has not told what became of it.
         error: Why the run did not begin at all.
     """
 
@@ -140,6 +141,7 @@ class Report:
     is_interrupted: bool = False
     is_dry_run: bool = False
     is_strict: bool = False
+    is_incomplete: bool = False
     error: SyncerError | None = None
 
     def redacted(self, redact: Callable[[str], str]) -> Report:
@@ -186,7 +188,7 @@ class Report:
             return ExitStatus.INTERRUPTED
         totals = self.totals
         has_failed = totals.failed or totals.invalid or (self.is_strict and totals.deferred)
-        return ExitStatus.FAILED if has_failed else ExitStatus.OK
+        return ExitStatus.FAILED if has_failed or self.is_incomplete else ExitStatus.OK
 
 
 def of_outcome(results: Iterable[Result], *outcomes: Outcome) -> tuple[Result, ...]:

@@ -318,8 +318,8 @@ def test_without_skopeo_it_ends_with_3_and_a_hint(site: Site) -> None:
 @pytest.mark.parametrize(
     ("version", "words"),
     [
-        ("skopeo version 1.4.1", "skopeo 1.4.1 is too old: 1.9.3 is the oldest that will do"),
-        ("skopeo version 1.9.2", "skopeo 1.9.2 is too old"),
+        ("skopeo version 1.2.3", "skopeo 1.2.3 is too old: 1.4 is the oldest that will do"),
+        ("skopeo version 1.3.9", "skopeo 1.3.9 is too old"),
         ("I am a skunk", "bin/skopeo does not say which version of skopeo it is"),
     ],
 )

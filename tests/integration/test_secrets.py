@@ -35,6 +35,7 @@ PLANTED = {
     "DOCKERHUB_TOKEN": "plant+hub#token",
     "WEBHOOK_URL": "plant-hook-path",
     "WEBHOOK_SECRET": "plant-hook-secret",
+    "HEARTBEAT_URL": "plant-heart-path",
     "targets.toml password": "plant-täble-pass",
     "targets.toml url": "plant-table-path",
     "targets.toml secret": "plant-table-secret",
@@ -112,6 +113,7 @@ def configure(site: Site, scene: Scene) -> dict[str, str]:
         GHCR_TOKEN=f"'{PLANTED['GHCR_TOKEN']}'",
         DOCKERHUB_USERNAME=USER,
         WEBHOOK_SECRET=PLANTED["WEBHOOK_SECRET"],
+        HEARTBEAT_URL=f"{scene.hook}/{PLANTED['HEARTBEAT_URL']}",
         RETRIES="1",
     )
     (site.folder / "targets.toml").write_text(
@@ -234,8 +236,8 @@ def test_a_planted_secret_is_found_nowhere(site: Site, scene: str) -> None:
         outcome = carried_out(site, Scene(registry, hook.url, path), hook)
     kinds = {(one["error"] or {"kind": ""})["kind"] for one in outcome.report["items"]}
     assert kinds == EXPECTED[scene], outcome.stdout
-    assert len(hook.requests) == 2
-    assert len(outcome.report["warnings"]) == (2 if scene == "a hook that quotes" else 0)
+    assert len(hook.requests) == 4
+    assert len(outcome.report["warnings"]) == (3 if scene == "a hook that quotes" else 0)
     assert ("***" in outcome.stdout) == (scene in QUOTED), outcome.stdout
 
 

@@ -61,9 +61,9 @@ RELAYED: Mapping[str, tuple[str, str]] = {
     "destination manifest": ("PUT", "/manifests/"),
     "destination question": ("GET", "/manifests/"),
     "destination blob's HEAD": ("POST", "/blobs/uploads/"),
-    "destination blob": ("PATCH", "/blobs/uploads/"),
+    "destination blob": ("PATCH|PUT", "/blobs/uploads/"),
 }
-"""Requests that the relay makes in the place of skopeo's."""
+"""Requests that the relay makes in the place of skopeo's: PUT alone where answers take long."""
 
 BY_HTTP = {"source manifest": 1}
 """How often another one is asked, and spared the user the fault, before skopeo is."""

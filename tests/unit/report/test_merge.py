@@ -27,10 +27,12 @@ def part(number: int, count: int = 3, **values: object) -> Report:
     return replace(a_report(*results), shard=str(shard), pulls=number, **values)  # type: ignore[arg-type]
 
 
-def merged(*reports: Report, count: int = 3, problems: bool = False) -> Report:
+def merged(
+    *reports: Report, count: int = 3, problems: bool = False, choosing: tuple[int, ...] = ()
+) -> Report:
     read = [read_report(document(report).encode()) for report in reports]
     named = NamedItems(ITEMS, (bad_line(),) if problems else ())
-    return merged_report(named, read, count=count, mode="aliyun", now=STARTED)
+    return merged_report(named, read, count=count, mode="aliyun", now=STARTED, choosing=choosing)
 
 
 def test_a_report_is_read_as_it_was_written() -> None:
@@ -75,6 +77,63 @@ def test_a_shard_that_did_not_begin_says_why() -> None:
 def test_an_item_that_a_report_leaves_out_is_lost() -> None:
     short = replace(part(1), results=part(1).results[1:])
     assert merged(short, part(2), part(3)).totals.failed == 1
+
+
+def choosing_seven() -> list[Report]:
+    """Line 7 chooses tags: its shard reports two, and not what stands for the line in the list."""
+    reports = []
+    for number in (1, 2, 3):
+        one = part(number)
+        kept = [result for result in one.results if result.item.line != 7]
+        if Shard(number, 3).has(ITEMS[6]):
+            chosen = [an_item(f"image7:1.{tag}", line=7) for tag in (2, 1)]
+            kept += [replace(skipped(), item=item) for item in chosen]
+        reports.append(replace(one, results=tuple(kept)))
+    return reports
+
+
+def test_what_a_line_chose_is_what_its_shard_says() -> None:
+    report = merged(*choosing_seven(), choosing=(7,))
+    assert report.exit_status is ExitStatus.OK
+    assert report.totals.skipped == 31
+    lines = [result.item.line for result in report.results]
+    assert lines == sorted(lines)
+
+
+def test_a_line_that_chooses_is_lost_with_its_shard() -> None:
+    left = [one for one in choosing_seven() if not Shard.parse(one.shard).has(ITEMS[6])]
+    report = merged(*left, choosing=(7,))
+    assert ITEMS[6] in [one.item for one in report.results if one.outcome is Outcome.FAILED]
+
+
+@pytest.mark.parametrize("is_missing", [True, False], ids=["no report", "did not begin"])
+def test_a_shard_that_tells_nothing_fails_the_run_although_it_had_nothing_to_do(
+    *, is_missing: bool
+) -> None:
+    parts = [part(number, count=40) for number in range(1, 41)]
+    idle = next(number for number, one in enumerate(parts) if not one.results)
+    if is_missing:
+        del parts[idle]
+    else:
+        parts[idle] = replace(parts[idle], error=SyncerError("the login is refused"))
+    report = merged(*parts, count=40)
+    assert report.totals.failed == 0
+    assert report.exit_status is ExitStatus.FAILED
+    assert any(f"shard {idle + 1}/40" in warning for warning in report.warnings)
+
+
+def test_what_is_deferred_fails_a_strict_run_of_many_shards_too() -> None:
+    late = tuple(
+        replace(result, outcome=Outcome.DEFERRED, reason="pull-limit") for result in part(1).results
+    )
+    for is_strict, status in ((False, ExitStatus.OK), (True, ExitStatus.FAILED)):
+        report = merged(
+            *(
+                replace(one, is_strict=is_strict)
+                for one in (replace(part(1), results=late), part(2), part(3))
+            )
+        )
+        assert report.exit_status is status
 
 
 def test_an_interrupted_shard_is_an_interrupted_run() -> None:
