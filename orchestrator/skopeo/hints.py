@@ -22,6 +22,8 @@ _HUB_CUT_OFF = gettext_noop(
     "GitHub Actions there"
 )
 
+ASKED_FOR = "a policy of this machine asks for a signature: see containers-policy.json(5)"
+
 _BY_WORDS: tuple[tuple[str, str], ...] = (
     (
         "unknown manifest class",
@@ -30,6 +32,14 @@ _BY_WORDS: tuple[tuple[str, str], ...] = (
     (
         "server gave HTTP response",
         "it speaks plain HTTP: if that is meant, name {registry} in INSECURE_REGISTRIES",
+    ),
+    (
+        "sigstore disabled",
+        "this skopeo, as Debian 12 has it, checks no sigstore signatures: install 1.11 or later",
+    ),
+    (
+        "Unknown policy requirement type",
+        "check that rule; sigstoreSigned needs skopeo 1.11 or later",
     ),
     ("invalid policy in", "mend that file: see containers-policy.json(5)"),
     ("trust policy", "put the policy.json of skopeo's package into /etc/containers"),
@@ -50,8 +60,7 @@ _BY_WORDS: tuple[tuple[str, str], ...] = (
 _PULL: Mapping[ErrorKind, str] = {
     ErrorKind.NOT_FOUND: "check the name and the tag",
     ErrorKind.SOURCE_INCOMPLETE: INCOMPLETE_HINT,
-    ErrorKind.UNSIGNED: "a policy of this machine's skopeo asks for a signature: see "
-    "containers-policy.json(5)",
+    ErrorKind.UNSIGNED: ASKED_FOR,
     ErrorKind.RATE_LIMITED: "the next run tries again",
     ErrorKind.UNREACHABLE: _WAY,
     ErrorKind.TIMEOUT: _WAY,

@@ -13,10 +13,15 @@ from pathlib import Path
 from orchestrator.errors import ConfigurationError, ErrorKind, ImageError
 from orchestrator.oci.json_text import Json, parse_json
 from orchestrator.oci.reference import Reference
+from orchestrator.skopeo.hints import ASKED_FOR
 
 _ONE = ("keyPath", "keyData")
 _SEVERAL = ("keyPaths", "keyDatas")
 _INLINE = "a key that stands in it"
+_HINT = (
+    "check that its publisher signs each platform's image with that, and that a file of "
+    "registries.d says where its signatures are"
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,7 @@ class SignaturePolicy:
         return ImageError(
             error.kind,
             f"{error.message}; {self.file.name} {asks}",
-            hint="check that its publisher signs each platform's image with that, and that a file "
-            "of registries.d says where its signatures are",
+            hint=_HINT if error.hint == ASKED_FOR else error.hint,
             registry=error.registry,
         )
 

@@ -979,3 +979,15 @@ def test_a_webhook_without_a_url_is_a_warning(base: Path, toml: str) -> None:
     settings = load(base, toml=toml)
     assert settings.webhooks == ()
     assert settings.warnings == ("targets.toml: a [[notify]] without a url tells nobody",)
+
+
+@pytest.mark.parametrize(
+    ("line", "chains"),
+    [
+        pytest.param("", True, id="as it comes"),
+        pytest.param("FAN_OUT=source", False, id="each from the source"),
+        pytest.param("POLICY=p.json", False, id="a policy judges sources alone"),
+    ],
+)
+def test_whether_a_target_may_be_fed_from_another(base: Path, line: str, chains: bool) -> None:
+    assert load(base, line).chains is chains

@@ -28,6 +28,7 @@ from orchestrator.skopeo.arguments import (
     inspect_argv,
     push_argv,
 )
+from orchestrator.skopeo.policy import SignaturePolicy
 from orchestrator.system.program import FinishedProgram, Movement, ProgramRunner, Question
 
 RAW = b'{"schemaVersion":2}'
@@ -136,6 +137,15 @@ def test_a_copy_says_all_that_skopeo_would_guess(
     request_: CopyRequest, how: Connection, argv: tuple[str, ...]
 ) -> None:
     assert copy_argv(request_, how) == argv
+
+
+def test_a_policy_judges_images_and_what_is_signed_about_them_goes_unjudged() -> None:
+    policy = SignaturePolicy(Path("/home/me/policy.json"), {})
+    how = replace(connection(), policy=policy)
+    judged = copy_argv(COPY, how)
+    assert judged.index("--policy=/home/me/policy.json") < judged.index("copy")
+    assert "--remove-signatures" in judged
+    assert copy_argv(replace(COPY, is_image=False), how) == copy_argv(COPY, connection())
 
 
 @pytest.mark.parametrize(

@@ -293,6 +293,19 @@ def failure(message: str, *, at: Reference = SOURCE, side: Side = Side.SOURCE) -
             id="not signed",
         ),
         pytest.param(
+            "Source image rejected: Debian-local change: sigstore disabled",
+            ErrorKind.UNSIGNED,
+            "install 1.11 or later",
+            id="a skopeo without sigstore",
+        ),
+        pytest.param(
+            'Error loading trust policy: invalid policy in "p.json": Unknown policy requirement '
+            'type "sigstoreSigned"',
+            ErrorKind.TOOL,
+            "sigstoreSigned needs skopeo 1.11",
+            id="a skopeo that knows no sigstore",
+        ),
+        pytest.param(
             f"{SYSTEM}Source image rejected: Signature by key 1234 is not accepted",
             ErrorKind.UNSIGNED,
             "containers-policy.json(5)",

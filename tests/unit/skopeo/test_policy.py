@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.errors import ConfigurationError, ErrorKind, ImageError
 from orchestrator.oci.reference import Reference
+from orchestrator.skopeo.hints import ASKED_FOR
 from orchestrator.skopeo.policy import SignaturePolicy, read_policy
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ def test_only_a_refusal_names_the_keys(tmp_path: Path) -> None:
     refused = policy.explained(ImageError(ErrorKind.UNSIGNED, "app: no", registry="r"), SOURCE)
     assert refused.message == "app: no; policy.json asks for /default"
     assert (refused.kind, refused.registry) == (ErrorKind.UNSIGNED, "r")
+
+
+@pytest.mark.parametrize(
+    ("hint", "words"),
+    [
+        pytest.param(ASKED_FOR, "publisher signs each platform's image", id="nothing is known"),
+        pytest.param("install 1.11", "install 1.11", id="skopeo is too old"),
+    ],
+)
+def test_what_skopeo_said_goes_before_a_general_hint(tmp_path: Path, hint: str, words: str) -> None:
+    error = ImageError(ErrorKind.UNSIGNED, "app: no", hint=hint)
+    assert words in a_policy(tmp_path, {}).explained(error, SOURCE).hint
 
 
 def test_where_no_key_helps_none_is_named(tmp_path: Path) -> None:
