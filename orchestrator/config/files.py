@@ -5,6 +5,7 @@ config.env is read as a shell reads it, without expansion (`env_file`).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ TARGET_KEYS = (
     "insecure",
     "ca",
     "bandwidth",
+    "limits",
 )
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESERVED = ("double", "none")
@@ -233,6 +235,8 @@ def _pairs(
             text = _expanded(str(given), environ)
             if text:
                 yield key, Value(text, f"{where} {key}")
+        elif key == "limits" and isinstance(given, dict):
+            yield key, Value(json.dumps(given, default=str), f"{where} {key}")
         else:
             raise ConfigurationError(f"{where}: '{key}' is neither a text nor a number")
 

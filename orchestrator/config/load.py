@@ -45,6 +45,7 @@ from orchestrator.config.values import (
     host,
     hosts,
     jobs,
+    limits,
     mail_server,
     mail_url,
     namespace,
@@ -296,6 +297,7 @@ def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Targe
         ca=base / ca if ca else target.ca,
         jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
         bandwidth=given("bandwidth", bandwidth, target.bandwidth),
+        own_limits=given("limits", lambda text: limits(text, profile.limits), target.own_limits),
     )
 
 

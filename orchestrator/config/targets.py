@@ -12,7 +12,27 @@ from orchestrator.errors import FormatError, did_you_mean
 
 FLAT = "flat"
 NESTED = "nested"
+PACKED = "packed"
+RULES = (FLAT, NESTED, PACKED)
+"""The ways of naming that are no template."""
+
 _FIELDS = ("registry", "repository", "name", "platform", "tag")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one account may have at a registry; None is no limit that we know of.
+
+    Attributes:
+        namespaces: Namespaces, of all targets with this login together.
+        repositories: Repositories, of all its namespaces together.
+    """
+
+    namespaces: int | None = None
+    repositories: int | None = None
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -25,6 +45,7 @@ class Profile:
         refuses_attestations: BuildKit's attestation manifests can't be pushed.
         wants_docker_types: OCI manifests are refused; Docker's own are taken.
         wants_oci_types: Docker's manifests are refused; OCI's are taken.
+        limits: What an account may have; docs/registries.md says where that is from.
     """
 
     name: str
@@ -33,13 +54,19 @@ class Profile:
     refuses_attestations: bool = False
     wants_docker_types: bool = False
     wants_oci_types: bool = False
+    limits: Limits = NO_LIMITS
 
 
 GENERIC = Profile("generic")
-ALIYUN_PERSONAL = Profile("aliyun", is_one_level=True, refuses_attestations=True)
+ALIYUN_PERSONAL = Profile(
+    "aliyun",
+    is_one_level=True,
+    refuses_attestations=True,
+    limits=Limits(namespaces=3, repositories=300),
+)
 ALIYUN_ENTERPRISE = Profile("aliyun-enterprise")
 GHCR = Profile("ghcr", lowers_names=True)
-SWR = Profile("swr", wants_docker_types=True)
+SWR = Profile("swr", wants_docker_types=True, limits=Limits(namespaces=5))
 ZOT = Profile("zot", wants_oci_types=True)
 
 PROFILES: Mapping[str, Profile] = {
@@ -68,11 +95,12 @@ class Target:
         name: What the user calls it: `aliyun`, `ghcr`, or a name from targets.toml.
         registry: Host, with its port if it has one.
         namespace: Path below the host; may be empty, or hold slashes.
-        naming: `flat`, `nested`, or a template of the repository's name.
+        naming: `flat`, `nested`, `packed`, or a template of the repository's name.
         is_insecure: Plain HTTP or unverified TLS is accepted.
         ca: A PEM file of the authority that signed the registry's certificate.
         jobs: How many copies may be made here at once; None is the run's own limit.
         bandwidth: Bytes a second that it may be sent; None is as many as it takes.
+        own_limits: What the account may have, where the profile does not know it.
     """
 
     name: str
@@ -86,6 +114,17 @@ class Target:
     ca: Path | None = None
     jobs: int | None = None
     bandwidth: int | None = None
+    own_limits: Limits | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """How much the account may have here."""
+        return self.profile.limits if self.own_limits is None else self.own_limits
+
+    @property
+    def account(self) -> tuple[str, str]:
+        """Whose limits are counted together: a registry, and a login there."""
+        return self.registry.lower().removesuffix(":443"), self.username
 
     @property
     def base(self) -> str:
@@ -105,9 +144,9 @@ def check_naming(naming: str) -> None:
     """Check a naming rule before any image is named with it.
 
     Raises:
-        FormatError: It is neither `flat` nor `nested`, nor a template of known fields.
+        FormatError: It is none of `RULES`, nor a template of known fields.
     """
-    if naming in (FLAT, NESTED):
+    if naming in RULES:
         return
     try:
         parts = tuple(string.Formatter().parse(naming))
@@ -116,8 +155,8 @@ def check_naming(naming: str) -> None:
     known = ", ".join(f"{{{name}}}" for name in _FIELDS)
     fields = [(name, rule, conversion) for _, name, rule, conversion in parts if name is not None]
     if not fields:
-        meant = did_you_mean(naming, (FLAT, NESTED))
-        hint = meant or f"write 'flat', 'nested', or a template of {known}"
+        meant = did_you_mean(naming, RULES)
+        hint = meant or f"write 'flat', 'nested', 'packed', or a template of {known}"
         raise FormatError(f"'{naming}' is not a way of naming", hint=hint)
     for name, rule, conversion in fields:
         if name not in _FIELDS or rule or conversion:

@@ -5,8 +5,10 @@ They raise FormatError; whoever knows where the text stands says so.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from enum import Enum
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +18,7 @@ from orchestrator.config.targets import (
     ALIYUN_ENTERPRISE,
     ALIYUN_PERSONAL,
     PROFILES,
+    Limits,
     Profile,
     check_naming,
 )
@@ -59,7 +62,7 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def naming_rule(text: str) -> str:
-    """A way of naming: `flat`, `nested`, or a template."""
+    """A way of naming: `flat`, `nested`, `packed`, or a template."""
     check_naming(text)
     return text
 
@@ -212,6 +215,28 @@ def bandwidth(text: str) -> int | None:
             hint=f"the least is {_LOWEST_RATE // 1000}KB/s",
         )
     return rate
+
+
+def limits(text: str, otherwise: Limits) -> Limits:
+    """What an account may have, from a table as JSON: a number, or `"unlimited"`, for each name."""
+    known = tuple(one.name for one in fields(Limits))
+    example = "write it as limits = { repositories = 1000 }"
+    try:
+        table = json.loads(text)
+    except ValueError:
+        table = None
+    if not isinstance(table, dict):
+        raise FormatError(f"'{shortened(text)}' is no table", hint=example)
+    for name, value in table.items():
+        if name not in known:
+            hint = did_you_mean(name, known) or f"known are {', '.join(known)}"
+            raise FormatError(f"unknown limit '{name}'", hint=hint)
+        if value != "unlimited" and (type(value) is not int or value < 1):
+            hint = f'{example}, or "unlimited" in place of the number'
+            raise FormatError(f"{name} is neither a number from 1 on nor 'unlimited'", hint=hint)
+    return replace(
+        otherwise, **{name: n if isinstance(n, int) else None for name, n in table.items()}
+    )
 
 
 def boolean(text: str) -> bool:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from orchestrator.config.image_list import Entry, ImageList
-from orchestrator.config.targets import Target
+from orchestrator.config.targets import PACKED, Target
 from orchestrator.errors import FormatError, Problem, UsageError, did_you_mean
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
@@ -76,7 +76,8 @@ def name_items(
 
     An item that stands twice runs once, with a warning. Entries that would land on one
     destination are errors naming each other's lines, and none of them runs; so is an entry
-    that would write over what it, or another entry, is copied from.
+    that would write over what it, or another entry, is copied from. What goes over a limit of
+    a target's account is an error, and not sent to that target.
 
     Args:
         images: The list as it was parsed; its problems are part of what is returned.
@@ -102,10 +103,13 @@ def name_items(
     for entry, problem in _overwriting(images.file, named):
         refused.add(id(entry))
         problems.append(problem)
+    unclashed = [one for one in named if id(one.entry) not in refused]
+    claims, warnings = _without_duplicates(images.file, unclashed)
+    over = _over_limits(images.file, claims)
+    problems += over.values()
     if problems and not images.file:
         raise UsageError("\n".join(map(str, problems)))
-    unclashed = [one for one in named if id(one.entry) not in refused]
-    items, warnings = _without_duplicates(images.file, unclashed)
+    items = tuple(claim.item for place, claim in enumerate(claims) if place not in over)
     return NamedItems(items, tuple(sorted(problems, key=_place)), warnings)
 
 
@@ -189,7 +193,7 @@ def _tag_at(reference: Reference) -> Tag:
 
 def _without_duplicates(
     file: str, named: Iterable[_NamedEntry]
-) -> tuple[tuple[Item, ...], tuple[str, ...]]:
+) -> tuple[tuple[_Claim, ...], tuple[str, ...]]:
     first: dict[Tag, _Claim] = {}
     warnings: dict[str, None] = {}
     for one in named:
@@ -198,7 +202,40 @@ def _without_duplicates(
             earlier = first.setdefault(_tag_at(item.destination), claim)
             if earlier is not claim:
                 warnings[str(_problem(file, one.entry, _again(earlier, claim)))] = None
-    return tuple(claim.item for claim in first.values()), tuple(warnings)
+    return tuple(first.values()), tuple(warnings)
+
+
+def _over_limits(file: str, claims: Iterable[_Claim]) -> dict[int, Problem]:
+    """Find, by their places, the claims that need more than an account may have.
+
+    All of the list counts, whatever part of it is worked on here. What the account has beside
+    the list is not known.
+    """
+    counted: dict[tuple[tuple[str, str], str], set[str]] = {}
+    over: dict[int, Problem] = {}
+    for place, claim in enumerate(claims):
+        target, repository = claim.item.target, claim.item.destination.name
+        for kind, name, most in (
+            ("namespace", target.base, target.limits.namespaces),
+            ("repository", repository, target.limits.repositories),
+        ):
+            names = counted.setdefault((target.account, kind), set())
+            if most is not None and name not in names and len(names) >= most:
+                over[place] = _problem(file, claim.entry, *_over(kind, name, most, target))
+                break
+        else:
+            counted[target.account, "namespace"].add(target.base)
+            counted[target.account, "repository"].add(repository)
+    return over
+
+
+def _over(kind: str, name: str, most: int, target: Target) -> tuple[str, str]:
+    """What is wrong where an account has no place left for a name, and what helps."""
+    message = f"{target.name}: '{name}' would be {kind} {most + 1}, and its account may have {most}"
+    raised = f"set limits for [targets.{target.name}] in targets.toml if yours may have more"
+    if kind == "repository" and target.naming != PACKED:
+        return message, f"set NAMING=packed (many images in three repositories), or {raised}"
+    return message, f"send it to another target with --to, or {raised}"
 
 
 def _again(earlier: _Claim, claim: _Claim) -> str:

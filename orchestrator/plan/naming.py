@@ -1,15 +1,17 @@
 """Names: where an image goes in a target, predictably, and without the network.
 
 `flat` puts everything in one level, as lists of this kind have always done;
-`nested` keeps the path; a template has a field for each part. What comes out is
-checked against distribution's grammar and the target's own rules.
+`nested` keeps the path; `packed` makes tags of few repositories; a template has a
+field for each part. What comes out is checked against distribution's grammar and
+the target's own rules.
 """
 
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
-from orchestrator.config.targets import FLAT, NESTED, Target
+from orchestrator.config.targets import FLAT, NESTED, PACKED, Target
 from orchestrator.errors import FormatError
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import DOCKER_HUB, Reference
@@ -23,6 +25,13 @@ _SEPARATORS = re.compile(r"(?!(?:__|-+)(?![._-]))[._-]{2,}")
 _LONGEST_TAG = 128
 _LONGEST_NAME = 255
 """Host and repository together, as many clients limit it (distribution spec, "Pulling")."""
+
+_OFFICIAL, _OF_USERS, _ELSEWHERE = "library", "hub", "mirror"
+"""The repositories of `packed`: Docker Hub's official images, its users', and all others."""
+_NOT_IN_A_PACKED_NAME = re.compile(r"_+|[/:]")
+_IN_A_PACKED_NAME = {"/": "_", ":": ".-"}
+_HASH_LENGTH = 32
+"""Hexadecimal digits: 128 bits, at which nobody meets two names with one hash."""
 
 
 def destination_of(
@@ -71,6 +80,8 @@ def _split(name: str) -> tuple[str, str]:
 def _derived(source: Reference, target: Target, platform: PlatformChoice | None) -> tuple[str, str]:
     if target.naming == FLAT:
         return _flat(source, platform), _tag_of(source)
+    if target.naming == PACKED:
+        return _packed(source, platform)
     if target.naming == NESTED:
         return _nested(source, platform), _tag_of(source)
     return _from_template(target.naming, source, platform), _tag_of(source)
@@ -86,6 +97,36 @@ def _nested(source: Reference, platform: PlatformChoice | None) -> str:
     path = _short_path(source)
     registry = "" if source.is_docker_hub else f"{_host_as_component(source.registry)}/"
     return f"{_platform_prefix(platform, '/')}{registry}{path}"
+
+
+def _packed(source: Reference, platform: PlatformChoice | None) -> tuple[str, str]:
+    """A repository of three, and a tag from which the image can be told again.
+
+    `mirror:quay.io_coreos_etcd..v3.5.0`. Components of a path begin and end with a letter or
+    digit, and have one dot, one or two underscores or dashes between (distribution's grammar):
+    two dots end the path, three do before a digest, and two stand before a platform; a dot before
+    an underscore says that it is no slash, one before a dash that it is a port's colon. What would
+    be too long, or has such dots in its own tag, ends in three dots and a hash, which no other
+    name does.
+    """
+    path = _short_path(source)
+    if source.is_docker_hub:
+        repository = _OF_USERS if "/" in path else _OFFICIAL
+    else:
+        repository, path = _ELSEWHERE, source.name
+    tag = source.tag or f".{source.digest or ''}".replace(":", "-")
+    written = _platform_prefix(platform, "")
+    path = _NOT_IN_A_PACKED_NAME.sub(_as_packed, path)
+    packed = "..".join(filter(None, (path, tag, written)))
+    if len(packed) <= _LONGEST_TAG and ".." not in tag and not tag.endswith("."):
+        return repository, packed
+    whole = "\n".join((path, tag, written))
+    beginning = packed[: _LONGEST_TAG - _HASH_LENGTH - len("...")].rstrip(".")
+    return repository, f"{beginning}...{sha256(whole.encode()).hexdigest()[:_HASH_LENGTH]}"
+
+
+def _as_packed(found: re.Match[str]) -> str:
+    return _IN_A_PACKED_NAME.get(found[0], f".{found[0]}")
 
 
 def _from_template(template: str, source: Reference, platform: PlatformChoice | None) -> str:

@@ -2,7 +2,8 @@
 
 Which part an item falls to goes by its destination's name alone, so that a line more or less moves
 no other. All tags of one repository fall to one part, since they share layers (and signatures'
-tags); so does an image in all its targets, since its source is then read once.
+tags); under `packed` that is the source's, whose path the tag begins with. So does an image in all
+its targets, since its source is then read once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from orchestrator.config.targets import PACKED
 from orchestrator.errors import FormatError
 from orchestrator.plan.items import Item
 
@@ -63,6 +65,8 @@ class Shard:
 def shard_number(item: Item, count: int) -> int:
     """Which of so many parts an item falls to, counted from 1."""
     name = item.destination.name.removeprefix(f"{item.target.base}/")
+    if item.target.naming == PACKED and ".." in (item.destination.tag or ""):
+        name = (item.destination.tag or "").partition("..")[0]
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") % count + 1
 

@@ -357,6 +357,29 @@ def test_the_names_in_the_table_are_those_that_images_get(name: str, tmp_path: P
         assert list(found) == [destination for _, destination in table]
 
 
+def test_the_packed_names_in_the_table_are_those_that_images_get(tmp_path: Path) -> None:
+    table = rows("docs/list.md", "packed").values()
+    assert len(table) >= 5
+    write_list(tmp_path, [row[0].strip("`") for row in table])
+    found = named(syncer("name", folder=tmp_path, NAMING="packed"))
+    assert list(found) == [row[1].strip("`").replace("<64 hex>", DIGEST) for row in table]
+
+
+def test_what_goes_over_a_limit_is_told_as_the_page_says(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"<!-- over -->\n```text\n(.*?)```", text_of("docs/targets.md"), re.DOTALL
+    )
+    write_list(tmp_path, ["redis", "mysql", "nginx"])
+    (tmp_path / "targets.toml").write_text(
+        '[targets.tiny]\nregistry = "registry.example.com"\nnamespace = "lab"\n'
+        "limits = { repositories = 2 }\n",
+        encoding="utf-8",
+    )
+    done = syncer("name", "--to=tiny", folder=tmp_path)
+    assert done.returncode == 1
+    assert block in done.stdout
+
+
 def table_of_names(name: str) -> list[tuple[list[str], str]]:
     """What stands in a list, and how it is named."""
     page = text_of(name)

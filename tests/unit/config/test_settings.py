@@ -32,6 +32,7 @@ from orchestrator.config.targets import (
     GENERIC,
     GHCR,
     SWR,
+    Limits,
     Profile,
 )
 from orchestrator.errors import ConfigurationError, ExitStatus
@@ -364,6 +365,38 @@ def test_what_is_no_bandwidth_is_told(base: Path, text: str) -> None:
     error = refused(base, flags={"BANDWIDTH": text})
     assert text in error.message
     assert "B/s" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("table", "limits"),
+    [
+        pytest.param("", Limits(3, 300), id="the profile's"),
+        pytest.param("limits = { repositories = 1000 }", Limits(3, 1000), id="its own"),
+        pytest.param('limits = { repositories = "unlimited" }', Limits(3), id="unlimited"),
+        pytest.param("[targets.aliyun.limits]\nnamespaces = 2", Limits(2, 300), id="a table below"),
+    ],
+)
+def test_limits_are_the_profiles_unless_the_target_has_its_own(
+    base: Path, table: str, limits: Limits
+) -> None:
+    settings = load(base, toml=f"[targets.aliyun]\n{table}\n")
+    assert settings.targets["aliyun"].limits == limits
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        pytest.param("{ repos = 1 }", "unknown limit 'repos'", id="unknown"),
+        pytest.param("{ repositories = 0 }", "repositories is neither a number", id="none"),
+        pytest.param("{ repositories = true }", "repositories is neither", id="no number"),
+        pytest.param("{ repositories = [] }", "repositories is neither", id="a list"),
+        pytest.param("300", "'300' is no table", id="no table"),
+        pytest.param("[1]", "'limits' is neither", id="a list of them"),
+    ],
+)
+def test_what_is_no_limit_is_told(base: Path, table: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        load(base, toml=f"[targets.x]\nlimits = {table}\n")
 
 
 def test_a_target_has_its_own_bandwidth_and_one_registry_the_least(base: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.config.image_list import ImageList, parse_entry, parse_list
-from orchestrator.config.targets import ALIYUN_PERSONAL, GHCR, Target
+from orchestrator.config.targets import ALIYUN_PERSONAL, GHCR, Limits, Target
 from orchestrator.errors import Problem, UsageError
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.plan.items import NamedItems, name_items
@@ -357,3 +359,74 @@ def test_an_image_given_twice_runs_once() -> None:
 def test_problems_of_the_list_itself_are_kept() -> None:
     problem = Problem("images.txt", 4, 2, "x y", "a second image on one line")
     assert named(ImageList("images.txt", (), (problem,))).problems == (problem,)
+
+
+MANY = "".join(f"team/app{n}:1\n" for n in range(1, 901))
+
+
+def test_line_301_is_refused_where_an_account_may_have_300_repositories() -> None:
+    found = named(MANY, ALIYUN, GITHUB)
+    assert len(found.items) == 300 + 900
+    assert [problem.line for problem in found.problems] == [*range(301, 901)]
+    first = found.problems[0]
+    assert first.message == (
+        "aliyun: 'registry.example/mirrors/team_app301' would be repository 301, "
+        "and its account may have 300"
+    )
+    assert first.hint == (
+        "set NAMING=packed (many images in three repositories), "
+        "or set limits for [targets.aliyun] in targets.toml if yours may have more"
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param(replace(ALIYUN, naming="packed"), id="packed, as the hint says"),
+        pytest.param(replace(ALIYUN, own_limits=Limits(repositories=900)), id="a limit of its own"),
+        pytest.param(replace(ALIYUN, own_limits=Limits()), id="unlimited"),
+        pytest.param(GITHUB, id="a profile without a limit"),
+    ],
+)
+def test_nine_hundred_images_fit_where_there_is_room(target: Target) -> None:
+    found = named(MANY, target)
+    assert len(set(destinations(found))) == 900
+    assert not found.problems
+
+
+def test_tags_of_a_repository_that_is_there_fit_after_the_last() -> None:
+    one = replace(ALIYUN, own_limits=Limits(repositories=1))
+    found = named("redis:1\nnginx:1\nredis:2\n", one)
+    assert destinations(found) == [
+        "registry.example/mirrors/redis:1",
+        "registry.example/mirrors/redis:2",
+    ]
+    assert [problem.line for problem in found.problems] == [2]
+
+
+@pytest.mark.parametrize(
+    ("username", "fitting"),
+    [pytest.param("", 1, id="one account"), pytest.param("other", 2, id="two accounts")],
+)
+def test_targets_of_one_account_are_counted_together(username: str, fitting: int) -> None:
+    limits = Limits(namespaces=1, repositories=9)
+    first = replace(ALIYUN, own_limits=limits)
+    second = Target("two", "registry.example:443", "b", username=username, own_limits=limits)
+    found = named("redis:1\n", first, second)
+    assert len(found.items) == fitting
+    refused = ["two: 'registry.example:443/b' would be namespace 2, and its account may have 1"]
+    assert [one.message for one in found.problems] == refused[: 2 - fitting]
+
+
+def test_what_is_refused_for_a_clash_takes_no_place() -> None:
+    one = replace(ALIYUN, own_limits=Limits(repositories=1))
+    found = named("a:1 --name=x\nb:1 --name=x\nc:1\n", one)
+    assert destinations(found) == ["registry.example/mirrors/c:1"]
+
+
+def test_an_image_of_the_command_line_that_goes_over_is_a_usage_error() -> None:
+    one = replace(ALIYUN, own_limits=Limits(repositories=1))
+    images = ImageList("", (parse_entry("a:1", {}), parse_entry("b:1", {})))
+    with pytest.raises(UsageError) as refused:
+        named(images, one)
+    assert "would be repository 2" in str(refused.value)

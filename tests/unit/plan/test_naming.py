@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -26,6 +27,7 @@ ALIYUN = Target("aliyun", "registry.cn-hangzhou.aliyuncs.com", "mirrors", profil
 MIRROR = Target("mirror", "mirror.example:5000", "lab")
 GITHUB = Target("ghcr", "ghcr.io", "octocat", profile=GHCR)
 NESTED = Target("deep", "mirror.example:5000", "lab", naming="nested")
+PACKED = replace(ALIYUN, naming="packed")
 
 REFERENCES = st.from_regex(
     r"(?:(?:[a-z0-9]{1,5}(?:-[a-z0-9]{1,3})?\.){1,3}[a-z]{2,4}(?::[0-9]{1,5})?/)?"
@@ -111,6 +113,49 @@ def test_a_flat_name_is_the_one_these_lists_always_had(
 def test_a_nested_name_keeps_the_path(image: str, platform: str, name: str) -> None:
     found = destination(image, NESTED, platform=platform)
     assert found == f"mirror.example:5000/lab/{name}"
+
+
+@pytest.mark.parametrize(
+    ("image", "platform", "name"),
+    [
+        pytest.param("redis", "", "library:redis..latest", id="official"),
+        pytest.param("bitnami/redis:7", "", "hub:bitnami_redis..7", id="user"),
+        pytest.param("library/a/b:7", "", "hub:library_a_b..7", id="library, and deeper"),
+        pytest.param(
+            "quay.io/coreos/etcd:v3.5.0", "", "mirror:quay.io_coreos_etcd..v3.5.0", id="registry"
+        ),
+        pytest.param("host:5000/a__b/c_d:1", "", "mirror:host.-5000_a.__b_c._d..1", id="escaped"),
+        pytest.param("mysql:8.0", "arm64", "library:mysql..8.0..linux_arm64", id="platform"),
+        pytest.param("mysql:8.0", "all", "library:mysql..8.0", id="all"),
+        pytest.param("mysql:8.0", "amd64,arm64", "library:mysql..8.0", id="several"),
+        pytest.param(f"busybox@sha256:{HEX}", "", f"library:busybox...sha256-{HEX}", id="pinned"),
+        pytest.param(f"a/b:1.2@sha256:{HEX}", "", "hub:a_b..1.2", id="tag and digest"),
+        pytest.param(
+            "redis:7..8",
+            "",
+            "library:redis..7..8...aa",
+            id="dots in a tag",
+        ),
+    ],
+)
+def test_a_packed_name_is_a_tag_of_one_of_three_repositories(
+    image: str, platform: str, name: str
+) -> None:
+    hashed = re.compile(r"(?<=\.\.\.)[0-9a-f]{32}$")
+    found = hashed.sub("aa", destination(image, PACKED, platform=platform))
+    assert found == f"{ALIYUN.base}/{name}"
+
+
+def test_a_packed_name_that_grows_too_long_ends_in_a_hash() -> None:
+    path = "/".join(["quay.io", "team", "n" * 100, "m" * 100])
+    first, second = (destination(f"{path}:{tag}", PACKED).rpartition(":")[2] for tag in "12")
+    assert first.startswith("quay.io_team_nnn")
+    assert len(first) == len(second) == 128
+    assert first != second
+
+
+def test_a_name_of_the_users_own_is_no_tag_of_a_packed_repository() -> None:
+    assert destination("redis:7", PACKED, name="cache:hot") == f"{ALIYUN.base}/cache:hot"
 
 
 @pytest.mark.parametrize(
@@ -318,6 +363,7 @@ def test_a_registry_without_dot_or_port_is_refused_not_taken_for_a_user_of_docke
     [
         pytest.param("flat", id="flat"),
         pytest.param("nested", id="nested"),
+        pytest.param("packed", id="packed"),
         pytest.param("{name}", id="one field"),
         pytest.param("x/{registry}/{repository}-{name}_{platform}.{tag}", id="every field"),
     ],
@@ -331,6 +377,7 @@ def test_a_known_way_of_naming_is_taken(naming: str) -> None:
     [
         pytest.param("", "", id="empty"),
         pytest.param("falt", "did you mean 'flat'?", id="misspelt"),
+        pytest.param("pack", "did you mean 'packed'?", id="cut short"),
         pytest.param("Nested", "did you mean 'nested'?", id="capitals"),
         pytest.param("{nmae}", "did you mean '{name}'?", id="misspelt field"),
         pytest.param("{}", "", id="unnamed field"),
@@ -421,3 +468,65 @@ def test_a_name_of_which_nothing_is_left_gets_one(name: str, hint: str) -> None:
     with pytest.raises(FormatError) as refused:
         destination("redis:7", name=name)
     assert refused.value.hint == hint
+
+
+def unpacked(destination: str) -> tuple[str, str]:
+    """The image and platform of a packed name that ends in no hash, by docs/list.md's rule."""
+    _, _, rest = destination.rpartition("/")
+    repository, _, packed = rest.partition(":")
+    path, _, end = packed.partition("..")
+    tag, _, platform = end.partition("..")
+    path = re.sub(r"\._+|_|\.-", lambda m: {"_": "/", ".-": ":"}.get(m[0], m[0][1:]), path)
+    of = {"library": "docker.io/library/", "hub": "docker.io/", "mirror": ""}[repository]
+    version = f"@{tag[1:].replace('-', ':', 1)}" if tag.startswith(".") else f":{tag}"
+    return f"{of}{path}{version}", platform
+
+
+ANY_TAG = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", fullmatch=True)
+NEAR = st.from_regex(
+    r"(?:[ah](?:[.:]5)?/)?a(?:[._/-]a|__a){0,2}(?::[_a][._a-]{0,4})?", fullmatch=True
+)
+"""Names made of so few characters that any two are nearly the same."""
+
+
+def packed_tag(image: Reference, platform: PlatformChoice | None) -> Reference:
+    return destination_of(image, PACKED, platform=platform)
+
+
+@given(REFERENCES, ANY_TAG, PLATFORMS)
+def test_a_packed_name_says_what_it_was_made_of(image: str, tag: str, platform: str) -> None:
+    choice = PlatformChoice.parse(platform) if platform else None
+    source = Reference.parse(image)
+    source = replace(source, tag=source.tag and tag)
+    found = packed_tag(source, choice)
+    assert Reference.parse(str(found)) == found
+    if re.search(r"\.\.\.[0-9a-f]{32}$", str(found)):
+        return
+    written = str(choice.single).replace("/", "_") if choice and choice.single else ""
+    named = source.by_tag if source.tag else source
+    assert unpacked(str(found)) == (str(named), written)
+
+
+@given(NEAR, NEAR, PLATFORMS, PLATFORMS)
+def test_no_two_images_have_one_packed_name(
+    first: str, second: str, platform: str, other: str
+) -> None:
+    pairs = [
+        (Reference.parse(image), PlatformChoice.parse(text) if text else None)
+        for image, text in ((first, platform), (second, other))
+    ]
+    singles = {(image, str(choice.single) if choice else "None") for image, choice in pairs}
+    assert len({packed_tag(*pair) for pair in pairs}) == len(singles)
+
+
+def test_nine_hundred_images_are_tags_of_three_repositories() -> None:
+    paths = ("app{n}", "team/app_{n}", "quay.io/team/app-{n}")
+    images = [f"{path.format(n=n)}:v{n}" for n in range(300) for path in paths]
+    names = [destination(image, PACKED) for image in images]
+    assert len(set(names)) == 900
+    assert {name.rpartition(":")[0].rpartition("/")[2] for name in names} == {
+        "library",
+        "hub",
+        "mirror",
+    }
+    assert [unpacked(name)[0] for name in names] == [str(Reference.parse(one)) for one in images]

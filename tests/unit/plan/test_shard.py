@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import FormatError
 from orchestrator.plan.items import Item
+from orchestrator.plan.naming import destination_of
 from orchestrator.plan.shard import MOST_SHARDS, Shard, matrix_of, shard_number, shards_for
 from tests.support.reports import ALIYUN, an_item
 
@@ -59,6 +60,17 @@ def test_no_two_parts_write_one_repository_or_read_one_source(
         {(item.source, shard_number(item, count)) for item in items_of(images)},
     ):
         assert len(numbers) == len({what for what, _ in numbers})
+
+
+def test_packed_names_of_one_image_fall_to_one_part_and_those_of_many_to_all() -> None:
+    target = replace(ALIYUN, naming="packed")
+    items = [
+        replace(item, target=target, destination=destination_of(item.source, target))
+        for item in items_of([(f"app{n}", tag) for n in range(40) for tag in ("1", "2")])
+    ]
+    numbers = {(item.source.repository, shard_number(item, 4)) for item in items}
+    assert len(numbers) == 40
+    assert {number for _, number in numbers} == {1, 2, 3, 4}
 
 
 @given(st.integers(min_value=0, max_value=10_000), COUNTS)
