@@ -207,7 +207,9 @@ def _run_options() -> _Parser:
         "--with-signatures", action="store_true", help="signatures and SBOMs go along (SIGNATURES)"
     )
     group.add_argument("--fail-fast", action="store_true", help="begin nothing after a failure")
-    group.add_argument("--strict", action="store_true", help="a bad line stops everything; what is deferred fails")
+    group.add_argument(
+        "--strict", action="store_true", help="a bad line stops everything; what is deferred fails"
+    )
     _add_told(group)
     return options
 
