@@ -36,18 +36,17 @@ def template() -> Catalog:
         catalog.add(message)
     for word in (*Reason, *ErrorKind):
         catalog.add(word.value)
-    for word in _deferred():
+    for word in _left_alone():
         catalog.add(word)
     return catalog
 
 
-def _deferred() -> list[str]:
-    """Why items are deferred, as the report's schema has it."""
+def _left_alone() -> list[str]:
+    """Why items are deferred, held back or kept, as the report's schema has it."""
     branches = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]["item"]["oneOf"]
-    of_deferred = [one["properties"] for one in branches]
-    (branch,) = [one for one in of_deferred if one["action"].get("const") == "deferred"]
-    words: list[str] = branch["reason"]["enum"]
-    return words
+    found = {one["properties"]["action"].get("const"): one["properties"] for one in branches}
+    words: list[str] = found["deferred"]["reason"]["enum"]
+    return [*words, *(found[action]["reason"]["const"] for action in ("held", "kept"))]
 
 
 def catalogue() -> Catalog:
