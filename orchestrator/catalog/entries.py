@@ -86,6 +86,7 @@ class CatalogEntry:
     source_digest: str = ""
     size: int = 0
     created: str = ""
+    visibility: str = ""
     changed: datetime | None = None
     checked: datetime | None = None
 
@@ -212,6 +213,7 @@ def _row(seen: _Seen, state: ImageState) -> CatalogEntry:
         source_digest=image.source_digest,
         size=image.size,
         created=image.created,
+        visibility=image.visibility,
         changed=image.changed,
         checked=image.checked,
     )

@@ -25,6 +25,7 @@ class MirroredImage:
         platforms: What the image is for; empty where that was not found out.
         size: Bytes of its blobs, compressed; 0 where that was not found out.
         created: As the image's config has it.
+        visibility: `public` or `private`, where it was asked; else empty.
         changed: When the destination got this digest; None where that was before any run saw it.
         checked: When it was last seen to be in sync; None where it never was.
     """
@@ -41,6 +42,7 @@ class MirroredImage:
     platforms: tuple[str, ...] = ()
     size: int = 0
     created: str = ""
+    visibility: str = ""
     changed: datetime | None = None
     checked: datetime | None = None
 
@@ -75,6 +77,7 @@ def image_of(result: Result, at: datetime, before: MirroredImage | None) -> Mirr
         platforms=(is_there and result.platforms) or (known.platforms if known else ()),
         size=(is_there and result.size) or (known.size if known else 0),
         created=(is_there and result.created) or (known.created if known else ""),
+        visibility=result.visibility or (before.visibility if before else ""),
         changed=_changed(result, at, before, known) if digest else result.changed,
         checked=at if is_there else checked,
     )
@@ -101,7 +104,13 @@ def completed(report: Report, images: Iterable[MirroredImage]) -> Report:
         images: Those of its results, in their order.
     """
     results = tuple(
-        replace(result, platforms=image.platforms, size=image.size, changed=image.changed)
+        replace(
+            result,
+            platforms=image.platforms,
+            size=image.size,
+            changed=image.changed,
+            visibility=image.visibility,
+        )
         for result, image in zip(report.results, images, strict=True)
     )
     return replace(report, results=results)

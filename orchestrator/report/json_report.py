@@ -68,6 +68,7 @@ def _item(result: Result) -> dict[str, Json]:
         "platforms": list(result.platforms) or None,
         "size": result.size or None,
         "changed": as_rfc3339(result.changed) if result.changed else None,
+        "visibility": result.visibility or None,
         "bytes": result.bytes,
         "seconds": round(result.seconds, 3),
         "attempts": result.attempts,

@@ -177,6 +177,7 @@ def _result(row: Mapping[str, Json]) -> Result:
         digest_before=_digest(row, "destination_digest_before"),
         digest=_digest(row, "destination_digest"),
         created=_text(row, "created"),
+        visibility=_text(row, "visibility"),
         bytes=_number(row, "bytes"),
         seconds=float(_text(row, "seconds") or 0),
         attempts=_number(row, "attempts"),

@@ -50,6 +50,7 @@ class Result:
         seconds: From the item's start to its end.
         attempts: How often the copy was tried.
         note: What the reader should know although it went well.
+        visibility: `public` or `private`, where it was asked; else empty.
         is_told: Whether an earlier run told the same, so that it is no news.
     """
 
@@ -72,6 +73,7 @@ class Result:
     platforms: tuple[str, ...] = ()
     size: int = 0
     changed: datetime | None = None
+    visibility: str = ""
 
     def redacted(self, redact: Callable[[str], str]) -> Result:
         """The result without any secret in a sentence."""

@@ -117,5 +117,10 @@ GONE = Fact(
 )
 """Since when a source is missed that a destination was filled from; empty once it is back."""
 TABLES = (EXPECTED.table, CONVERTED.table, CHILDREN.table, WRITERS.table)
-NEWER_TABLES = (SIGHTINGS.table, GONE.table)
+VISIBILITY = Fact(
+    Table("visibility", ("repository", "seen_as", "seal"), key=("repository",)),
+    lambda found: (found,),
+    lambda texts: texts[0],
+)
+NEWER_TABLES = (SIGHTINGS.table, GONE.table, VISIBILITY.table)
 """What databases of earlier versions lack; it stands behind all else in new ones too."""

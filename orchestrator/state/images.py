@@ -14,7 +14,7 @@ IMAGES = Table(
     "images",
     tuple(
         "destination source platform target outcome reason tried digest source_digest platforms "
-        "size created changed checked".split()
+        "size created visibility changed checked".split()
     ),
     key=("destination",),
 )
@@ -35,6 +35,7 @@ def image_row(image: MirroredImage) -> Row:
         " ".join(image.platforms),
         image.size,
         image.created,
+        image.visibility,
         _utc(image.changed),
         _utc(image.checked),
     )
@@ -46,7 +47,7 @@ def mirrored_image(row: Row) -> MirroredImage:
     Raises:
         DamagedError: It was never written so.
     """
-    texts, size, times = [str(row[at]) for at in range(10)], row[10], row[12:]
+    texts, size, times = [str(row[at]) for at in range(10)], row[10], row[13:]
     tried = _time(row[6])
     if tried is None or not isinstance(size, int):
         raise DamagedError
@@ -65,6 +66,7 @@ def mirrored_image(row: Row) -> MirroredImage:
         platforms=tuple(platforms.split()),
         size=size,
         created=str(row[11]),
+        visibility=str(row[12]),
         changed=changed,
         checked=checked,
     )

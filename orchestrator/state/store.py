@@ -26,6 +26,7 @@ from orchestrator.state.facts import (
     NEWER_TABLES,
     SIGHTINGS,
     TABLES,
+    VISIBILITY,
     WRITERS,
     Fact,
 )
@@ -133,6 +134,14 @@ class State:
     def remember_gone(self, destination: str, source: str, since: float | None) -> None:
         """Keep since when it is missed; None once it is back."""
         self._keep(GONE, since, destination, source)
+
+    def visibility(self, repository: str) -> str | None:
+        """Whether everybody could read a repository when it was first pushed to."""
+        return self._fact(VISIBILITY, repository)
+
+    def remember_visibility(self, repository: str, found: str) -> None:
+        """Keep whether everybody can read a repository."""
+        self._keep(VISIBILITY, found, repository)
 
     def record(self, report: Report) -> Report:
         """Add a run to the history, and let the oldest go; one of the same id is replaced.

@@ -41,6 +41,7 @@ from orchestrator.sync.executor import Conditions, Executor, result_of
 from orchestrator.sync.followup.gone import GoneSources
 from orchestrator.sync.followup.memory import remember
 from orchestrator.sync.followup.signatures import Signatures
+from orchestrator.sync.followup.visible import visible
 from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
 from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
@@ -176,6 +177,7 @@ def _carried_out(
         results = stages.carry_out(tuple(one for one in settled if isinstance(one, Item)))
         results = stages.gone.back(results)
         remember(results, tools.state)
+        results = visible(results, tools.stranger, tools.state) if writes else results
         if settings.takes_signatures and writes:
             results = stages.bring_signatures(results)
         if left_out:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 from orchestrator.config.authfile import merged, parse_authfile, run_logins, sealing_logins
@@ -107,6 +108,7 @@ class Session:
         skopeo: The program itself: its version, and whom it tells of blobs.
         tool: Copies, and reads what HTTP does not settle.
         client: Registries over HTTP.
+        stranger: Makes one that has no logins.
         http: Reads sources over HTTP, each once.
         pool: Asks many small questions at once.
         state: What is remembered between runs.
@@ -119,6 +121,7 @@ class Session:
     skopeo: Skopeo
     tool: CopyTool
     client: RegistryClient
+    stranger: Callable[[], RegistryClient]
     http: HttpReader
     pool: Executor
     state: State
@@ -183,6 +186,7 @@ def session(
             skopeo=skopeo,
             tool=CountedTool(skopeo, pulls),
             client=client,
+            stranger=partial(client_of, settings, http, b"{}"),
             http=HttpReader(CountedRegistry(client, pulls)),
             pool=stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE)),
             state=state,

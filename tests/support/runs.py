@@ -61,6 +61,7 @@ class ItemDocument(TypedDict):
     platforms: list[str] | None
     size: int | None
     changed: str | None
+    visibility: str | None
     bytes: int
     seconds: float
     attempts: int

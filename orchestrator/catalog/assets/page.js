@@ -172,6 +172,7 @@
     fact("source", d.name || known.name, true);
     fact("address", known.address, true);
     fact("target", d.target);
+    fact("visibility", d.visibility && say("visibility." + d.visibility));
     fact("platform.asked", d.asked);
     fact("platforms", all("td.platforms span", row).map((span) => span.textContent).join(", "));
     fact("digest", d.digest, true);

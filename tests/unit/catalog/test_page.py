@@ -152,8 +152,8 @@ def test_every_text_that_the_script_says_is_known_and_none_is_idle() -> None:
     text = html_page(a_catalog(), Language.ENGLISH)
     (_, script) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     said = set(re.findall(r'(?:say|fact)\("([a-z.-]+)"', script))
-    said |= {"copied", "copy.failed", "ask.for"}
-    assert said - {"state.", "theme."} <= WORDS.keys()
+    said |= {"copied", "copy.failed", "ask.for", "visibility.public", "visibility.private"}
+    assert said - {"state.", "theme.", "visibility."} <= WORDS.keys()
     marked = set(re.findall(r'data-t(?:-\w+)?="([a-z.-]+)"', text))
     assert {word for word in WORDS if word not in said | marked} == {
         "theme.auto", "theme.light", "theme.dark", "nothing.yet", "no-script",

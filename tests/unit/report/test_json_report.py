@@ -73,7 +73,7 @@ def test_what_is_not_known_is_null() -> None:
     digests = {"source_digest", "expected_digest", "destination_digest"}
     assert unknown == {
         "line", "pull", "delivered", "note", "created", "destination_digest_before",
-        "platforms", "size", "changed", *digests
+        "platforms", "size", "changed", "visibility", *digests
     }  # fmt: skip
 
 

@@ -1,0 +1,114 @@
+"""Pushed is not pullable: whether others can read what has just been pushed, asked once.
+
+GHCR and Aliyun make a new repository private, and GHCR has no API that would change that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
+
+from orchestrator.errors import ErrorKind
+from orchestrator.oci.reference import Reference
+from orchestrator.registry.host import Request
+from orchestrator.registry.responses import Inconclusive
+from orchestrator.report.result import Outcome, Result
+from orchestrator.system.http import Response
+from orchestrator.system.parallel import FifoQueue, map_bounded
+
+PUBLIC, PRIVATE = "public", "private"
+
+_AT_ONCE = 8
+_REFUSED = (401, 403, 404)
+"""What registries answer to a stranger who may not know that something is there."""
+
+_NOT_FOR_STRANGERS = (ErrorKind.UNAUTHORIZED, ErrorKind.DENIED)
+
+
+class Stranger(Protocol):
+    """A registry client without any login."""
+
+    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Ask as a stranger."""
+        ...
+
+
+class VisibilityMemory(Protocol):
+    """Remembers whether repositories can be read by everybody."""
+
+    def visibility(self, repository: str) -> str | None:
+        """`public` or `private`, where a run has found out."""
+        ...
+
+    def remember_visibility(self, repository: str, found: str) -> None:
+        """Keep it."""
+        ...
+
+
+def visible(
+    results: Iterable[Result], stranger: Callable[[], Stranger], memory: VisibilityMemory
+) -> tuple[Result, ...]:
+    """Say of each image that was copied whether everybody can pull it.
+
+    Args:
+        results: What became of a run's items.
+        stranger: Makes the client that asks, where there is anything to ask.
+        memory: What earlier runs found out; a repository is asked for once.
+    """
+    results = tuple(results)
+    new = {
+        one.item.destination.name: one.item.destination
+        for one in reversed(results)
+        if one.outcome is Outcome.COPIED and memory.visibility(one.item.destination.name) is None
+    }
+    if new:
+        asker = stranger()
+        asked = map_bounded(
+            lambda reference: _seen_by(asker, reference), FifoQueue(new.values()), jobs=_AT_ONCE
+        )
+        for reference, found in asked:
+            if found:
+                memory.remember_visibility(reference.name, found)
+    return tuple(_with_visibility(one, memory, is_new=_name(one) in new) for one in results)
+
+
+def _name(result: Result) -> str:
+    return result.item.destination.name
+
+
+def _with_visibility(result: Result, memory: VisibilityMemory, *, is_new: bool) -> Result:
+    if result.outcome is not Outcome.COPIED:
+        return result
+    found = memory.visibility(_name(result)) or ""
+    note = _note(result.item.destination) if found == PRIVATE and is_new else ""
+    notes = "; ".join(filter(None, (result.note, note)))
+    return replace(result, visibility=found, note=notes)
+
+
+def _seen_by(asker: Stranger, reference: Reference) -> str:
+    """Whether a stranger is shown a manifest; empty where that can't be told."""
+    path = f"manifests/{reference.tag or reference.digest}"
+    answer = asker.send(Request("HEAD", reference.repository, path), reference)
+    if isinstance(answer, Inconclusive):
+        return PRIVATE if answer.kind in _NOT_FOR_STRANGERS else ""
+    if answer.status in _REFUSED:
+        return PRIVATE
+    return PUBLIC if answer.status == 200 else ""
+
+
+def _note(reference: Reference) -> str:
+    page = settings_page(reference)
+    where = f"; to change that: {page}" if page else ""
+    return f"its repository is private, so that others can't pull it{where}"
+
+
+def settings_page(reference: Reference) -> str:
+    """Where a person changes who may read a repository; empty where we know no page."""
+    host = reference.registry
+    owner = reference.repository.partition("/")[0]
+    if host == "ghcr.io":
+        return f"https://github.com/{owner}?tab=packages"
+    if host.endswith(".aliyuncs.com"):
+        return "https://cr.console.aliyun.com"
+    return ""
