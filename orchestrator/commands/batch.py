@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.cli.arguments import Arguments
 from orchestrator.commands.inputs import Invocation, chosen_shard, chosen_targets, read_images
 from orchestrator.commands.reporting.conclude import conclude, start_told
@@ -38,7 +40,8 @@ def run(invocation: Invocation) -> ExitStatus:
             start_told(invocation, is_dry_run=options.is_dry_run),
             stopped_commands(err, settings.github, title=f"syncer {arguments.command}"),
         ):
-            report = run_sync(images, settings, options, stderr=err)
+            shares = options.shard.count if options.shard else 1
+            report = run_sync(images, replace(settings, shares=shares), options, stderr=err)
         conclude(report.redacted(invocation.redact), invocation, file=images.file)
     return report.exit_status
 

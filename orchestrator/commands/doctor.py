@@ -267,7 +267,7 @@ class _Examination:
         if hub:
             yield check_pull_limit(
                 client.pull_limit(),
-                has_login=bool(self._settings.logins),
+                has_login=any(one.registry == DOCKER_HUB for one in self._settings.logins),
                 was_asked=any(one.status is not CheckStatus.WRONG for one in found[hub]),
             )
 

@@ -32,6 +32,24 @@ def run_logins(settings: Settings, targets: tuple[Target, ...]) -> bytes:
     return merged(_user_documents(settings), [*ours, *settings.logins])
 
 
+def usual_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where skopeo looks for logins, in its order (containers-auth.json(5))."""
+    if environ.get("REGISTRY_AUTH_FILE"):
+        yield Path(environ["REGISTRY_AUTH_FILE"])
+        return
+    home = environ.get("HOME")
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    yield Path(
+        f"{runtime}/containers" if runtime else f"/run/containers/{os.getuid()}", "auth.json"
+    )
+    config_home = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
+    if config_home:
+        yield Path(config_home) / "containers" / "auth.json"
+    docker = environ.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
+    if docker:
+        yield Path(docker) / "config.json"
+
+
 _JOB_TOKEN = "ghs_"  # noqa: S105  (how GitHub's tokens of one job begin, not one of them)
 
 
@@ -318,3 +336,14 @@ def _text(value: Json) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
+
+
+def basic_forms(targets: Iterable[Target], logins: Iterable[Login]) -> tuple[str, ...]:
+    """The logins as they travel and authfiles write them, which a registry may quote (RFC 7617)."""
+    pairs = [(target.username, target.password) for target in targets]
+    pairs += [(login.username, login.password) for login in logins]
+    return tuple(
+        base64.b64encode(f"{name}:{password}".encode("utf-8", "surrogateescape")).decode()
+        for name, password in pairs
+        if name and password
+    )

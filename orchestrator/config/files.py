@@ -31,7 +31,9 @@ TARGET_KEYS = (
     "ca",
     "bandwidth",
     "limits",
+    "requests_per_second",
 )
+SOURCE_KEYS = ("username", "password", "requests_per_second")
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESERVED = ("double", "none")
 """What SYNC_MODE means by itself."""
@@ -66,10 +68,11 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class TargetsFile:
-    """What targets.toml says: a table of texts for each target, and one for each webhook."""
+    """What targets.toml says: a table of texts for each target, webhook, and source by its host."""
 
     targets: Mapping[str, Mapping[str, Value]]
     notify: tuple[Mapping[str, Value], ...] = ()
+    sources: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
 
 def read_config(path: Path) -> ConfigFile:
@@ -128,12 +131,13 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
     document = parse_toml(
         path, hint='write each target as a table: [targets.NAME], then registry = "HOST"'
     )
-    _refuse_unknown(document, ("targets", "notify"), where=str(path))
-    tables = document.get("targets", {})
+    _refuse_unknown(document, ("targets", "sources", "notify"), where=str(path))
+    tables, sources = document.get("targets", {}), document.get("sources", {})
     hooks = document.get("notify", [])
-    if not isinstance(tables, dict) or not isinstance(hooks, list):
+    if not isinstance(tables, dict) or not isinstance(hooks, list) or not isinstance(sources, dict):
         raise ConfigurationError(
-            f"{path}: targets are written as [targets.NAME], webhooks as [[notify]]"
+            f"{path}: targets are written as [targets.NAME], webhooks as [[notify]], and sources "
+            'as [sources."HOST"]'
         )
     for name in tables:
         _check_name(name, where=str(path))
@@ -146,6 +150,10 @@ def read_targets(path: Path, environ: Mapping[str, str]) -> TargetsFile:
             _texts(table, NOTIFY_KEYS, where=f"{path}: [[notify]] {number}", environ=environ)
             for number, table in enumerate(hooks, start=1)
         ),
+        {
+            name: _texts(table, SOURCE_KEYS, where=f'{path}: [sources."{name}"]', environ=environ)
+            for name, table in sources.items()
+        },
     )
 
 
@@ -235,6 +243,8 @@ def _pairs(
             text = _expanded(str(given), environ)
             if text:
                 yield key, Value(text, f"{where} {key}")
+        elif key == "requests_per_second" and isinstance(given, float):
+            yield key, Value(str(given), f"{where} {key}")
         elif key == "limits" and isinstance(given, dict):
             yield key, Value(json.dumps(given, default=str), f"{where} {key}")
         else:

@@ -6,13 +6,13 @@ never part of a message.
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from orchestrator.config.authfile import basic_forms, usual_authfiles
 from orchestrator.config.files import (
     ConfigFile,
     TargetsFile,
@@ -36,7 +36,13 @@ from orchestrator.config.settings import (
     Webhook,
     github_step,
 )
-from orchestrator.config.targets import GHCR, Target, aliyun_profile, check_levels
+from orchestrator.config.targets import (
+    GHCR,
+    SourceRules,
+    Target,
+    aliyun_profile,
+    check_levels,
+)
 from orchestrator.config.values import (
     aliyun_edition,
     bandwidth,
@@ -52,6 +58,8 @@ from orchestrator.config.values import (
     naming_rule,
     one_of,
     profile_named,
+    requests_per_second,
+    source_rules,
     target_names,
     web_url,
     words,
@@ -197,7 +205,14 @@ def _settings(
     if relay is RelayUse.OFF and any(target.bandwidth for target in targets.values()):
         warnings = (*warnings, "with RELAY=off no bandwidth is limited: the relay is what does it")
     webhooks = (*_webhook(values), *map(_notify, hooks))
-    logins = tuple(_dockerhub(values))
+    sources = {
+        name: _parsed(
+            Value(name, f"targets.toml: [sources.{name!r}]"), name, partial(_source, table)
+        )
+        for name, table in tables.sources.items()
+    }
+    own = (Login(name, one.username, one.password) for name, one in sources.items())
+    logins = (*_dockerhub(values), *(login for login in own if login.username))
     github = github_step(environ)
     names = tuple(targets)
     secrets = _secrets(targets, logins, webhooks)
@@ -226,12 +241,13 @@ def _settings(
         gone=values.parsed("GONE", one_of(Gone)),
         insecure_registries=values.parsed("INSECURE_REGISTRIES", hosts),
         logins=logins,
+        sources=sources,
         webhooks=webhooks,
         metrics_file=base / values.text("METRICS_FILE") if values.text("METRICS_FILE") else None,
         cleans_disk=values.parsed("CLEAN_DISK_SPACE", boolean),
-        user_authfiles=tuple(_user_authfiles(environ)),
+        user_authfiles=tuple(usual_authfiles(environ)),
         tool_environ=_tool_environ(environ, secrets, state_dir),
-        secrets=(*secrets, *_basic_forms(targets, logins)),
+        secrets=(*secrets, *basic_forms(targets.values(), logins)),
         unmasked=tuple(secret for secret in secrets if secret not in environ.values()),
         language=_language(values, environ),
         warnings=warnings,
@@ -297,6 +313,9 @@ def _with_table(target: Target, table: Mapping[str, Value], base: Path) -> Targe
         ca=base / ca if ca else target.ca,
         jobs=_parsed(table["jobs"], "jobs", count) if "jobs" in table else target.jobs,
         bandwidth=given("bandwidth", bandwidth, target.bandwidth),
+        requests_per_second=given(
+            "requests_per_second", requests_per_second, target.requests_per_second
+        ),
         own_limits=given("limits", lambda text: limits(text, profile.limits), target.own_limits),
     )
 
@@ -331,6 +350,10 @@ def _notify(table: Mapping[str, Value]) -> Webhook:
     )
 
 
+def _source(table: Mapping[str, Value], name: str) -> SourceRules:
+    return source_rules(name, {key: value.text for key, value in table.items()})
+
+
 def _dockerhub(values: _Values) -> Iterator[Login]:
     username, token = values.text("DOCKERHUB_USERNAME"), values.text("DOCKERHUB_TOKEN")
     if username and token:
@@ -338,24 +361,6 @@ def _dockerhub(values: _Values) -> Iterator[Login]:
     elif username or token:
         missing = "DOCKERHUB_TOKEN" if username else "DOCKERHUB_USERNAME"
         raise ConfigurationError(f"{missing} is not set, and a login to Docker Hub needs both")
-
-
-def _user_authfiles(environ: Mapping[str, str]) -> Iterator[Path]:
-    """Where skopeo looks for logins, in its order (containers-auth.json(5))."""
-    if environ.get("REGISTRY_AUTH_FILE"):
-        yield Path(environ["REGISTRY_AUTH_FILE"])
-        return
-    home = environ.get("HOME")
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    yield Path(
-        f"{runtime}/containers" if runtime else f"/run/containers/{os.getuid()}", "auth.json"
-    )
-    config_home = environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
-    if config_home:
-        yield Path(config_home) / "containers" / "auth.json"
-    docker = environ.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
-    if docker:
-        yield Path(docker) / "config.json"
 
 
 def _tool_environ(
@@ -377,11 +382,6 @@ def _tool_environ(
     return {"XDG_DATA_HOME": str(state_dir / "data"), **seen}
 
 
-def _basic(username: str, password: str) -> str:
-    """A login as it travels, which a registry may quote (RFC 7617)."""
-    return b64encode(f"{username}:{password}".encode("utf-8", "surrogateescape")).decode()
-
-
 def _secrets(
     targets: Mapping[str, Target], logins: tuple[Login, ...], webhooks: tuple[Webhook, ...]
 ) -> tuple[str, ...]:
@@ -390,10 +390,3 @@ def _secrets(
     found += [text for hook in webhooks for text in (hook.secret, hook.url)]
     found += [hook.mail.password for hook in webhooks if hook.mail]
     return tuple(dict.fromkeys(text for text in found if text))
-
-
-def _basic_forms(targets: Mapping[str, Target], logins: tuple[Login, ...]) -> tuple[str, ...]:
-    """The logins as Basic authentication and authfiles write them."""
-    pairs = [(target.username, target.password) for target in targets.values()]
-    pairs += [(login.username, login.password) for login in logins]
-    return tuple(_basic(name, password) for name, password in pairs if name and password)

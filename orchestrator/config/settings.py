@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from orchestrator.config.targets import Target
+from orchestrator.config.targets import SourceRules, Target
 from orchestrator.errors import ConfigurationError, Problem, did_you_mean
 from orchestrator.hosts import is_loopback
 from orchestrator.language import Language, Translations, translations
@@ -177,6 +177,8 @@ class Settings:
         mode: Names of the run's targets, in their order; empty for `none`.
         targets: Every target that is configured, by name.
         logins: Logins to sources; a target bears its own.
+        sources: What is set of registries that images come from, by host.
+        shares: Among how many shards a run has to divide what registries allow.
         user_authfiles: Where the user's own logins may stand, the strongest first.
         tool_environ: What a program we start sees: no secret of ours.
         jobs: Copies at once, and at most as many inspections beside them; None finds a number.
@@ -213,6 +215,8 @@ class Settings:
     gone: Gone = Gone.KEEP
     insecure_registries: frozenset[str] = frozenset()
     logins: tuple[Login, ...] = ()
+    sources: Mapping[str, SourceRules] = field(default_factory=dict)
+    shares: int = 1
     webhooks: tuple[Webhook, ...] = ()
     metrics_file: Path | None = None
     askers: tuple[str, ...] = ()
@@ -268,6 +272,17 @@ class Settings:
         """Bytes a second that a registry may be sent: the least that a target there says."""
         found = (target for target in self.targets.values() if target.registry == registry)
         return min((one.bandwidth for one in found if one.bandwidth), default=None)
+
+    @property
+    def request_rates(self) -> Mapping[str, float]:
+        """Requests a second that a host may be sent by this run, where something says so."""
+        said = [(one.registry, one.requests_per_second) for one in self.targets.values()]
+        said += [(host, one.requests_per_second) for host, one in self.sources.items()]
+        rates: dict[str, float] = {}
+        for host, rate in said:
+            if rate is not None:
+                rates[host] = min(rate / self.shares, rates.get(host, rate))
+        return rates
 
     @property
     def usable_targets(self) -> dict[str, Target]:

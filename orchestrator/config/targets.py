@@ -88,6 +88,20 @@ def aliyun_profile(registry: str) -> Profile:
 
 
 @dataclass(frozen=True)
+class SourceRules:
+    """What targets.toml says of a registry that images come from.
+
+    Attributes:
+        username: Of the login there; empty where none is given.
+        requests_per_second: How many requests of ours it may be sent; None is no limit.
+    """
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    requests_per_second: float | None = None
+
+
+@dataclass(frozen=True)
 class Target:
     """One namespace of one registry that images are mirrored into.
 
@@ -100,6 +114,7 @@ class Target:
         ca: A PEM file of the authority that signed the registry's certificate.
         jobs: How many copies may be made here at once; None is the run's own limit.
         bandwidth: Bytes a second that it may be sent; None is as many as it takes.
+        requests_per_second: How many requests of ours it may be sent; None is no limit.
         own_limits: What the account may have, where the profile does not know it.
     """
 
@@ -114,6 +129,7 @@ class Target:
     ca: Path | None = None
     jobs: int | None = None
     bandwidth: int | None = None
+    requests_per_second: float | None = None
     own_limits: Limits | None = None
 
     @property

@@ -20,6 +20,7 @@ from orchestrator.config.targets import (
     PROFILES,
     Limits,
     Profile,
+    SourceRules,
     check_naming,
 )
 from orchestrator.errors import FormatError, did_you_mean
@@ -30,6 +31,7 @@ E = TypeVar("E", bound=Enum)
 
 NO_TARGETS = "none"
 _HIGHEST = 10_000
+_SLOWEST = 0.1
 _HOST_HINT = "write it as registry.example.com, or with its port"
 
 
@@ -166,6 +168,29 @@ def mail_server(table: Mapping[str, str]) -> MailServer:
         raise FormatError("mail needs a sender", hint="write it as from = 'you@example.com'")
     password = table.get("password", "")
     return MailServer(name, int(port or _SUBMISSION), sender, username, password)
+
+
+def requests_per_second(text: str) -> float:
+    """A number of requests, as `10` or `0.5`."""
+    if not re.fullmatch(r"[0-9]{1,5}(\.[0-9]{1,3})?", text) or float(text) < _SLOWEST:
+        hint = f"write a number from {_SLOWEST} on, as requests_per_second = 10"
+        raise FormatError(f"'{shortened(text)}' is no number of requests", hint=hint)
+    return float(text)
+
+
+def source_rules(registry: str, table: Mapping[str, str]) -> SourceRules:
+    """What a [sources."HOST"] says.
+
+    Raises:
+        FormatError: A value can't be used, or half of a login is missing.
+    """
+    username, password = table.get("username", ""), table.get("password", "")
+    if bool(username) != bool(password):
+        missing = "password" if username else "username"
+        raise FormatError(f"its {missing} is missing", hint="a login has a username and a password")
+    rate = table.get("requests_per_second")
+    host(registry)
+    return SourceRules(username, password, requests_per_second(rate) if rate else None)
 
 
 def count(text: str) -> int:

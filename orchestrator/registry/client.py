@@ -101,6 +101,7 @@ def client_of(
         ca_of=cache(settings.ca_of),
         conf=read_registries_conf(usual_paths(settings.tool_environ)),
     )
+    client.limit(settings.request_rates)
     if health:
         client.tell_health(health)
     return client
@@ -140,6 +141,10 @@ class RegistryClient:
         self._shown_since: dict[Reference, float] = {}
         self._lock = threading.Lock()
         self._pull_limit: PullLimit | None = None
+
+    def limit(self, rates: Mapping[str, float]) -> None:
+        """Bound the requests a second that hosts are sent, before any is."""
+        self._transport = self._transport.limited(rates)
 
     def tell_health(self, health: HostHealth) -> None:
         """Tell it who answers, and ask a host for it before that is given up."""
@@ -307,9 +312,9 @@ class RegistryClient:
         if by_skopeo:
             looked = self._ask_to_write("HEAD", reference, f"blobs/{_NOWHERE}")
             if isinstance(looked, Inconclusive) or looked.status in (401, 403):
-                return _right_in(looked, reference)
+                return push_right_in(looked, registry=reference.registry)
         answer = self._ask_to_write("POST", reference, "blobs/uploads/")
-        right = _right_in(answer, reference)
+        right = push_right_in(answer, registry=reference.registry)
         if isinstance(answer, Inconclusive) or isinstance(right, Inconclusive):
             return right
         if by_skopeo and self._host(reference.registry).asks_late:
@@ -392,9 +397,3 @@ class RegistryClient:
 
 def _manifest_path(reference: Reference) -> str:
     return f"manifests/{reference.digest or reference.tag}"
-
-
-def _right_in(answer: Response | Inconclusive, reference: Reference) -> PushAllowed | Inconclusive:
-    if isinstance(answer, Inconclusive):
-        return answer
-    return push_right_in(answer, registry=reference.registry)

@@ -203,8 +203,10 @@ def written_in(answer: Response) -> WriteRefused | None:
     return WriteRefused(f"received unexpected HTTP status: {answer.status}")
 
 
-def push_right_in(answer: Response, *, registry: str) -> PushAllowed | Inconclusive:
+def push_right_in(answer: Response | Inconclusive, *, registry: str) -> PushAllowed | Inconclusive:
     """What a POST that begins an upload says: 202 where we may (specification, "Pushing blobs")."""
+    if isinstance(answer, Inconclusive):
+        return answer
     said = f"it answered {answer.status}{_first_message(answer)}"
     if answer.status == 202:
         return PushAllowed()

@@ -9,14 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from orchestrator.errors import ErrorKind
 from orchestrator.hosts import host_of
+from orchestrator.oci.reference import DOCKER_HUB, DOCKER_HUB_SERVER
 from orchestrator.system.body import BodyStream
+from orchestrator.system.concurrency import RequestRate
 from orchestrator.system.http import HttpClient, HttpError, Response, location_of
 
 _LONGEST_CHAIN = 4
+
+
+RateOf: TypeAlias = "Callable[[str], RequestRate | None]"
+
+
+def unlimited(host: str) -> None:
+    """For those who set no limit."""
+    del host
 
 
 @dataclass(frozen=True)
@@ -27,12 +38,21 @@ class Transport:
         is_insecure: Whether plain HTTP or unverified TLS will do for a host.
         ca_of: The PEM file of the authority of a host, where it has its own.
         clock: Seconds since the epoch.
+        rate_of: How many requests a second a host may be sent; None is as many as there are.
     """
 
     http: HttpClient
     is_insecure: Callable[[str], bool]
     ca_of: Callable[[str], Path | None]
     clock: Callable[[], float]
+    rate_of: RateOf = unlimited
+
+    def limited(self, rates: Mapping[str, float]) -> Transport:
+        """The same, with so many requests a second to the hosts that these registries are."""
+        served = {DOCKER_HUB: DOCKER_HUB_SERVER}
+        pause = self.http.pause
+        gates = {served.get(name, name): RequestRate(rate, pause) for name, rate in rates.items()}
+        return replace(self, rate_of=gates.get)
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str], *, limit: int | None
@@ -43,6 +63,7 @@ class Transport:
             HttpError: There was no answer.
         """
         verify = self._verify(host_of(url))
+        self._wait(url)
         return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
 
     def write(
@@ -60,6 +81,7 @@ class Transport:
         verify = self._verify(host_of(url))
 
         def bring() -> Response:
+            self._wait(url)
             return self.http.request(method, url, headers=headers, body=body, verify=verify)
 
         try:
@@ -105,6 +127,11 @@ class Transport:
 
     def _verify(self, host: str) -> bool | Path:
         return False if self.is_insecure(host) else self.ca_of(host) or True
+
+    def _wait(self, url: str) -> None:
+        rate = self.rate_of(host_of(url))
+        if rate is not None:
+            rate.wait()
 
     def _ask_twice(
         self, method: str, url: str, headers: Mapping[str, str], limit: int | None

@@ -6,6 +6,7 @@ may use the way meanwhile. One that moves much leaves no room on the way for man
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -120,3 +121,34 @@ class CopyLimit:
             return self.most
         regained = int((self._clock() - self._refused_at) / _UNTIL_MORE)
         return min(self.most, self._refused_limit + regained)
+
+
+class RequestRate:
+    """Lets requests to one host go so many a second, evenly; safe between threads.
+
+    Args:
+        per_second: How many.
+        pause: Waits so many seconds, or less where nothing is to be asked any more.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        pause: Callable[[float], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._between = 1 / per_second
+        self._pause = pause
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Until it is this request's turn."""
+        with self._lock:
+            now = self._clock()
+            turn = max(now, self._next)
+            self._next = turn + self._between
+        if turn > now:
+            self._pause(turn - now)

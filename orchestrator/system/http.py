@@ -128,6 +128,7 @@ class HttpClient:
         self._adapters: dict[bool | str, SharedTrust] = {}
         self._lock = threading.Lock()
         self._is_ended = threading.Event()
+        self.pause = self._is_ended.wait  # waits so many seconds, or until nothing is to be asked
         self._session: Session = requests.Session()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:

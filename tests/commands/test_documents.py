@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from orchestrator.catalog.page import ISSUE_FIELD, ISSUE_FORM
-from orchestrator.config.files import TARGET_KEYS
+from orchestrator.config.files import SOURCE_KEYS, TARGET_KEYS
 from orchestrator.config.image_list import OPTIONS
 from orchestrator.config.keys import KEYS
 from orchestrator.config.targets import PROFILES
@@ -125,6 +125,7 @@ def test_every_chat_is_in_the_table_by_the_name_that_its_format_has() -> None:
     [
         pytest.param("docs/list.md", "options", set(OPTIONS), id="options of a line"),
         pytest.param("docs/targets.md", "target-keys", set(TARGET_KEYS), id="keys of a target"),
+        pytest.param("docs/targets.md", "source-keys", set(SOURCE_KEYS), id="keys of a source"),
         pytest.param("docs/targets.md", "profiles", set(PROFILES), id="profiles"),
         pytest.param(
             "docs/report.md", "reasons", reasons_of("copied") | reasons_of("skipped"), id="verdicts"

@@ -52,7 +52,7 @@ def test_four_shards_of_400_lines_are_as_one_run(double: Site) -> None:
     lines = [f"{double.source(f'app{n % 8}:1')} --name=image{n}" for n in range(396)]
     missing = [f"{double.source('app0')}:{n} --name=missing{n}" for n in range(3)]
     (double.folder / "targets.toml").write_text(
-        '[targets.aliyun]\nlimits = { repositories = 1000 }\n', encoding="utf-8"
+        "[targets.aliyun]\nlimits = { repositories = 1000 }\n", encoding="utf-8"
     )
     double.sync(*lines[:2])
     double.list_images(*lines, *missing, "no image at all")

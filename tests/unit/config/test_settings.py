@@ -6,6 +6,7 @@ import os
 from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -1024,3 +1025,39 @@ def test_a_webhook_without_a_url_is_a_warning(base: Path, toml: str) -> None:
 )
 def test_whether_a_target_may_be_fed_from_another(base: Path, line: str, chains: bool) -> None:
     assert load(base, line).chains is chains
+
+
+# Sources
+
+
+def test_a_source_has_a_login_and_a_rate(base: Path) -> None:
+    toml = (
+        '[sources."quay.io"]\nusername="me"\npassword="${Q}"\nrequests_per_second=2.5\n'
+        '[sources."docker.io"]\nrequests_per_second=10\n'
+        "[targets.x]\nregistry='quay.io'\nrequests_per_second=2\n"
+    )
+    settings = load(base, environ={"Q": SECRET}, toml=toml)
+    assert settings.logins == (Login("quay.io", "me", SECRET),)
+    assert SECRET in settings.secrets
+    assert SECRET not in repr(settings)
+    assert settings.request_rates == {"quay.io": 2, "docker.io": 10}
+    assert replace(settings, shares=4).request_rates == {"quay.io": 0.5, "docker.io": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    [
+        ('[sources."quay.io"]\nusername="me"', "its password is missing"),
+        ('[sources."quay.io"]\npassword="x"', "its username is missing"),
+        ('[sources."quay.io"]\nuser="x"', "unknown key 'user'"),
+        ('[sources."quay.io"]\nrequests_per_second=0', "'0' is no number of requests"),
+        ('[sources."quay.io"]\nrequests_per_second="fast"', "'fast' is no number of requests"),
+        ('[sources."https://quay.io"]\nrequests_per_second=1', "https://quay.io"),
+        ("sources=3", "sources as"),
+        ('[sources]\n"quay.io"=3', "quay.io"),
+    ],
+)
+def test_a_bad_source_says_what_to_write(base: Path, toml: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(base, toml=toml)
+    assert message in f"{caught.value} {caught.value.hint}"

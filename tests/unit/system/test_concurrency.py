@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.system.concurrency import FEWEST, MOST, CopyLimit, copies_for
+from orchestrator.system.concurrency import FEWEST, MOST, CopyLimit, RequestRate, copies_for
 
 MB = 1e6
 
@@ -121,3 +121,19 @@ def test_a_number_is_kept_to(size: float) -> None:
     limit = way.limit(7)
     way.carry(MB)
     assert (limit(size), limit.most) == (7, 7)
+
+
+def test_requests_go_evenly_so_many_a_second() -> None:
+    now, waited = [100.0], []
+
+    def pause(seconds: float) -> None:
+        waited.append(round(seconds, 3))
+        now[0] += seconds
+
+    rate = RequestRate(4, pause, clock=lambda: now[0])
+    for _ in range(5):
+        rate.wait()
+    assert waited == [0.25] * 4
+    now[0] += 10
+    rate.wait()
+    assert len(waited) == 4, "what was not asked in time is not made up for by a burst"
