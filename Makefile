@@ -23,6 +23,7 @@ copy_TAKES := $(OF_AN_IMAGE) TO FORCE ARGS
 name_TAKES := $(OF_A_LIST) $(OF_AN_IMAGE) ARGS
 doctor_TAKES := $(OF_A_LIST) ARGS
 history_TAKES := ARGS
+config_TAKES := ARGS
 catalog_TAKES := $(OF_A_LIST) ARGS
 bench_TAKES := ARGS
 test_TAKES := ARGS
@@ -57,7 +58,7 @@ NAMED = $${NAME:+"--name=$$NAME"} $${PLATFORM:+"--platform=$$PLATFORM"}
 FORCED = $$(case "$$FORCE" in 1|true|yes) echo --force;; esac)
 AT_END = $$ARGS $${IMAGE:+-- "$$IMAGE"}
 
-.PHONY: help setup setup-dev venv registry batch plan aliyun ghcr double copy name doctor history catalog
+.PHONY: help setup setup-dev venv registry batch plan aliyun ghcr double copy name doctor config history catalog
 .PHONY: demo bench peers test soak lint format check clean
 
 help: ## list the verbs
@@ -105,6 +106,9 @@ need-image:
 
 doctor: venv ## check settings, list, tools, logins and the right to push, and say what to fix
 	@$(SYNCER) doctor $(LISTED) $$ARGS
+
+config: venv ## say what is in force, and where each value is from
+	@$(SYNCER) config $$ARGS
 
 history: venv ## list past runs
 	@$(SYNCER) history $$ARGS

@@ -132,6 +132,13 @@ COMMANDS: tuple[Command, ...] = (
         is_run=False,
     ),
     Command(
+        "config",
+        _SET_UP,
+        "say what is in force, and where each value is from",
+        "look.config",
+        is_run=False,
+    ),
+    Command(
         "history",
         _LOOK,
         "list past runs, or what one of them changed",

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from orchestrator.cli.arguments import Arguments, Streams
 from orchestrator.config.authfile import ready_targets
+from orchestrator.config.files import TargetsFile, Value
 from orchestrator.config.image_list import ImageList, parse_entry, parse_list
-from orchestrator.config.load import load_settings, load_webhooks
+from orchestrator.config.load import load_settings, load_values, load_webhooks
 from orchestrator.config.settings import BUILT_IN, Settings, Webhook
 from orchestrator.config.values import words
 from orchestrator.errors import ConfigurationError, FormatError, UsageError
@@ -52,12 +53,28 @@ def read_settings(arguments: Arguments, environ: Mapping[str, str]) -> Settings:
     Raises:
         ConfigurationError: A value or a file is wrong.
     """
-    flags = {
+    base, config = _places(arguments)
+    return load_settings(environ, base=base, config=config, flags=_flags(arguments))
+
+
+def found_settings(
+    arguments: Arguments, environ: Mapping[str, str]
+) -> tuple[Mapping[str, Value], TargetsFile]:
+    """The value of each key as it was found, and where; and what targets.toml says.
+
+    Raises:
+        ConfigurationError: A file is wrong.
+    """
+    base, config = _places(arguments)
+    return load_values(environ, base=base, config=config, flags=_flags(arguments))
+
+
+def _flags(arguments: Arguments) -> dict[str, str]:
+    """What was typed in the place of settings."""
+    return {
         "JOBS": arguments.jobs or "",
         "SIGNATURES": "true" if arguments.with_signatures else "",
     }
-    base, config = _places(arguments)
-    return load_settings(environ, base=base, config=config, flags=flags)
 
 
 def read_webhooks(arguments: Arguments, environ: Mapping[str, str]) -> tuple[Webhook, ...]:

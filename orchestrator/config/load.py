@@ -36,13 +36,7 @@ from orchestrator.config.settings import (
     Webhook,
     github_step,
 )
-from orchestrator.config.targets import (
-    GHCR,
-    SourceRules,
-    Target,
-    aliyun_profile,
-    check_levels,
-)
+from orchestrator.config.targets import GHCR, Target, aliyun_profile, check_levels
 from orchestrator.config.values import (
     aliyun_edition,
     bandwidth,
@@ -90,13 +84,27 @@ def load_settings(
     Raises:
         ConfigurationError: A file can't be read, or a value is bad; it says where.
     """
+    values, tables, doubtful = _read(environ, base, config, flags)
+    return _settings(values, tables, environ, base=base, doubtful=doubtful)
+
+
+def load_values(
+    environ: Mapping[str, str], *, base: Path, config: Path | None, flags: Mapping[str, str]
+) -> tuple[Mapping[str, Value], TargetsFile]:
+    """The same as it was found: each key's value and its place, and what targets.toml says."""
+    values, tables, _ = _read(environ, base, config, flags)
+    return {name: values.find(name) for name in KEYS}, tables
+
+
+def _read(
+    environ: Mapping[str, str], base: Path, config: Path | None, flags: Mapping[str, str] | None
+) -> tuple[_Values, TargetsFile, tuple[Problem, ...]]:
     path = config or base / "config.env"
     has_config = config is not None or path.is_file()
     file = read_config(path) if has_config else ConfigFile({})
     targets_path = path.parent / "targets.toml"
     tables = read_targets(targets_path, environ) if targets_path.is_file() else TargetsFile({})
-    values = _Values(flags or {}, environ, file.values, base)
-    return _settings(values, tables, environ, base=base, doubtful=file.doubtful)
+    return _Values(flags or {}, environ, file.values, base), tables, file.doubtful
 
 
 def load_webhooks(
@@ -207,7 +215,7 @@ def _settings(
     webhooks = (*_webhook(values), *map(_notify, hooks))
     sources = {
         name: _parsed(
-            Value(name, f"targets.toml: [sources.{name!r}]"), name, partial(_source, table)
+            Value(name, f"targets.toml: [sources.{name!r}]"), name, partial(source_rules, table)
         )
         for name, table in tables.sources.items()
     }
@@ -348,10 +356,6 @@ def _notify(table: Mapping[str, Value]) -> Webhook:
         on,
         table.get("format", nothing).text,
     )
-
-
-def _source(table: Mapping[str, Value], name: str) -> SourceRules:
-    return source_rules(name, {key: value.text for key, value in table.items()})
 
 
 def _dockerhub(values: _Values) -> Iterator[Login]:

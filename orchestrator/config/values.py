@@ -13,6 +13,7 @@ from enum import Enum
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from orchestrator.config.files import Value
 from orchestrator.config.settings import BUILT_IN, MailServer
 from orchestrator.config.targets import (
     ALIYUN_ENTERPRISE,
@@ -178,17 +179,18 @@ def requests_per_second(text: str) -> float:
     return float(text)
 
 
-def source_rules(registry: str, table: Mapping[str, str]) -> SourceRules:
+def source_rules(table: Mapping[str, Value], registry: str) -> SourceRules:
     """What a [sources."HOST"] says.
 
     Raises:
         FormatError: A value can't be used, or half of a login is missing.
     """
-    username, password = table.get("username", ""), table.get("password", "")
+    texts = {key: value.text for key, value in table.items()}
+    username, password = texts.get("username", ""), texts.get("password", "")
     if bool(username) != bool(password):
         missing = "password" if username else "username"
         raise FormatError(f"its {missing} is missing", hint="a login has a username and a password")
-    rate = table.get("requests_per_second")
+    rate = texts.get("requests_per_second")
     host(registry)
     return SourceRules(username, password, requests_per_second(rate) if rate else None)
 
