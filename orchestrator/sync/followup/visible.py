@@ -20,8 +20,8 @@ from orchestrator.system.parallel import FifoQueue, map_bounded
 PUBLIC, PRIVATE = "public", "private"
 
 _AT_ONCE = 8
-_REFUSED = (401, 403, 404)
-"""What registries answer to a stranger who may not know that something is there."""
+_REFUSED = (401, 403)
+"""What registries answer to a stranger; a 404 may be a tag that is not shown yet (GHCR)."""
 
 _NOT_FOR_STRANGERS = (ErrorKind.UNAUTHORIZED, ErrorKind.DENIED)
 
@@ -54,23 +54,24 @@ def visible(
     Args:
         results: What became of a run's items.
         stranger: Makes the client that asks, where there is anything to ask.
-        memory: What earlier runs found out; a repository is asked for once.
+        memory: What earlier runs found out. A repository that is public is asked for once, and a
+            private one again when something new is pushed there: somebody may have opened it.
     """
     results = tuple(results)
-    new = {
-        one.item.destination.name: one.item.destination
-        for one in reversed(results)
-        if one.outcome is Outcome.COPIED and memory.visibility(one.item.destination.name) is None
-    }
-    if new:
+    copied = {_name(one): one.item.destination for one in results if one.outcome is Outcome.COPIED}
+    before = {name: memory.visibility(name) for name in copied}
+    doubtful = [reference for name, reference in copied.items() if before[name] != PUBLIC]
+    if doubtful:
         asker = stranger()
         asked = map_bounded(
-            lambda reference: _seen_by(asker, reference), FifoQueue(new.values()), jobs=_AT_ONCE
+            lambda reference: _seen_by(asker, reference), FifoQueue(doubtful), jobs=_AT_ONCE
         )
         for reference, found in asked:
             if found:
                 memory.remember_visibility(reference.name, found)
-    return tuple(_with_visibility(one, memory, is_new=_name(one) in new) for one in results)
+    return tuple(
+        _with_visibility(one, memory, is_new=before.get(_name(one)) is None) for one in results
+    )
 
 
 def _name(result: Result) -> str:
