@@ -61,7 +61,7 @@ from orchestrator.config.values import (
 from orchestrator.errors import ConfigurationError, FormatError, Problem
 from orchestrator.language import Language, language_of
 from orchestrator.oci.platform import PlatformChoice
-from orchestrator.oci.reference import DOCKER_HUB
+from orchestrator.oci.reference import DOCKER_HUB, registry_of
 
 T = TypeVar("T")
 
@@ -214,7 +214,7 @@ def _settings(
         warnings = (*warnings, "with RELAY=off no bandwidth is limited: the relay is what does it")
     webhooks = (*_webhook(values), *map(_notify, hooks))
     sources = {
-        name: _parsed(
+        registry_of(name.lower()): _parsed(
             Value(name, f"targets.toml: [sources.{name!r}]"), name, partial(source_rules, table)
         )
         for name, table in tables.sources.items()

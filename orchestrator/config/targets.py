@@ -94,11 +94,13 @@ class SourceRules:
     Attributes:
         username: Of the login there; empty where none is given.
         requests_per_second: How many requests of ours it may be sent; None is no limit.
+        jobs: How many copies may read from it at once; None is the run's own limit.
     """
 
     username: str = ""
     password: str = field(default="", repr=False)
     requests_per_second: float | None = None
+    jobs: int | None = None
 
 
 @dataclass(frozen=True)

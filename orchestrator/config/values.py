@@ -190,9 +190,14 @@ def source_rules(table: Mapping[str, Value], registry: str) -> SourceRules:
     if bool(username) != bool(password):
         missing = "password" if username else "username"
         raise FormatError(f"its {missing} is missing", hint="a login has a username and a password")
-    rate = texts.get("requests_per_second")
+    rate, at_once = texts.get("requests_per_second"), texts.get("jobs")
     host(registry)
-    return SourceRules(username, password, requests_per_second(rate) if rate else None)
+    return SourceRules(
+        username,
+        password,
+        requests_per_second(rate) if rate else None,
+        count(at_once) if at_once else None,
+    )
 
 
 def count(text: str) -> int:

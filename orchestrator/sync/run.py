@@ -43,7 +43,7 @@ from orchestrator.sync.followup.memory import remember
 from orchestrator.sync.followup.signatures import Signatures
 from orchestrator.sync.followup.visible import visible
 from orchestrator.sync.pull_budget import PullBudget
-from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
+from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, chain_links, schedule_of
 from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
 from orchestrator.sync.steps import (
     HeadCheck,
@@ -283,7 +283,7 @@ class _Stages:
                 most_inspections=most,
                 is_proven=self.tools.health.is_proven,
             ),
-            Schedule(copies, {n: one.jobs for n, one in self.settings.targets.items() if one.jobs}),
+            schedule_of(copies, self.settings),
             CopyTaskFactory(links),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls, self.options.shard),
         )

@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from orchestrator.config.settings import Settings
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.decision import PlannedItem, Verdict, is_copy
@@ -36,6 +37,8 @@ class CopyTask:
         moves: Bytes that it has to move, as far as is known: what an earlier task brings
             to the registry does not count.
         pulls: Counted pulls that its copy takes.
+        reads: The registry that it is copied from, whose limit counts, too; empty where the
+            target before it feeds it.
     """
 
     place: int
@@ -44,6 +47,7 @@ class CopyTask:
     after: int | None = None
     moves: int = 0
     pulls: int = 0
+    reads: str = ""
 
     @property
     def target(self) -> str:
@@ -101,6 +105,7 @@ def _task(
         after=after,
         moves=sum(size for blob, size in sizes.items() if blob not in on_the_way),
         pulls=0 if is_fed else pulls_of(planned),
+        reads="" if is_fed else planned.item.source.registry,
     )
 
 
@@ -126,6 +131,15 @@ def _blobs(planned: PlannedItem) -> dict[Blob, int]:
     return {(registry, blob.digest): blob.size for blob in planned.upstream.blobs}
 
 
+def schedule_of(at_once: Callable[[float], int], settings: Settings) -> Schedule:
+    """An empty schedule that keeps to the `jobs` of targets and of sources."""
+    return Schedule(
+        at_once,
+        {name: one.jobs for name, one in settings.targets.items() if one.jobs},
+        {name: one.jobs for name, one in settings.sources.items() if one.jobs},
+    )
+
+
 class Schedule:
     """Hands tasks out, each as soon as nothing stands in its way.
 
@@ -134,19 +148,25 @@ class Schedule:
     Args:
         at_once: How many copies may run at once, by the bytes that one moves in the mean.
         limits: How many of one target, for the targets that say so.
+        source_limits: How many that read from one registry, for those that say so.
     """
 
     def __init__(
-        self, at_once: Callable[[float], int], limits: Mapping[str, int] | None = None
+        self,
+        at_once: Callable[[float], int],
+        limits: Mapping[str, int] | None = None,
+        source_limits: Mapping[str, int] | None = None,
     ) -> None:
         self._at_once = at_once
         self._copies = 0
         self._moves = 0
         self._limits = limits or {}
+        self._source_limits = source_limits or {}
         self._settled: deque[CopyTask] = deque()
         self._waiting: dict[int, CopyTask] = {}
         self._unfinished: set[int] = set()
         self._running: Counter[str] = Counter()
+        self._reading: Counter[str] = Counter()
         self._on_the_way: set[Blob] = set()
         self._arrived: set[Blob] = set()
 
@@ -171,6 +191,7 @@ class Schedule:
             return None
         del self._waiting[ready.place]
         self._running[ready.target] += 1
+        self._reading[ready.reads] += 1
         self._on_the_way |= ready.brings
         return ready
 
@@ -185,6 +206,7 @@ class Schedule:
         if not is_copy(task.planned):
             return
         self._running[task.target] -= 1
+        self._reading[task.reads] -= 1
         self._on_the_way -= task.brings
         if result.outcome is Outcome.COPIED:
             self._arrived |= task.brings
@@ -194,5 +216,8 @@ class Schedule:
             return False
         limit = self._limits.get(task.target)
         if limit is not None and self._running[task.target] >= limit:
+            return False
+        limit = self._source_limits.get(task.reads)
+        if limit is not None and self._reading[task.reads] >= limit:
             return False
         return not ((task.brings - self._arrived) & self._on_the_way)

@@ -1045,6 +1045,22 @@ def test_a_source_has_a_login_and_a_rate(base: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "registry"),
+    [
+        pytest.param("Quay.io", "quay.io", id="capitals"),
+        pytest.param("index.docker.io", "docker.io", id="another name of Docker Hub"),
+    ],
+)
+def test_a_source_is_known_by_the_name_that_its_images_have(
+    base: Path, written: str, registry: str
+) -> None:
+    toml = f'[sources."{written}"]\nusername="me"\npassword="x"\njobs=2\n'
+    settings = load(base, toml=toml)
+    assert settings.logins == (Login(registry, "me", "x"),)
+    assert settings.sources[registry].jobs == 2
+
+
+@pytest.mark.parametrize(
     ("toml", "message"),
     [
         ('[sources."quay.io"]\nusername="me"', "its password is missing"),
@@ -1052,6 +1068,7 @@ def test_a_source_has_a_login_and_a_rate(base: Path) -> None:
         ('[sources."quay.io"]\nuser="x"', "unknown key 'user'"),
         ('[sources."quay.io"]\nrequests_per_second=0', "'0' is no number of requests"),
         ('[sources."quay.io"]\nrequests_per_second="fast"', "'fast' is no number of requests"),
+        ('[sources."quay.io"]\njobs=0', "'0' is not a number from 1"),
         ('[sources."https://quay.io"]\nrequests_per_second=1', "https://quay.io"),
         ("sources=3", "sources as"),
         ('[sources]\n"quay.io"=3', "quay.io"),

@@ -386,3 +386,26 @@ def test_who_would_have_been_fed_by_a_deferred_task_is_deferred_too() -> None:
     tasks = tasks_of(chain, chains=True)
     assert [task.pulls for task in tasks] == [1, 0]
     assert [reason_of(one) for one in within_budget(tasks, 0)] == [OVER_BUDGET] * 2
+
+
+# Copies at once from one source
+
+
+def test_a_source_is_read_by_as_many_copies_as_it_allows() -> None:
+    waiting = Schedule(lambda _size: MANY, None, {"quay.io": 2})
+    for task in tasks_of((planned("a"), planned("b", target=FAR), planned("c"))):
+        waiting.add(task)
+    running = taken(waiting)
+    assert list(running) == ["a@near", "b@far"]
+    waiting.finish(running["b@far"], ended(running["b@far"]))
+    assert list(taken(waiting)) == ["c@near"]
+
+
+def test_a_copy_that_the_target_before_it_feeds_does_not_count_at_the_source() -> None:
+    waiting = Schedule(lambda _size: MANY, None, {"quay.io": 1})
+    for task in tasks_of((planned("a"), planned("a", target=FAR), planned("b")), chains=True):
+        waiting.add(task)
+    running = taken(waiting)
+    assert list(running) == ["a@near"]
+    waiting.finish(running["a@near"], ended(running["a@near"]))
+    assert list(taken(waiting)) == ["a@far", "b@near"]
