@@ -100,8 +100,7 @@ def _seen_by(asker: Stranger, reference: Reference) -> str:
 
 def _note(reference: Reference) -> str:
     page = settings_page(reference)
-    where = f"; to change that: {page}" if page else ""
-    return f"its repository is private, so that others can't pull it{where}"
+    return f"its repository is private ({page})" if page else "its repository is private"
 
 
 def settings_page(reference: Reference) -> str:
