@@ -156,9 +156,10 @@ class _Values:
             if f"{name}{FILE_SUFFIX}" in source:
                 return read_secret(source[f"{name}{FILE_SUFFIX}"], base=self._base)
         default = KEYS[name].default
-        if default.startswith("$"):
-            return Value(self._environ.get(default[1:], ""), f"the environment's {default[1:]}")
-        return Value(default, "the default")
+        if not default.startswith("$"):
+            return Value(default, "the default")
+        text = self._environ.get(default[1:], "")
+        return Value(text, f"the environment's {default[1:]}" if text else "the default")
 
     def text(self, name: str) -> str:
         return self.find(name).text

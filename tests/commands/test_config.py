@@ -30,6 +30,7 @@ def test_each_value_is_told_with_its_place_and_no_secret_is(site: Site) -> None:
     assert (found["JOBS"]["value"], found["JOBS"]["from"]) == ("5", "the environment's JOBS")
     assert found["RETRIES"]["value"] == "7"
     assert found["RETRIES"]["from"].endswith("config.env:4")
+    assert (found["GHCR_TOKEN"]["is_set"], found["GHCR_TOKEN"]["from"]) == (False, "the default")
     assert (found["NAMING"]["value"], found["NAMING"]["from"]) == ("flat", "the default")
     assert found["[targets.third] jobs"]["value"] == "3"
     assert found['[sources."quay.io"] requests_per_second']["value"] == "2.5"
