@@ -52,6 +52,7 @@ def parse(argv: Sequence[str]) -> Arguments:
             to say has been written.
     """
     parser = _Parser.of_program()
+    parser.typed = tuple(argv)
     if not argv:
         parser.print_help()
         parser.exit()
@@ -82,6 +83,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse's, with a guess at what was meant, and help that fits 80 columns."""
 
     commands: Mapping[str, _Parser] = {}
+    typed: Sequence[str] = ()
 
     @classmethod
     def of_program(cls) -> _Parser:
@@ -110,15 +112,32 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong, and what was meant, below the usage; the status is 2."""
         refused, _, choices = message.partition("(choose from ")
         word = re.search(r"invalid choice: '([^']*)'", refused)
+        if word:
+            self._refuse_before_command(word[1])
         guess = _guess(word[1], re.findall(r"[\w-]+", choices)) if word else ""
         super().error(f"{message}{guess}")
+
+    def _refuse_before_command(self, word: str) -> None:
+        """Where `word` is no command but the value of an option before it, say so instead."""
+        if word not in self.typed:
+            return
+        option = next(iter(reversed(self.typed[: self.typed.index(word)])), "")
+        if not option.startswith("-") or option in self._option_string_actions:
+            return
+        parsers = self.commands.values()
+        known = {name for one in parsers for name in one._option_string_actions}  # noqa: SLF001
+        if option in known:
+            super().error(f"'{option}' comes after the command")
+        super().error(f"unknown option '{option}'{_guess(option, sorted(known))}")
 
     def refuse(self, unknown: Sequence[str]) -> NoReturn:
         """Say that these words are no options or images of this command."""
         option = next((word for word in unknown if word.startswith("-")), "")
         if option:
-            known = [name for action in self._actions for name in action.option_strings]
-            guess = _guess(option.partition("=")[0], known)
+            name = option.partition("=")[0]
+            if name in self._option_string_actions:
+                self.error(f"'{name}' comes after the command")
+            guess = _guess(name, self._option_string_actions)
             self.error(f"unknown option '{option}'{guess}")
         hint = " (syncer aliyun IMAGE mirrors one)" if self.prog == "syncer batch" else ""
         self.error(f"'{unknown[0]}' is one word too many{hint}")

@@ -182,6 +182,21 @@ def test_sync_mode_none_does_nothing_and_says_so(site: Site) -> None:
     [
         pytest.param(("-v",), "COMMAND", id="no command"),
         pytest.param(("bach",), "did you mean 'batch'?", id="an unknown command"),
+        pytest.param(
+            ("--jobs", "3", "plan"),
+            "'--jobs' comes after the command",
+            id="an option and its value before the command",
+        ),
+        pytest.param(
+            ("--force", "plan"),
+            "'--force' comes after the command",
+            id="an option before the command",
+        ),
+        pytest.param(
+            ("--jbos", "3", "plan"),
+            "unknown option '--jbos'; did you mean '--jobs'?",
+            id="a slip in an option before the command",
+        ),
         pytest.param(("batch", "--frobnicate"), "--frobnicate", id="an unknown option"),
         pytest.param(
             ("batch", "--fiel", "x"), "; did you mean '--file'?", id="a slip in an option"
