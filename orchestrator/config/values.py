@@ -10,10 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from enum import Enum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from orchestrator.config.files import Value
 from orchestrator.config.settings import BUILT_IN, MailServer
 from orchestrator.config.targets import (
     ALIYUN_ENTERPRISE,
@@ -27,6 +26,9 @@ from orchestrator.config.targets import (
 from orchestrator.errors import FormatError, did_you_mean
 from orchestrator.oci.reference import is_host, is_repository
 from orchestrator.text import shortened
+
+if TYPE_CHECKING:  # a failed installation is told without the packages that reading files needs
+    from orchestrator.config.files import Value
 
 E = TypeVar("E", bound=Enum)
 
