@@ -28,7 +28,8 @@ def replaced(text: str, values: Mapping[str, str], *, depth: int = 0) -> str:
     if depth > _DEEPEST or len(text) > _LONGEST:
         raise FormatError("its variables are too long or too deep")
     done, place = "", 0
-    while found := _PLAIN.search(text, place):
+    # Each value may name the one before twice: a few lines would come to more than memory holds.
+    while len(done) <= _LONGEST and (found := _PLAIN.search(text, place)):
         done += text[place : found.start()]
         place = found.end()
         if found["escaped"]:
@@ -43,6 +44,8 @@ def replaced(text: str, values: Mapping[str, str], *, depth: int = 0) -> str:
             operand = text[opened.end() : end]
             done += _value(opened["name"], opened["operator"], operand, values, depth)
             place = end + 1
+    if len(done) > _LONGEST:
+        raise FormatError("its variables come to too long a text")
     return done + text[place:]
 
 

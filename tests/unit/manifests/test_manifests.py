@@ -466,6 +466,13 @@ def test_what_is_no_yaml_is_said(text: str, message: str) -> None:
         assert [note.is_problem for note in reading.notes] == [True]
 
 
+def test_variables_that_double_are_said_and_fill_no_memory() -> None:
+    doubling = "".join(f"ARG A{number}=$A{number - 1}$A{number - 1}\n" for number in range(2, 60))
+    reading = read_images_of(f"ARG A1=aaaa\n{doubling}FROM $A59\n")
+    assert [(note.line, note.is_problem) for note in reading.notes] == [(60, True)]
+    assert not reading.usages
+
+
 def test_an_empty_document_is_none() -> None:
     assert read_documents("") == ()
     assert [note.text for note in read_images_of("a: 1\n").notes] == ["no image is named in it"]
