@@ -17,6 +17,7 @@ MIRRORED, NOT_MIRRORED = "mirrored", "not-mirrored"
 
 _CLIENTS = tuple(one for one in CLIENTS if one.name in ("docker", "podman", "nerdctl", "ctr"))
 _COLUMNS = Columns(("asked for", "image", "platform", "digest", "size", "state"))
+_MOST_ROWS = 100
 _LONGEST = 60_000
 """Characters; GitHub takes 65,536."""
 
@@ -48,6 +49,9 @@ def comment(answers: Sequence[Answer], *, notes: Sequence[str] = (), run_url: st
         title = "### Nothing is mirrored"
     said = notes if answers or notes else ("No image is named in this issue.",)
     hints = [f"- {markdown_text(note)}" for note in said]
+    shown, hidden = answers[:_MOST_ROWS], len(answers[_MOST_ROWS:])
+    if hidden:
+        hints.append(f"- {hidden} more are not shown.")
     if well < len(answers) or not answers:
         hints.append("- Edit the issue to try again; one image a line is read best.")
     if run_url:
@@ -55,7 +59,7 @@ def comment(answers: Sequence[Answer], *, notes: Sequence[str] = (), run_url: st
     parts = [
         MARKER,
         title,
-        markdown_table(_COLUMNS, [_row(answer) for answer in answers]) if answers else "",
+        markdown_table(_COLUMNS, [_row(answer) for answer in shown]) if shown else "",
         "\n".join(hints),
     ]
     text = "\n\n".join(filter(None, parts)) + "\n"

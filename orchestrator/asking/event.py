@@ -17,7 +17,7 @@ LABEL = "mirror"
 
 _TRUSTED = frozenset({"OWNER", "MEMBER", "COLLABORATOR"})
 _ACTIONS = frozenset({"opened", "edited", "labeled", "reopened"})
-_HEADING = re.compile(r"^###[ \t]+(.+?)[ \t]*$", re.MULTILINE)
+_HEADING = re.compile(r"^###[ \t]+(.+)$", re.MULTILINE)
 _IMAGES, _PLATFORM, _KEEP = "Images", "Platform", "Keep it current"
 """What the headings of the form begin with; the same in Chinese stands behind."""
 _NO_RESPONSE = "_No response_"

@@ -20,7 +20,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {
 }  # fmt: skip
 _HIDDEN = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _FENCE = re.compile(r"^[ \t]*(`{3,}|~{3,}).*$", re.MULTILINE)
-_LINK = re.compile(r"\[[^\]\n]*\]\((\S+?)\)")
+_LINK = re.compile(r"\[[^\[\]\n]*\]\(([^\s()]+)\)")
 _MARKER = re.compile(r"(?:[-*+>]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?")
 _YAML = re.compile(r"""^[ \t]*(?:-[ \t]+)?["']?image["']?[ \t]*:""", re.MULTILINE)
 _PLATFORM = re.compile(r"--platform(?:=|\s+)(\S+)")

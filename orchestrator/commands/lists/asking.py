@@ -135,10 +135,12 @@ def _carried_out(
     wishes: tuple[Wish, ...], request: IssueRequest, invocation: Invocation
 ) -> tuple[list[_Asked], list[Answer]]:
     content = content_of_list(_list_of(invocation))
-    asked, refused = _entries(wishes, content, invocation)
-    asked, too_many = asked[:MOST_IMAGES], asked[MOST_IMAGES:]
+    # Before the list is looked at for each: an issue may name ten thousand.
+    possible = [one for one in wishes if not one.problem]
+    asked, refused = _entries(possible[:MOST_IMAGES], content, invocation)
     refused |= {
-        id(one.wish): f"left out: an issue has {MOST_IMAGES} images at most" for one in too_many
+        id(wish): f"left out: an issue has {MOST_IMAGES} images at most"
+        for wish in possible[MOST_IMAGES:]
     }
     results = _mirror(asked, refused, request, invocation)
     return asked, [_answer_to(wish, asked, refused, results) for wish in wishes]
@@ -161,7 +163,7 @@ def _entries(
     listed = parse_list(content, file="images.txt")
     asked: list[_Asked] = []
     refused: dict[int, str] = {}
-    for wish in (one for one in wishes if not one.problem):
+    for wish in wishes:
         source, wanted = source_of(wish.usage), choice_of(wish.usage)
         lines, _ = missing_lines(Reading((wish.usage,)), (), settings)
         own = next(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -44,6 +45,37 @@ def test_what_is_meant_is_found(text: str, images: list[str]) -> None:
     wishes = read_wishes(text)
     found = [f"{one.usage.platform} {one.usage.image}".strip() for one in wishes]
     assert (found, [one.problem for one in wishes]) == (images, [""] * len(images))
+
+
+def test_no_more_rows_than_somebody_reads_and_the_rest_is_counted() -> None:
+    wishes = read_wishes("\n".join(f"app{number}" for number in range(2_000)))
+    shown = comment([Answer(wish, problem="left out") for wish in wishes], run_url="https://x.y/1")
+    assert shown.count("left out") == 100
+    assert "- 1900 more are not shown." in shown
+    assert "(https://x.y/1)" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 60_000, id="brackets"),
+        pytest.param("[](a" * 15_000, id="links without an end"),
+        pytest.param("### a" + " " * 60_000 + "b", id="a heading of spaces"),
+        pytest.param(
+            "ARG A1=aaaa\n"
+            + "".join(f"ARG A{n}=$A{n - 1}$A{n - 1}\n" for n in range(2, 60))
+            + "FROM $A59",
+            id="variables that double",
+        ),
+    ],
+)
+def test_what_is_made_to_take_long_takes_no_time(text: str) -> None:
+    issue = {"number": 1, "user": {"login": "ann"}, "body": text}
+    before = time.process_time()
+    request = read_event(json.dumps({"issue": issue}).encode())
+    shown = comment([Answer(wish) for wish in read_wishes(request.images)])
+    assert time.process_time() - before < 1
+    assert shown.encode()
 
 
 HOSTILE = (
