@@ -134,6 +134,8 @@ class GitHubApi:
         )
         if not isinstance(found, dict):
             return b"", {}
+        if found.get("encoding") != "base64":  # over 1 MB its content is left out
+            raise ConfigurationError(f"{path} is too large for GitHub's API to change (1 MB)")
         content = found.get("content")
         raw = base64.b64decode(content) if isinstance(content, str) else b""
         return raw, {"sha": found.get("sha")}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.asking.github_api import GitHubApi
+from orchestrator.errors import ConfigurationError
+from orchestrator.system.http import HttpClient
 from tests.support.github import TOKEN
 from tests.support.github_api import GitHubStandIn
 from tests.support.runner import Event
@@ -141,6 +145,17 @@ def test_what_keeps_the_run_from_beginning_is_answered(
     (answer,) = github.answers
     assert "Nothing was tried: " in answer
     assert (github.state, github.labels) == ("open", {"not-mirrored"})
+
+
+def test_a_list_that_github_hands_out_without_its_content_is_left_as_it_is(
+    github: GitHubStandIn,
+) -> None:
+    github.files["images.txt"] = before = b"nginx\n" * 200_000
+    with closing(HttpClient()) as http:
+        api = GitHubApi(http, github.url, github.repository, TOKEN)
+        with pytest.raises(ConfigurationError, match="too large for GitHub's API"):
+            api.change_file("images.txt", lambda old: old + b"x\n", message="x", branch="main")
+    assert github.files["images.txt"] == before
 
 
 def test_who_is_named_may_ask_and_another_commit_is_kept(
