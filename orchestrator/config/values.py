@@ -149,12 +149,15 @@ def web_url(text: str) -> str:
 _ADDRESS = re.compile(r"[^\s@,;<>()\"\\]+@[^\s@,;<>()\"\\]+")
 _SUBMISSION = 587
 """The port that mail is handed in at (RFC 6409)."""
+_LAST_PORT = 65_535
+_SERVER = re.compile(r"\w[\w-]{0,62}(?:\.\w[\w-]{0,62})*\.?", re.ASCII)
+"""A server's name; Docker's may have underscores."""
 
 
 def mail_url(text: str) -> str:
     """`mailto:` and addresses with commas between."""
     addresses = text.removeprefix("mailto:").split(",")
-    if all(_ADDRESS.fullmatch(one) and one.isprintable() for one in addresses):
+    if all(map(_is_address, addresses)):
         return text
     raise FormatError("it is no mail address", hint="write it as mailto:you@example.com")
 
@@ -162,15 +165,25 @@ def mail_url(text: str) -> str:
 def mail_server(table: Mapping[str, str]) -> MailServer:
     """The SMTP server that a [[notify]] of mail names."""
     name, _, port = table.get("smtp", "").partition(":")
-    if not name or name.startswith("-") or not (port or "587").isdigit():
+    port = port or str(_SUBMISSION)
+    is_port = bool(re.fullmatch(r"[0-9]{1,5}", port)) and 0 < int(port) <= _LAST_PORT
+    if not _SERVER.fullmatch(name) or not is_port:
         words = "mail needs a server" if not name else f"'{table['smtp']}' is no server"
         raise FormatError(words, hint="write it as smtp = 'smtp.example.com:465'")
     username = table.get("username", "")
     sender = table.get("from") or username
-    if not _ADDRESS.fullmatch(sender) or not sender.isprintable():
+    if not _is_address(sender):
         raise FormatError("mail needs a sender", hint="write it as from = 'you@example.com'")
     password = table.get("password", "")
-    return MailServer(name, int(port or _SUBMISSION), sender, username, password)
+    if not f"{username}{password}".isascii():
+        hint = "make a password for programs at your provider, of ASCII letters and digits"
+        raise FormatError("mail's login has characters other than ASCII", hint=hint)
+    return MailServer(name, int(port), sender, username, password)
+
+
+def _is_address(text: str) -> bool:
+    """Whether every mail server can be told of it: ASCII alone (RFC 5321)."""
+    return bool(_ADDRESS.fullmatch(text)) and text.isascii() and text.isprintable()
 
 
 def requests_per_second(text: str) -> float:

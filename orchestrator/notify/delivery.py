@@ -36,7 +36,11 @@ class Poster(Protocol):
 
 @dataclass(frozen=True)
 class Sender:
-    """What sending a message needs: HTTP, a clock, and a way to wait (seconds)."""
+    """What sending a message needs: HTTP, a clock, and a way to wait.
+
+    Attributes:
+        sleep: Takes seconds; true once no more is to be tried.
+    """
 
     http: Poster
     clock: Callable[[], datetime]
@@ -70,7 +74,8 @@ def tried(attempt: Callable[[], Refusal | None], webhook: Webhook, by: Sender) -
             break
         seconds = min(refusal.retry_after or wait, _LONGEST_WAIT)
         _log.info("%s did not take the message; again in %.0f s", place_of(webhook), seconds)
-        by.sleep(seconds)
+        if by.sleep(seconds):
+            break
         refusal = attempt()
     return refusal
 

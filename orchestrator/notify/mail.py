@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
@@ -26,6 +27,10 @@ _TIMEOUT = 20.0
 
 _TRANSIENT = range(400, 500)
 """Replies that ask to come again (RFC 5321, section 4.2.1)."""
+
+
+class _NoTlsError(OSError):
+    """Neither a password nor a report may travel there."""
 
 
 def mail_of(report: Report, context: NotifyContext, server: MailServer) -> bytes:
@@ -55,13 +60,32 @@ def post_mail(webhook: Webhook, server: MailServer, mail: bytes) -> Refusal | No
         with _connection(server) as smtp:
             if server.username:
                 smtp.login(server.username, server.password)
-            smtp.sendmail(server.sender, addresses_of(webhook.url), mail)
+            left_out = smtp.sendmail(server.sender, addresses_of(webhook.url), mail)
     except OSError as error:  # smtplib's own are such, too
         return _refusal(error)
-    return None
+    if not left_out:
+        return None
+    # Another try would bring the mail to the others a second time.
+    return replace(_refusal(smtplib.SMTPRecipientsRefused(left_out)), is_transient=False)
 
 
 def _refusal(error: OSError) -> Refusal:
+    match error:
+        case smtplib.SMTPException():
+            return _refusal_in_words(error)
+        case _NoTlsError():
+            return Refusal(
+                "it offers no TLS", "use its port for TLS: smtp = 'mail.example.com:465'"
+            )
+        case ssl.SSLError():
+            hint = "see that its certificate is valid, and that the port is the right one"
+            return Refusal(f"it can't be spoken to by TLS ({error.reason})", hint)
+    words = error.strerror or type(error).__name__
+    return Refusal(f"it can't be reached: {words}", is_transient=True)
+
+
+def _refusal_in_words(error: smtplib.SMTPException) -> Refusal:
+    """What a server that was reached said."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return Refusal(
@@ -76,15 +100,13 @@ def _refusal(error: OSError) -> Refusal:
         case smtplib.SMTPResponseException():
             transient = error.smtp_code in _TRANSIENT
             return Refusal(_words(error.smtp_code, error.smtp_error), is_transient=transient)
-        case smtplib.SMTPNotSupportedError():
-            return Refusal(
-                "it offers no TLS", "use its port for TLS: smtp = 'mail.example.com:465'"
-            )
-        case ssl.SSLError():
-            hint = "see that its certificate is valid, and that the port is the right one"
-            return Refusal(f"it can't be spoken to by TLS ({error.reason})", hint)
-    words = error.strerror or type(error).__name__
-    return Refusal(f"it can't be reached: {words}", is_transient=True)
+        case smtplib.SMTPServerDisconnected():
+            return Refusal("it ended the connection", is_transient=True)
+    # What is left of them is of smtplib's login.
+    return Refusal(
+        "it offers no login that this program has",
+        "where it wants none, leave username and password out of [[notify]], and name from",
+    )
 
 
 def _connection(server: MailServer) -> smtplib.SMTP:
@@ -94,12 +116,18 @@ def _connection(server: MailServer) -> smtplib.SMTP:
     smtp = smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT)
     try:
         smtp.ehlo_or_helo_if_needed()
-        if smtp.has_extn("starttls") or not is_loopback(server.host):
-            smtp.starttls(context=trusted)
+        _begin_tls(smtp, server, trusted)
     except BaseException:
         smtp.close()
         raise
     return smtp
+
+
+def _begin_tls(smtp: smtplib.SMTP, server: MailServer, trusted: ssl.SSLContext) -> None:
+    if smtp.has_extn("starttls"):
+        smtp.starttls(context=trusted)
+    elif not is_loopback(server.host):
+        raise _NoTlsError
 
 
 def _words(code: int, words: bytes | str) -> str:

@@ -24,16 +24,29 @@ class Mailbox:
     Attributes:
         login: Who may send; None where everybody may.
         answers: What it says to the next mails, before it takes any.
+        unknown: Who has no mailbox here.
     """
 
     login: Login | None = None
     certificate: Certificate | None = None
     answers: list[str] = field(default_factory=list)
+    unknown: tuple[str, ...] = ()
+    offers_logins: bool = True
     taken: list[bytes] = field(default_factory=list)
     recipients: list[str] = field(default_factory=list)
     was_secret: list[bool] = field(default_factory=list)
     protocols: list[SMTP] = field(default_factory=list)
     port: int = 0
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Take a recipient, or say that there is none."""
+        del server, session, options
+        if address in self.unknown:
+            return "550 no such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope
@@ -73,6 +86,7 @@ class Mailbox:
             auth_required=self.login is not None and tls is not None,
             auth_require_tls=tls is not None,
             authenticator=self.authenticate,
+            auth_exclude_mechanism=() if self.offers_logins else ("LOGIN", "PLAIN"),
         )
         self.protocols.append(protocol)
         return protocol

@@ -77,6 +77,20 @@ def test_a_refusal_is_a_warning_in_the_servers_words() -> None:
     assert not slept
 
 
+def test_one_recipient_who_is_refused_is_a_warning_and_the_other_has_one_mail() -> None:
+    with serving_mail(Mailbox(unknown=("ops@example.com",))) as mailbox:
+        (warning,), slept = tell(mailbox.port)
+    assert warning.endswith("a recipient is refused (no such mailbox (code 550))")
+    assert (mailbox.recipients, len(mailbox.taken), slept) == (["you@example.com"], 1, [])
+
+
+def test_a_server_without_logins_is_not_called_one_without_tls() -> None:
+    with serving_mail(Mailbox(offers_logins=False)) as mailbox:
+        (warning,), slept = tell(mailbox.port, login=LOGIN)
+    assert "it offers no login that this program has; where it wants none, leave" in warning
+    assert (mailbox.taken, slept) == ([], [])
+
+
 def test_no_server_is_a_warning_after_three_tries() -> None:
     with dead_url() as url:
         (warning,), slept = tell(int(url.rpartition(":")[2]))

@@ -1008,6 +1008,39 @@ def test_a_variable_that_is_not_set_matters_only_to_the_target_it_is_for(base: P
     assert load(base, toml=toml, environ={"LAB_TOKEN": SECRET}).target("x").password == SECRET
 
 
+@pytest.mark.parametrize(
+    ("url", "smtp", "more", "message"),
+    [
+        pytest.param("a@b.c", "mail.b.c:99999", "", "is no server", id="no port"),
+        pytest.param("a@b.c", "mail.b.c:٢٥", "", "is no server", id="a port in other digits"),
+        pytest.param("a@b.c", "mail..b.c", "", "is no server", id="an empty label"),
+        pytest.param("a@b.c", "mail b.c", "", "is no server", id="a space"),
+        pytest.param("a@b.c", "", "", "mail needs a server", id="no server"),
+        pytest.param("我@b.c", "mail.b.c", "", "it is no mail address", id="an address"),
+        pytest.param("a@b.c", "mail.b.c", "from='我@b.c'", "mail needs a sender", id="a sender"),
+        pytest.param(
+            "a@b.c", "mail.b.c", "password='密码'", "characters other than ASCII", id="a password"
+        ),
+    ],
+)
+def test_mail_that_could_not_be_sent_is_said_before_the_run(
+    base: Path, url: str, smtp: str, more: str, message: str
+) -> None:
+    sender = "" if more.startswith("from") else "from='x@b.c'\n"
+    toml = f"[[notify]]\nurl='mailto:{url}'\nsmtp='{smtp}'\nusername='me'\n{sender}{more}"
+    error = refused_toml(base, toml)
+    assert message in f"{error.message} {error.hint}"
+    assert "密码" not in f"{error.message} {error.hint}"
+
+
+@pytest.mark.parametrize("smtp", ["smtp_relay:25", "localhost", "127.0.0.1:1025", "mail.b.c."])
+def test_a_mail_server_may_be_named_as_docker_names_it(base: Path, smtp: str) -> None:
+    toml = f"[[notify]]\nurl='mailto:a@b.c'\nsmtp='{smtp}'\nfrom='x@b.c'"
+    (webhook,) = load(base, toml=toml).webhooks
+    assert webhook.mail
+    assert webhook.mail.host == smtp.partition(":")[0]
+
+
 @pytest.mark.parametrize("toml", ["[[notify]]\nsecret='x'", "[[notify]]\nurl='${LAB_HOOK}'"])
 def test_a_webhook_without_a_url_is_a_warning(base: Path, toml: str) -> None:
     settings = load(base, toml=toml)
