@@ -2,8 +2,8 @@
 
 skopeo asks HEAD for a blob, then POST, PATCH and PUT to bring it, and the manifest last. All
 blobs that are known beforehand were asked for at the target before skopeo was up, so that most
-of this is answered at once. A PATCH does not say whose bytes it brings: its size tells, and of
-equal sizes one is let through at a time.
+of this is answered at once. A PATCH does not say whose bytes it brings: where no other blob has
+its size they go on at once, under their digest; else the PUT tells.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from orchestrator.errors import ErrorKind, FormatError
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.registry.responses import Inconclusive
+from orchestrator.relay.awaited import AwaitedBlobs
 from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Upload
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.server import Reply
@@ -110,11 +111,9 @@ class Passage:
         self._with_children = request.platform is None
         self._expected = request.source.digest if request.keeps_digests else None
         self._lock = threading.Lock()
-        self._turn = threading.Condition()
-        self._in_turn: dict[int, Digest] = {}
+        self._awaited = AwaitedBlobs()
         self._incoming: dict[str, _Incoming] = {}
         self._refusals: list[Refused] = []
-        self._is_over = False
         self._senders: list[threading.Thread] = []
         sizes = request.blobs
         self._number, asked, self._sending = blobs.begin_copy(request.destination, sizes)
@@ -140,8 +139,8 @@ class Passage:
         if isinstance(begun, Refused):
             with self._lock:
                 self._refusals.append(begun)
-        elif blob.size is not None:
-            self._wait_for_turn(blob.size, digest)
+        elif isinstance(begun, Upload) and blob.size is not None:
+            self._awaited.add(digest, blob.size, begun)
         return Reply(404)
 
     def begin_upload(self, mount: str) -> Reply:
@@ -164,12 +163,13 @@ class Passage:
         if incoming is None:
             return Reply(404)
         body.pieces = self._paced
-        blob = self._blob_in_turn(body.size) if body.size is not None else None
-        begun = self._begun(blob) if blob is not None else None
-        if blob is None or not isinstance(begun, Upload):
-            return self._receive_unknown(name, incoming, body)
+        digest, upload = self._awaited.take(body.size)
+        blob = self._blobs.get(digest) if digest else None
+        if blob is None or upload is None:
+            begun = upload or self._target.begin_any(self.destination)
+            return self._receive_unknown(name, incoming, body, begun)
         incoming.blob = blob
-        self._send(blob, begun, body)
+        self._send(blob, upload, body)
         return Reply(202, self._upload_headers(name, body.size or 0))
 
     def end_upload(self, name: str, text: str) -> Reply:
@@ -211,17 +211,19 @@ class Passage:
 
     def close(self) -> None:
         """Skopeo has ended: what it left open is cancelled, and nobody waits for it any more."""
-        with self._turn:
-            self._is_over = True
-            self._turn.notify_all()
         self._known.give_up(self._number)
         for sender in self._senders:
             sender.join(_LAST_WAIT)
+        for upload in (*self._awaited.unused(), *self._never_asked_for()):
+            self._target.cancel(upload)
+
+    def _never_asked_for(self) -> Iterator[Upload]:
+        """The uploads that were begun, and skopeo never asked for the blob."""
         for blob in self._blobs.values():
             is_open = blob.sent is None and blob.begun.done() and not blob.begun.exception()
             begun = blob.begun.result() if is_open else None
-            if isinstance(begun, Upload):
-                self._target.cancel(begun)
+            if isinstance(begun, Upload) and not self._awaited.has_seen(blob.digest):
+                yield begun
 
     @property
     def uploaded(self) -> tuple[Digest, ...]:
@@ -253,17 +255,6 @@ class Passage:
         except FutureTimeoutError:
             return Refused(Inconclusive("another copy did not send a blob in time"))
 
-    def _wait_for_turn(self, size: int, digest: Digest) -> None:
-        with self._turn:
-            while self._in_turn.setdefault(size, digest) != digest and not self._is_over:
-                self._turn.wait()
-
-    def _blob_in_turn(self, size: int) -> _Blob | None:
-        with self._turn:
-            digest = self._in_turn.pop(size, None)
-            self._turn.notify_all()
-        return self._blobs.get(digest) if digest else None
-
     def _paced(self, chunk: bytes) -> Iterator[bytes]:
         """Let bytes go on as fast as they may, and count them."""
         for piece in self._pace.pieces(chunk):
@@ -294,9 +285,13 @@ class Passage:
         self._senders.append(sender)
         sender.start()
 
-    def _receive_unknown(self, name: str, incoming: _Incoming, body: BodyStream) -> Reply:
-        """Bytes whose digest only the PUT will tell: a conversion's, or of an unknown size."""
-        begun = self._target.begin_any(self.destination)
+    def _receive_unknown(
+        self, name: str, incoming: _Incoming, body: BodyStream, begun: Begun
+    ) -> Reply:
+        """Bytes whose digest only the PUT will tell.
+
+        They are a conversion's, or of an unknown size, or of one that other blobs have, too.
+        """
         brought: Future[Upload | Refused] = Future()
 
         def send() -> None:
@@ -321,6 +316,7 @@ class Passage:
     def _end_unknown(self, incoming: _Incoming, digest: Digest) -> Refused | None:
         if incoming.upload is None:
             return Refused(Inconclusive("an upload was ended that brought nothing"))
+        self._awaited.brought(digest)
         refused = self._target.end(incoming.upload, digest)
         blob = self._blob(digest)
         if blob is not None:

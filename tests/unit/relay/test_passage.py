@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -42,7 +44,9 @@ class Registry:
         self.gate.set()
         self.distance = 1.0
         self.methods: list[str] = []
-        self._parts: list[bytes] = []
+        self._numbers = itertools.count()
+        self.parts: dict[str, bytes] = {}
+        """What each upload that is open has brought."""
 
     def round_trips(self) -> Mapping[str, float]:
         """As far as it is told to be."""
@@ -60,23 +64,32 @@ class Registry:
         self.gate.wait(5)
         if self.refusal is not None and request.method == "PUT":
             return self.refusal
-        _, _, query = request.path.partition("?")
-        digest = Digest(query.partition("digest=")[2].replace("%3A", ":"))
-        if request.method == "POST":
-            mount = Digest(query.partition("mount=")[2].partition("&")[0].replace("%3A", ":"))
-            there = {"location": f"/v2/{APP.repository}/blobs/uploads/1"}
-            return Response(201 if mount in self.blobs else 202, there)
-        if request.method == "PATCH":
-            self._parts.append(content)
-            return Response(202, {"location": f"/v2/{APP.repository}/blobs/uploads/2"})
-        if request.path.startswith("manifests/"):
-            self.manifests[request.path.rpartition("/")[2]] = content
+        path, _, query = request.path.partition("?")
+        name = path.rpartition("/")[2]
+        if path.startswith("manifests/"):
+            self.manifests[name] = content
             return Response(201)
-        content = content or b"".join(self._parts)
+        if request.method == "POST":
+            return self._begun(Digest(parse_qs(query).get("mount", [""])[0]))
+        content = self.parts.pop(name, b"") + content
+        if request.method != "PUT":
+            self.parts |= {name: content} if request.method == "PATCH" else {}
+            return Response(202, self._place(name))
+        digest = Digest(parse_qs(query)["digest"][0])
         is_promised = digest_of(content) == digest
         if is_promised:
             self.blobs[digest] = content
         return Response(201 if is_promised else 400, body=b'{"errors":[{"code":"DIGEST_INVALID"}]}')
+
+    def _begun(self, mount: Digest) -> Response:
+        if mount in self.blobs:
+            return Response(201)
+        name = str(next(self._numbers))
+        self.parts[name] = b""
+        return Response(202, self._place(name))
+
+    def _place(self, name: str) -> dict[str, str]:
+        return {"location": f"/v2/{APP.repository}/blobs/uploads/{name}"}
 
 
 @pytest.fixture
@@ -118,6 +131,37 @@ def test_blobs_of_one_size_are_told_apart(passage: Passage, registry: Registry) 
     assert registry.manifests == {"1": MANIFEST}
     assert set(passage.uploaded) == {digest_of(ONE), digest_of(TWO)}
     assert passage.sent == len(ONE) + len(TWO)
+
+
+@pytest.mark.parametrize("order", [(ONE, TWO), (TWO, ONE)], ids=["in order", "the other way"])
+def test_blobs_of_one_size_do_not_wait_for_each_other(
+    passage: Passage, registry: Registry, order: tuple[bytes, bytes]
+) -> None:
+    """As skopeo asks where its source is far: for all, before it has a byte of the first."""
+    assert [passage.head_blob(digest_of(one)).status for one in (ONE, TWO)] == [404, 404]
+    names = {one: passage.begin_upload("").headers["Docker-Upload-UUID"] for one in (ONE, TWO)}
+    for one in order:
+        body = BodyStream(iter([one]), len(one))
+        assert passage.receive(names[one], body).status == 202
+    for one in order:
+        assert passage.end_upload(names[one], digest_of(one)).status == 201
+    assert passage.put_manifest("1", MANIFEST, "type").status == 201
+    assert registry.blobs == {digest_of(one): one for one in (ONE, TWO)}
+
+
+@pytest.mark.parametrize(
+    "brought",
+    [(), (ONE,), (ONE, TWO), (LONG,)],
+    ids=["none", "one of two of a size", "both", "another"],
+)
+def test_what_was_begun_and_brought_nothing_is_called_off(
+    passage: Passage, registry: Registry, brought: tuple[bytes, ...]
+) -> None:
+    assert passage.head_blob(digest_of(TWO)).status == 404
+    assert [bring(passage, one) for one in brought] == [201] * len(brought)
+    passage.close()
+    assert registry.blobs == {digest_of(one): one for one in brought}
+    assert registry.parts == {}
 
 
 def test_a_blob_that_was_sent_is_there_for_the_next_image_of_an_index(
