@@ -10,6 +10,7 @@ and what follows from a digest is remembered for good.
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Executor
 from typing import Protocol
 
 from orchestrator.errors import DeferredError, ImageError, Side
@@ -20,7 +21,7 @@ from orchestrator.plan.decision import Action, Decision, KnownImage, Reason, Ups
 from orchestrator.plan.items import Item
 from orchestrator.plan.sources import Sources
 from orchestrator.registry.reader import InconclusiveError, Reader
-from orchestrator.system.parallel import OncePerKey
+from orchestrator.system.parallel import OncePerKey, side_by_side
 
 _log = logging.getLogger(__name__)
 
@@ -49,19 +50,30 @@ class FastPath:
             patience.
         memory: What earlier runs found out.
         completeness: Asks over HTTP, once, for what a destination's manifest names.
+        pool: Asks for the destination while the source is asked for.
     """
 
-    def __init__(self, http: Reader, memory: Memory, completeness: Completeness) -> None:
+    def __init__(
+        self, http: Reader, memory: Memory, completeness: Completeness, pool: Executor
+    ) -> None:
         self._http = http
+        self._pool = pool
         self._memory = memory
         self._completeness = completeness
         self._sources = Sources(http)
         self._learned = OncePerKey(self._learn)
 
     def check(self, item: Item, form: ManifestForm) -> Verdict | None:
-        """The verdict that an item is in sync; None where that can't be proved."""
-        upstream = self._learned((item, form))
-        found = self._digest(item.destination, Side.DESTINATION) if upstream else None
+        """The verdict that an item is in sync; None where that can't be proved.
+
+        Both sides are asked at once: where the source can't be had, the destination's HEAD was in
+        vain.
+        """
+        found, upstream = side_by_side(
+            self._pool,
+            lambda: self._digest(item.destination, Side.DESTINATION),
+            lambda: self._learned((item, form)),
+        )
         if upstream is None or found is None:
             return None
         if found == upstream.expected:

@@ -61,7 +61,7 @@ from orchestrator.text import first_lines
 _log = logging.getLogger(__name__)
 
 _HEAD_CHECKS_AT_ONCE = 2 * HEADS_AT_ONCE
-"""An item asks two registries, one after the other; so both are kept busy."""
+"""An item asks two registries, one of which is slower; so both are kept busy."""
 
 _FIRST_INSPECTIONS = 4
 """Inspections at once to begin with: enough to keep ahead of the copies that they lead to."""
@@ -256,7 +256,7 @@ class _Stages:
         patient = self._completeness(
             reader, lambda there, digest: self._retry.run(lambda: http.has_blob(there, digest))
         )
-        return Planner(reader, options, FastPath(http, state, once), patient)
+        return Planner(reader, options, FastPath(http, state, once, self.tools.pool), patient)
 
     def _completeness(
         self, reader: Reader, has_blob: Callable[[Reference, Digest], bool]

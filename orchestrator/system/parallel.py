@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
@@ -109,6 +109,24 @@ def _settle(future: Future[R], work: Callable[[T], R], task: T) -> None:
         future.set_result(work(task))
     except BaseException as error:  # noqa: BLE001 - it is raised where the result is wanted
         future.set_exception(error)
+
+
+def side_by_side(pool: Executor, aside: Callable[[], T], here: Callable[[], R]) -> tuple[T, R]:
+    """Do two things at once; one after the other where no thread can be had.
+
+    Args:
+        pool: Does the first; that must not wait for another thread of the pool.
+        aside: The first.
+        here: The second, done by the calling thread.
+    """
+    try:
+        future = pool.submit(aside)
+    except RuntimeError as error:
+        if not is_thread_lack(error):
+            raise
+        return aside(), here()
+    found = here()
+    return future.result(), found
 
 
 @dataclass(frozen=True)

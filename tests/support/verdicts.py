@@ -144,7 +144,7 @@ def planner(
     retrying = RetryingReader(reader, (patience or Patience()).rule)
     http, memory = HttpReader(NoHttp()), memory or NoMemory()
     once = Completeness(http, has_blob, memory, verify, POOL)
-    fast_path = FastPath(http, memory, once)
+    fast_path = FastPath(http, memory, once, POOL)
     patient = Completeness(retrying, has_blob, memory, verify, POOL)
     return Planner(retrying, options or PlanOptions(), fast_path, patient)
 

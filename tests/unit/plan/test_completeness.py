@@ -272,6 +272,7 @@ def test_the_fast_path_proves_no_index_that_has_gaps(
     http = Http(registries, {f"{NAME}@{dark.digest}"} if dark else set())
     reader, memory = HttpReader(http), NoMemory()
     completeness = Completeness(reader, reader.has_blob, memory, Verify.CHILDREN, POOL)
-    found = FastPath(reader, memory, completeness).check(item(platform), PlanOptions().form(item()))
+    fast_path = FastPath(reader, memory, completeness, POOL)
+    found = fast_path.check(item(platform), PlanOptions().form(item()))
     assert (found is not None) is is_proved
     assert found is None or found.decision.action is Action.SKIP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ def fast_path_over(
 ) -> FastPath:
     memory = memory or NoMemory()
     completeness = Completeness(http, lambda _where, _digest: True, memory, verify, POOL)
-    return FastPath(http, memory, completeness)
+    return FastPath(http, memory, completeness, POOL)
 
 
 @pytest.fixture
@@ -100,6 +101,32 @@ def test_what_http_does_not_settle_is_no_proof(http: Http, registry: str) -> Non
     http.put(HERE, AMD)
     http.silent.add(registry)
     assert fast_path_over(http).check(item(), USUAL) is None
+
+
+class Meeting(Http):
+    """Answers a side no sooner than the other is asked, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = threading.Barrier(2, timeout=10)
+
+    def read_digest(self, reference: Reference, *, side: Side = Side.SOURCE) -> Digest | None:
+        self.both.wait()
+        return super().read_digest(reference, side=side)
+
+
+def test_both_sides_are_asked_at_once() -> None:
+    http = Meeting()
+    http.put(f"{SOURCE}:1", INDEX)
+    http.put(HERE, INDEX)
+    assert fast_path_over(http).check(item("all"), USUAL)
+    assert http.heads == Counter({"source.example": 1, "near.example": 1})
+
+
+def test_a_source_that_can_not_be_had_costs_one_question_more(http: Http) -> None:
+    http.silent.add("source.example")
+    assert fast_path_over(http).check(item(), USUAL) is None
+    assert http.heads == Counter({"source.example": 1, "near.example": 1})
 
 
 def test_a_source_is_asked_once_for_all_its_items(http: Http) -> None:

@@ -7,13 +7,20 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.errors import ErrorKind, ImageError, InterruptedRunError
-from orchestrator.system.parallel import FifoQueue, OncePerKey, RetryPolicy, map_bounded
+from orchestrator.system.parallel import (
+    FifoQueue,
+    OncePerKey,
+    RetryPolicy,
+    map_bounded,
+    side_by_side,
+)
 
 TIMEOUT = 10.0
 
@@ -313,3 +320,29 @@ def test_those_who_wait_are_given_the_error_too() -> None:
         errors = [one.exception(TIMEOUT) for one in asked]
     assert errors[0] is errors[1]
     assert isinstance(errors[0], ImageError)
+
+
+class Threadless(ThreadPoolExecutor):
+    """A pool on a machine that has no threads left."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(1)
+        self.words = words
+
+    def submit(self, *_: object, **__: object) -> NoReturn:
+        raise RuntimeError(self.words)
+
+
+def test_two_things_are_done_at_once() -> None:
+    both = threading.Barrier(2, timeout=TIMEOUT)
+    with ThreadPoolExecutor(1) as pool:
+        places = side_by_side(pool, both.wait, both.wait)
+        assert set(places) == {0, 1}
+        assert side_by_side(pool, lambda: "aside", lambda: "here") == ("aside", "here")
+
+
+def test_where_no_thread_can_be_had_two_things_come_one_after_the_other() -> None:
+    with Threadless("can't start new thread") as pool:
+        assert side_by_side(pool, lambda: "aside", lambda: "here") == ("aside", "here")
+    with Threadless("something else") as pool, pytest.raises(RuntimeError, match="something else"):
+        side_by_side(pool, lambda: "aside", lambda: "here")
