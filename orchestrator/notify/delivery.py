@@ -13,13 +13,14 @@ from orchestrator.config.settings import Webhook
 from orchestrator.hosts import host_of
 from orchestrator.notify.markup import short
 from orchestrator.notify.message import Format, Message, Refusal
-from orchestrator.system.http import HttpError, Response, redirect_of
+from orchestrator.system.http import HttpError, Response, location_of
 from orchestrator.text import Redactor
 
 _WAITS = (2.0, 10.0)
 """Seconds after the first try, and after the second; the third one is the last."""
 _LONGEST_WAIT = 60.0
 _REDIRECTS = 3
+_SEE_OTHER = 303
 _WORD_BYTES = 300
 _SHORTEST_SECRET = 6
 """Shorter parts of a URL are words such as `v2`, `bot` and `send`."""
@@ -128,3 +129,19 @@ def _secrets(webhook: Webhook) -> Iterator[str]:
         if text and len(text) >= _SHORTEST_SECRET:
             yield text
             yield unquote(text)
+
+
+def redirect_of(url: str, answer: Response) -> str:
+    """Where an answer sends the same request to, as long as it is the same host; else "".
+
+    http may become https, https never http. See Other (303) asks for another request.
+    """
+    there = location_of(url, answer)
+    if not there or answer.status == _SEE_OTHER:
+        return ""
+    old, new = urlsplit(url), urlsplit(there)
+    is_same = old.netloc == new.netloc and old.scheme == new.scheme
+    is_upgrade = (old.scheme, new.scheme) == ("http", "https") and (
+        (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
+    )
+    return there if is_same or is_upgrade else ""

@@ -160,6 +160,11 @@ class RegistryClient:
         for (registry, login), repositories in expected.items():
             self._host(registry).expect(login, repositories)
 
+    def open_ahead(self, registries: Iterable[str]) -> None:
+        """Say who will be pushed to, so that connections stand when an image's blobs come."""
+        for registry in registries:
+            self._host(registry).open_ahead()
+
     def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
         """The digest of what a reference names, without reading it."""
         answer = self._ask("HEAD", reference, _manifest_path(reference))
@@ -269,7 +274,7 @@ class RegistryClient:
             body=raw,
             content_type=OCI_INDEX,
         )
-        answer = self._ask_as(put, destination)
+        answer = self.send(put, destination)
         if isinstance(answer, Inconclusive):
             return WriteRefused(f"connection lost: {answer.reason}") if answer.ends_host else answer
         return written_in(answer)
@@ -291,10 +296,6 @@ class RegistryClient:
         # skopeo may get through where we don't: by a SOCKS proxy, or by authorities in certs.d.
         return self._host(reference.registry).failure
 
-    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
-        """Send a request as it is, once: any answer is an answer, and none is tried again."""
-        return self._ask_as(request, reference)
-
     def push_right(
         self, reference: Reference, *, by_skopeo: bool = False
     ) -> PushAllowed | Inconclusive:
@@ -310,10 +311,10 @@ class RegistryClient:
                 a login that may write and not read gets no further.
         """
         if by_skopeo:
-            looked = self._ask_to_write("HEAD", reference, f"blobs/{_NOWHERE}")
+            looked = self._ask("HEAD", reference, f"blobs/{_NOWHERE}", actions=_WRITE)
             if isinstance(looked, Inconclusive) or looked.status in (401, 403):
                 return push_right_in(looked, registry=reference.registry)
-        answer = self._ask_to_write("POST", reference, "blobs/uploads/")
+        answer = self._ask("POST", reference, "blobs/uploads/", actions=_WRITE)
         right = push_right_in(answer, registry=reference.registry)
         if isinstance(answer, Inconclusive) or isinstance(right, Inconclusive):
             return right
@@ -325,16 +326,10 @@ class RegistryClient:
             lost = Inconclusive(f"{reference.registry} does not say where an upload goes")
             return PushAllowed(is_cleared=False) if is_told else lost
         end = Request("DELETE", reference.repository, upload, actions=_DELETE)
-        ended = self._ask_as(end, reference)
+        ended = self.send(end, reference)
         return PushAllowed(
             is_cleared=isinstance(ended, Response) and ended.status in (200, 202, 204)
         )
-
-    def _ask_to_write(
-        self, method: str, reference: Reference, path: str
-    ) -> Response | Inconclusive:
-        request = Request(method, reference.repository, path, actions=_WRITE)
-        return self._ask_as(request, reference)
 
     def check_login(self, reference: Reference) -> None:
         """Before a program logs in: would the login go where we would not send it?
@@ -369,12 +364,18 @@ class RegistryClient:
         return self._pull_limit
 
     def _ask(
-        self, method: str, reference: Reference, path: str, *, limit: int = LARGEST
+        self,
+        method: str,
+        reference: Reference,
+        path: str,
+        *,
+        limit: int = LARGEST,
+        actions: str = "pull",
     ) -> Response | Inconclusive:
-        return self._ask_as(Request(method, reference.repository, path, limit), reference)
+        return self.send(Request(method, reference.repository, path, limit, actions), reference)
 
-    def _ask_as(self, request: Request, reference: Reference) -> Response | Inconclusive:
-        """Ask under the login that there is for the reference."""
+    def send(self, request: Request, reference: Reference) -> Response | Inconclusive:
+        """Send a request as it is, under the login for a reference; any answer is an answer."""
         if reason := self._conf.reason_against(reference):
             return Inconclusive(f"{reference.familiar}: {reason}")
         login = credentials_for(self._logins, reference.registry, reference.repository)

@@ -28,6 +28,9 @@ from orchestrator.system.body import BodyStream
 from orchestrator.system.http import HttpError, Response
 
 _SERVED_AT: Mapping[str, str] = {DOCKER_HUB: DOCKER_HUB_SERVER}
+_OPENED_AHEAD = 16
+"""Connections for the blobs of one image, which are all asked for at once; few images have more."""
+
 _ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
 """All four always: a registry converts, or hides, what a client doesn't say it takes."""
 
@@ -113,6 +116,10 @@ class RegistryHost:
     def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
         """Say which repositories will be read, so that one token serves several."""
         self._tokens.expect(login, repositories)
+
+    def open_ahead(self) -> None:
+        """Have connections stand for what will be asked at once."""
+        self._transport.open_ahead(_SERVED_AT.get(self._name, self._name), _OPENED_AHEAD)
 
     def ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask; a registry that failed once is left alone from then on."""

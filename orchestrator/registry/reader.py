@@ -127,6 +127,7 @@ class HttpReader:
     def __init__(self, registry: HttpRegistry) -> None:
         self._registry = registry
         self._read_by_tag: dict[Reference, bytes] = {}
+        self._missing: set[Reference] = set()
         self._source_digest = OncePerKey(self._ask_digest)
         self._manifest = OncePerKey(self._ask_manifest)
         self._config = OncePerKey(self._ask_config)
@@ -144,7 +145,9 @@ class HttpReader:
         """
         if side is Side.SOURCE or reference.digest:
             return self._manifest(reference)
-        if isinstance(self._registry.head(reference), NotFound) and self._is_absent(reference):
+        is_missing = reference in self._missing or self._ask_digest(reference) is None
+        self._missing.discard(reference)
+        if is_missing and self._is_absent(reference):
             return None
         raise InconclusiveError(reference, "a destination's tag is not read by HTTP")
 
@@ -179,7 +182,10 @@ class HttpReader:
         return answer
 
     def _ask_digest(self, reference: Reference) -> Digest | None:
-        return _settled(self._registry.head(reference), reference)
+        digest = _settled(self._registry.head(reference), reference)
+        if digest is None:
+            self._missing.add(reference)
+        return digest
 
     def _is_absent(self, reference: Reference) -> bool:
         """Whether there is nothing: a HEAD's 404 may be a proxy's, a GET's has the code to it."""

@@ -125,6 +125,10 @@ class Transport:
         headers = _without(answer.headers, "www-authenticate")
         return replace(answer, headers=headers, is_elsewhere=True)
 
+    def open_ahead(self, host: str, number: int) -> None:
+        """Open connections, so that what is asked at once need not wait for them."""
+        self.http.open_ahead(f"https://{host}", number, verify=self._verify(host))
+
     def _verify(self, host: str) -> bool | Path:
         return False if self.is_insecure(host) else self.ca_of(host) or True
 

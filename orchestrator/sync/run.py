@@ -268,7 +268,7 @@ class _Stages:
     def carry_out(self, items: tuple[Item, ...]) -> tuple[Result, ...]:
         """Make every item a result."""
         _log.info("checking %d item%s", len(items), "" if len(items) == 1 else "s")
-        self.tools.client.expect(one for item in items for one in (item.source, item.destination))
+        self.tools.expect(items)
         copies = self.tools.copies
         links = chain_links(items) if self.settings.chains else (None,) * len(items)
         most = copies.most

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -116,6 +116,7 @@ class Session:
         health: Which hosts answer.
         transfers: What is under way.
         copies: How many copies may run at once.
+        is_relaying: Whether copies go through a relay, where the target lets them.
     """
 
     skopeo: Skopeo
@@ -129,11 +130,22 @@ class Session:
     health: HostHealth
     transfers: Transfers
     copies: CopyLimit
+    is_relaying: bool
 
     @property
     def reader(self) -> HttpFirstReader:
         """Reads registries over HTTP where that will do, and else by skopeo."""
         return HttpFirstReader(self.http, self.tool)
+
+    def expect(self, items: Sequence[Item]) -> None:
+        """Say what will be asked about; through a relay, what was never pushed to is likely to be.
+
+        A trip to a far registry, and two for its connections, are what a small copy consists of.
+        """
+        self.client.expect(one for item in items for one in (item.source, item.destination))
+        if self.is_relaying:
+            new = (one.destination for one in items if not self.state.writer(str(one.destination)))
+            self.client.open_ahead({one.registry for one in new})
 
 
 @contextmanager
@@ -198,6 +210,7 @@ def session(
                 round_trip=lambda: max(client.round_trips().values(), default=0.0),
                 moved=lambda: transfers.total,
             ),
+            is_relaying=relay is not None,
         )
 
 

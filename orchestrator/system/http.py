@@ -149,7 +149,7 @@ class HttpClient:
         limit: int | None = BODY_LIMIT,
         verify: bool | Path = True,
     ) -> Response:
-        """Ask once. Redirects are answers like any other: see `redirect_of`.
+        """Ask once. Redirects are answers like any other: see `location_of`.
 
         Args:
             method: `GET`, `HEAD`, `POST`, …
@@ -188,6 +188,18 @@ class HttpClient:
             return answer
         # Not inside the except: even a suppressed context would carry the URL along.
         raise fault
+
+    def open_ahead(
+        self, url: str, number: int, *, verify: bool | Path = True
+    ) -> list[threading.Thread]:
+        """Open connections without a request, by threads that end once these stand."""
+        from orchestrator.system.tls import open_ahead  # noqa: PLC0415
+
+        try:
+            pool = self._route_to(url, _for_requests(verify)).pool
+        except OSError:  # authorities that can't be read, which a request will say
+            return []
+        return open_ahead(pool, number, self._timeouts[0])
 
     def _sent(
         self,
@@ -313,22 +325,6 @@ class PlainHttp:
         except (OSError, ValueError, HTTPException):
             fault = HttpError(ErrorKind.UNREACHABLE, f"{host_of(url)} can't be reached")
         raise fault
-
-
-def redirect_of(url: str, answer: Response) -> str:
-    """Where an answer sends the same request to, as long as it is the same host; else "".
-
-    http may become https, https never http. See Other (303) asks for another request.
-    """
-    there = location_of(url, answer)
-    if not there or answer.status == _SEE_OTHER:
-        return ""
-    old, new = urlsplit(url), urlsplit(there)
-    is_same = old.netloc == new.netloc and old.scheme == new.scheme
-    is_upgrade = (old.scheme, new.scheme) == ("http", "https") and (
-        (old.hostname, old.port, new.port or 443) == (new.hostname, None, 443)
-    )
-    return there if is_same or is_upgrade else ""
 
 
 def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests' own word

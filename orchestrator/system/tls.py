@@ -28,6 +28,7 @@ from requests import PreparedRequest
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import ProxyManager
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -153,6 +154,27 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(HTTPSConnection):
+    @property
+    def is_connected(self) -> bool:
+        """Whether it stands, and nobody has said anything unasked.
+
+        TLS 1.3 brings tickets after the handshake: they are no answer, and are read away here.
+        Without that a connection that has not been used yet counts as broken.
+        """
+        if super().is_connected or self.sock is None:
+            return self.sock is not None
+        before = self.sock.gettimeout()
+        try:
+            self.sock.settimeout(0)
+            self.sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        finally:
+            self.sock.settimeout(before)
+        return False
+
     def connect(self) -> None:
         _begin(self)
         super().connect()
@@ -186,15 +208,57 @@ def _shut(sock: socket.socket | None) -> None:
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
-class _Pool(HTTPConnectionPool):
+class _OpensAhead(HTTPConnectionPool):
+    """A pool whose connections may stand before they are needed."""
+
+    def open_ahead(self, number: int, timeout: float) -> list[threading.Thread]:
+        """Open some connections at once, by other threads, which end with it.
+
+        Args:
+            number: How many.
+            timeout: Seconds that one may take.
+        """
+        threads = [
+            threading.Thread(target=self._open, args=(timeout,), daemon=True, name="open-ahead")
+            for _ in range(number)
+        ]
+        with suppress(RuntimeError):  # no more threads: then they are opened as they are needed
+            for thread in threads:
+                thread.start()
+        return [one for one in threads if one.ident is not None]
+
+    def _open(self, timeout: float) -> None:
+        """Open one and keep it; what stands in the way is for whoever asks something to say."""
+        connection = None
+        try:
+            connection = self._get_conn(timeout)
+            if connection.is_closed:
+                connection.timeout = timeout
+                connection.connect()
+        except (HTTPError, OSError, ValueError):
+            if connection is not None:
+                connection.close()
+        finally:
+            if connection is not None:
+                self._put_conn(connection)
+
+
+class _Pool(_OpensAhead):
     ConnectionCls = _Connection
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_OpensAhead, HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}
+
+
+def open_ahead(pool: HTTPConnectionPool, number: int, timeout: float) -> list[threading.Thread]:
+    """Open connections that will be needed; none is opened ahead through a proxy."""
+    if pool.proxy is None and isinstance(pool, _OpensAhead):
+        return pool.open_ahead(number, timeout)
+    return []
 
 
 def end_connections() -> None:

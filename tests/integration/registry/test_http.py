@@ -4,6 +4,7 @@ import gzip
 import logging
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ import pytest
 
 from orchestrator.errors import ErrorKind
 from orchestrator.hosts import host_of
-from orchestrator.system.http import HttpClient, HttpError, Response, redirect_of
+from orchestrator.notify.delivery import redirect_of
+from orchestrator.system.http import HttpClient, HttpError, Response
 from tests.support.certificates import make_certificate
 from tests.support.loopback import Reply, Request, answering, dead_url, dripping, serving
 
@@ -248,6 +250,35 @@ def test_a_certificate_is_believed_only_where_its_authority_is_known(
     assert str(unknown).startswith(f"{server.host} can't be spoken to by TLS: ")
     assert "certificate" in str(unknown)
     assert still_unknown.kind is ErrorKind.TLS
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS, which sends tickets unasked"])
+def test_what_is_asked_at_once_goes_by_connections_that_were_opened_ahead(
+    http: HttpClient, tmp_path: Path, is_tls: bool
+) -> None:
+    made = make_certificate(tmp_path)
+    together = threading.Barrier(3, timeout=10)
+
+    def answer(_: Request) -> Reply:
+        together.wait()
+        return Reply()
+
+    with serving(answer, certificate=(made.certificate, made.key) if is_tls else None) as server:
+        for opening in http.open_ahead(server.url, 3, verify=False):
+            opening.join(10)
+        with ThreadPoolExecutor(3) as threads:
+            asked = [
+                threads.submit(http.request, "GET", server.url, headers={}, verify=False)
+                for _ in range(3)
+            ]
+            assert [one.result().status for one in asked] == [200] * 3
+        assert server.connections == 3, "the server has seen all of them by now"
+
+
+def test_what_stands_in_the_way_of_a_connection_is_told_to_who_asks(http: HttpClient) -> None:
+    with dead_url() as url:
+        http.open_ahead(url, 2)
+        assert error_of(http, url).kind is ErrorKind.UNREACHABLE
 
 
 def test_an_expired_certificate_is_refused(http: HttpClient, tmp_path: Path) -> None:

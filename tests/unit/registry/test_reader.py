@@ -275,6 +275,15 @@ def test_what_head_and_get_say_is_not_there_is_not_there(side: Side) -> None:
     assert reader.read_digest(TAG, side=side) is None
     assert reader.read_manifest(TAG, side=side) is None
     assert skopeo.asked == []
+    assert registry.asked == {"HEAD": 1, "GET": 1}
+
+
+def test_a_destination_that_was_not_there_is_asked_for_again_the_next_time() -> None:
+    registry = Registry({TAG: NotFound()}, {TAG: NotFound()})
+    http = HttpReader(registry)
+    assert http.read_digest(TAG, side=Side.DESTINATION) is None
+    assert [http.read_manifest(TAG, side=Side.DESTINATION) for _ in range(2)] == [None, None]
+    assert registry.asked == {"HEAD": 2, "GET": 2}
 
 
 @pytest.mark.parametrize("side", Side)
