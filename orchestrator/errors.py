@@ -61,6 +61,7 @@ class ErrorKind(str, Enum):
     TIMEOUT = "timeout"
     TLS = "tls"
     TOO_LARGE = "too-large"
+    OVER_LIMIT = "over-limit"
     QUOTA = "quota"
     READ_ONLY = "read-only"
     IMMUTABLE = "immutable"

@@ -21,18 +21,25 @@ _FIELDS = ("registry", "repository", "name", "platform", "tag")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one account may have at a registry; None is no limit that we know of.
+    """How much a registry takes; None is no limit that we know of.
 
     Attributes:
         namespaces: Namespaces, of all targets with this login together.
         repositories: Repositories, of all its namespaces together.
+        layers: Layers of one image.
+        layer_size: Bytes of one layer, compressed as it is.
     """
 
     namespaces: int | None = None
     repositories: int | None = None
+    layers: int | None = None
+    layer_size: int | None = None
 
 
 NO_LIMITS = Limits()
+
+_TEN_GB = 10 * 1024**3
+"""No vendor says which gigabyte is meant; nothing is refused that may be taken."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Profile:
         refuses_attestations: BuildKit's attestation manifests can't be pushed.
         wants_docker_types: OCI manifests are refused; Docker's own are taken.
         wants_oci_types: Docker's manifests are refused; OCI's are taken.
-        limits: What an account may have; docs/registries.md says where that is from.
+        limits: What it takes; docs/registries.md says where that is from.
     """
 
     name: str
@@ -65,13 +72,18 @@ ALIYUN_PERSONAL = Profile(
     limits=Limits(namespaces=3, repositories=300),
 )
 ALIYUN_ENTERPRISE = Profile("aliyun-enterprise")
-GHCR = Profile("ghcr", lowers_names=True)
-SWR = Profile("swr", wants_docker_types=True, limits=Limits(namespaces=5))
+GHCR = Profile("ghcr", lowers_names=True, limits=Limits(layer_size=_TEN_GB))
+SWR = Profile(
+    "swr",
+    wants_docker_types=True,
+    limits=Limits(namespaces=5, layers=20, layer_size=_TEN_GB),
+)
+CCR = Profile("ccr", limits=Limits(namespaces=10))
 ZOT = Profile("zot", wants_oci_types=True)
 
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
-    for profile in (GENERIC, ALIYUN_PERSONAL, ALIYUN_ENTERPRISE, GHCR, SWR, ZOT, ZOT)
+    for profile in (GENERIC, ALIYUN_PERSONAL, ALIYUN_ENTERPRISE, GHCR, SWR, CCR, ZOT)
 }
 
 _ALIYUN_ENTERPRISE_HOST = re.compile(r"[a-z0-9-]+-registry(-vpc)?\.[a-z0-9-]+\.cr\.aliyuncs\.com")
@@ -117,7 +129,7 @@ class Target:
         jobs: How many copies may be made here at once; None is the run's own limit.
         bandwidth: Bytes a second that it may be sent; None is as many as it takes.
         requests_per_second: How many requests of ours it may be sent; None is no limit.
-        own_limits: What the account may have, where the profile does not know it.
+        own_limits: What the registry takes, where the profile does not know it.
     """
 
     name: str
@@ -136,7 +148,7 @@ class Target:
 
     @property
     def limits(self) -> Limits:
-        """How much the account may have here."""
+        """How much is taken here."""
         return self.profile.limits if self.own_limits is None else self.own_limits
 
     @property

@@ -265,25 +265,40 @@ def bandwidth(text: str) -> int | None:
 
 
 def limits(text: str, otherwise: Limits) -> Limits:
-    """What an account may have, from a table as JSON: a number, or `"unlimited"`, for each name."""
+    """What a registry takes, from a table as JSON: a number, or `"unlimited"`, for each name."""
     known = tuple(one.name for one in fields(Limits))
-    example = "write it as limits = { repositories = 1000 }"
     try:
         table = json.loads(text)
     except ValueError:
         table = None
     if not isinstance(table, dict):
-        raise FormatError(f"'{shortened(text)}' is no table", hint=example)
-    for name, value in table.items():
+        raise FormatError(f"'{shortened(text)}' is no table", hint=_LIMITS_EXAMPLE)
+    for name in table:
         if name not in known:
             hint = did_you_mean(name, known) or f"known are {', '.join(known)}"
             raise FormatError(f"unknown limit '{name}'", hint=hint)
-        if value != "unlimited" and (type(value) is not int or value < 1):
-            hint = f'{example}, or "unlimited" in place of the number'
-            raise FormatError(f"{name} is neither a number from 1 on nor 'unlimited'", hint=hint)
-    return replace(
-        otherwise, **{name: n if isinstance(n, int) else None for name, n in table.items()}
-    )
+    return replace(otherwise, **{name: _limit(name, value) for name, value in table.items()})
+
+
+_LIMITS_EXAMPLE = "write it as limits = { repositories = 1000 }"
+_SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) *([kmg])(i?)b", re.IGNORECASE)
+
+
+def _limit(name: str, value: object) -> int | None:
+    """One of the limits; None for `"unlimited"`."""
+    if value == "unlimited":
+        return None
+    if type(value) is int and value >= 1:
+        return value
+    size = _SIZE.fullmatch(str(value).strip()) if name == "layer_size" else None
+    if size:
+        number, power, binary = size.groups()
+        return int(float(number) * (1024 if binary else 1000) ** _POWERS[power.lower()])
+    if name == "layer_size":
+        hint = 'write it as limits = { layer_size = "10GB" }, or "unlimited"'
+        raise FormatError(f"{name} is neither a size nor 'unlimited'", hint=hint)
+    hint = f'{_LIMITS_EXAMPLE}, or "unlimited" in place of the number'
+    raise FormatError(f"{name} is neither a number from 1 on nor 'unlimited'", hint=hint)
 
 
 def boolean(text: str) -> bool:

@@ -13,13 +13,14 @@ from enum import Enum
 from typing import TypeAlias, TypeGuard
 
 from orchestrator.config.settings import CreatedCheck
-from orchestrator.errors import ImageError
+from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.conversion import ConvertedManifest
 from orchestrator.oci.index import PushIndex
 from orchestrator.oci.manifest import Descriptor, ImageConfig
 from orchestrator.oci.platform import Platform, PlatformChoice
 from orchestrator.oci.reference import Digest
 from orchestrator.plan.items import Item
+from orchestrator.text import human_bytes
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,22 @@ class Upstream:
             return tuple(dict.fromkeys(map(str, self.index.platforms)))
         named = self.delivered.split(",") if self.delivered else []
         return tuple(one for one in named if one != "all")
+
+    @property
+    def layers(self) -> Mapping[str, tuple[Descriptor, ...]]:
+        """The layers of each image that travels, by its platform, as far as they are known.
+
+        The platform is empty where one image is all there is.
+        """
+        if self.index is None or not self.blobs_of:
+            return {"": self.blobs[:-1]} if self.blobs else {}
+        origins = {one.digest: one.origin for one in self.rewritten}
+        found: dict[str, tuple[Descriptor, ...]] = {}
+        for child in self.index.children:
+            blobs = self.blobs_of.get(origins.get(child.digest, child.digest))
+            if blobs and not child.is_attestation:
+                found[str(child.platform or child.digest)] = blobs[:-1]
+        return found
 
     @property
     def manifests(self) -> int:
@@ -217,6 +234,35 @@ def decide_by_content(
         return Decision(Action.COPY, Reason.CONTENT_DIFFERS)
     is_believed = check is CreatedCheck.TRUST and not is_epoch(ours.created)
     return Decision(Action.SKIP if is_believed else Action.COPY, Reason.CREATED_ONLY)
+
+
+def check_limits(item: Item, upstream: Upstream) -> None:
+    """Refuse, before a byte is moved, what a target is known not to take.
+
+    Raises:
+        ImageError: `over-limit`; the message names the image's own number and the limit.
+    """
+    limits, images = item.target.limits, upstream.layers
+    layers = {one: len(found) for one, found in images.items()}
+    sizes = {one: max((layer.size for layer in found), default=0) for one, found in images.items()}
+    for limit, most, numbers, words in (
+        ("layers", limits.layers, layers, "{} layers"),
+        ("layer_size", limits.layer_size, sizes, "a layer of {}"),
+    ):
+        over = {one: number for one, number in numbers.items() if most and number > most}
+        if most and over:
+            shown = human_bytes if limit == "layer_size" else str
+            platform, number = max(over.items(), key=lambda pair: pair[1])
+            which = f"its image for {platform}" if platform else "it"
+            left_out = "leave that platform out with --platform, " * (len(over) < len(images))
+            raise ImageError(
+                ErrorKind.OVER_LIMIT,
+                f"{item.source.familiar}: {which} has {words.format(shown(number))}, and "
+                f"{item.target.name} takes {shown(most)}",
+                hint=f"{left_out}send it to another target with --to, or set "
+                f'limits = {{ {limit} = "unlimited" }} for [targets.{item.target.name}] in '
+                "targets.toml if yours takes it",
+            )
 
 
 def is_epoch(created: str) -> bool:

@@ -34,6 +34,7 @@ from orchestrator.plan.decision import (
     Reason,
     Upstream,
     Verdict,
+    check_limits,
     decide_by_content,
     decide_by_digest,
 )
@@ -137,7 +138,9 @@ class Planner:
             decision = self._decide_by_content(item, upstream, theirs)
         note = _changes(upstream, theirs)
         if decision.action is Action.COPY:
-            return Verdict(item, self._sources.whole(item, form), decision, found, note)
+            whole = self._sources.whole(item, form)
+            check_limits(item, whole)
+            return Verdict(item, whole, decision, found, note)
         missing = self._missing(item, theirs)
         if missing:
             return self._refilled(item, upstream, found, missing)

@@ -66,7 +66,7 @@ class Sources:
         Raises:
             ImageError: A part can't be read, or is not what the index says.
         """
-        upstream = self._in_form(item, self._whole(item, self._upstream(item, form)), form)
+        upstream = self._in_form(item, self._whole(item, self._upstream(item, form), form), form)
         rewritten = tuple(
             replace(one, config=self.config(item.source.at(one.origin)).raw)
             for one in upstream.rewritten
@@ -142,10 +142,14 @@ class Sources:
         expected = rewritten[0].digest if rewritten else upstream.expected
         return replace(upstream, expected=expected, rewritten=rewritten)
 
-    def _whole(self, item: Item, upstream: Upstream) -> Upstream:
+    def _whole(self, item: Item, upstream: Upstream, form: ManifestForm) -> Upstream:
         if upstream.blobs:
             return upstream
         if upstream.index:
+            # Each child read is a counted pull, and it is read again when it is copied.
+            is_as_it_is = item.choice.is_all and form.types is ManifestTypes.AS_IS
+            if is_as_it_is and item.source.is_docker_hub:
+                return upstream
             return self._whole_index(item, upstream, upstream.index)
         if item.choice.single is None:
             return upstream
@@ -179,9 +183,6 @@ class Sources:
         return Upstream(image.digest, subset.digest, delivered, blobs=image.blobs, index=subset)
 
     def _whole_index(self, item: Item, upstream: Upstream, subset: PushIndex) -> Upstream:
-        if item.choice.is_all and item.source.is_docker_hub:
-            # Each child read is a counted pull, and it is read again when it is copied.
-            return upstream
         blobs_of = {
             child.digest: tuple(self._child_blobs(item, child)) for child in subset.children
         }

@@ -45,6 +45,9 @@ REMEDIES: Mapping[ErrorKind, str] = {
     ErrorKind.TOO_LARGE: gettext_noop(
         "raise the size that the registry, or a proxy before it, lets through"
     ),
+    ErrorKind.OVER_LIMIT: gettext_noop(
+        "send it to another target with --to, or raise its limits in targets.toml"
+    ),
     ErrorKind.QUOTA: gettext_noop(
         "delete images that nobody needs there, or have the quota raised"
     ),

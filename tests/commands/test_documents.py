@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 
@@ -25,10 +25,20 @@ from orchestrator.catalog.page import ISSUE_FIELD, ISSUE_FORM
 from orchestrator.config.files import SOURCE_KEYS, TARGET_KEYS
 from orchestrator.config.image_list import OPTIONS
 from orchestrator.config.keys import KEYS
-from orchestrator.config.targets import PROFILES
+from orchestrator.config.targets import NO_LIMITS, PROFILES, Limits
+from orchestrator.errors import ImageError
 from orchestrator.notify.formats import FORMATS
+from orchestrator.oci.manifest import Descriptor
+from orchestrator.oci.reference import Reference, digest_of
+from orchestrator.plan.decision import Upstream, check_limits
+from orchestrator.report.result import Outcome, Result
+from orchestrator.report.summary import text_summary
+from orchestrator.text import human_bytes
 from tests.support.refusals import REFUSALS
+from tests.support.reports import a_report
 from tests.support.schema import SCHEMA
+from tests.support.verdicts import item
+from tests.support.verdicts import target as a_target
 
 ROOT = Path(__file__).resolve().parents[2]
 READMES = ("README.md", "README.zh-CN.md")
@@ -127,6 +137,9 @@ def test_every_chat_is_in_the_table_by_the_name_that_its_format_has() -> None:
         pytest.param("docs/targets.md", "target-keys", set(TARGET_KEYS), id="keys of a target"),
         pytest.param("docs/targets.md", "source-keys", set(SOURCE_KEYS), id="keys of a source"),
         pytest.param("docs/targets.md", "profiles", set(PROFILES), id="profiles"),
+        pytest.param(
+            "docs/targets.md", "limits", {one.name for one in fields(Limits)}, id="limits"
+        ),
         pytest.param(
             "docs/report.md", "reasons", reasons_of("copied") | reasons_of("skipped"), id="verdicts"
         ),
@@ -379,6 +392,31 @@ def test_what_goes_over_a_limit_is_told_as_the_page_says(tmp_path: Path) -> None
     done = syncer("name", "--to=tiny", folder=tmp_path)
     assert done.returncode == 1
     assert block in done.stdout
+
+
+def test_what_has_too_many_layers_is_told_as_the_page_says() -> None:
+    (block,) = re.findall(
+        r"<!-- over-layers -->\n```text\n(.*?)```", text_of("docs/targets.md"), re.DOTALL
+    )
+    tiny = replace(a_target("tiny"), own_limits=Limits(layers=2))
+    one = replace(item(to=tiny), line=2, source=Reference.parse("nginx:1"))
+    layer = Descriptor("", digest_of(b"layer"), 1)
+    with pytest.raises(ImageError) as refused:
+        check_limits(one, Upstream(layer.digest, layer.digest, "", blobs=(layer,) * 4))
+    result = Result(one, Outcome.FAILED, "over-limit", error=refused.value)
+    assert block in text_summary(a_report(result))
+
+
+def test_the_limits_of_each_profile_stand_with_their_source() -> None:
+    found = rows("docs/registries.md", "profile-limits")
+    with_limits = {name: one.limits for name, one in PROFILES.items() if one.limits != NO_LIMITS}
+    assert found.keys() == with_limits.keys()
+    for name, limits in with_limits.items():
+        size = human_bytes(limits.layer_size).replace(".0", "") if limits.layer_size else ""
+        numbers = (limits.namespaces, limits.repositories, limits.layers)
+        shown = [str(number or "") for number in numbers]
+        assert [cell.strip() for cell in found[name][1:5]] == [*shown, size], name
+        assert found[name][5], name
 
 
 def table_of_names(name: str) -> list[tuple[list[str], str]]:

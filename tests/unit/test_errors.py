@@ -45,7 +45,7 @@ def test_kinds_are_the_words_of_the_contract() -> None:
     assert {kind.value for kind in ErrorKind} == set(
         "no-such-platform platform-mismatch not-found unauthorized denied rate-limited unreachable "
         "timeout tls too-large quota read-only immutable no-such-namespace source-incomplete "
-        "unsigned bad-manifest digest-mismatch conflict no-space lost tool".split()
+        "unsigned over-limit bad-manifest digest-mismatch conflict no-space lost tool".split()
     )
 
 

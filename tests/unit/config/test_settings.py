@@ -375,6 +375,16 @@ def test_what_is_no_bandwidth_is_told(base: Path, text: str) -> None:
         pytest.param("limits = { repositories = 1000 }", Limits(3, 1000), id="its own"),
         pytest.param('limits = { repositories = "unlimited" }', Limits(3), id="unlimited"),
         pytest.param("[targets.aliyun.limits]\nnamespaces = 2", Limits(2, 300), id="a table below"),
+        pytest.param("limits = { layers = 20 }", Limits(3, 300, 20), id="layers"),
+        pytest.param(
+            'limits = { layer_size = "10GB" }', Limits(3, 300, None, 10 * 10**9), id="a size"
+        ),
+        pytest.param(
+            'limits = { layer_size = "1.5 GiB" }',
+            Limits(3, 300, None, 3 * 2**29),
+            id="in powers of 1024",
+        ),
+        pytest.param("limits = { layer_size = 5 }", Limits(3, 300, None, 5), id="bytes"),
     ],
 )
 def test_limits_are_the_profiles_unless_the_target_has_its_own(
@@ -391,6 +401,9 @@ def test_limits_are_the_profiles_unless_the_target_has_its_own(
         pytest.param("{ repositories = 0 }", "repositories is neither a number", id="none"),
         pytest.param("{ repositories = true }", "repositories is neither", id="no number"),
         pytest.param("{ repositories = [] }", "repositories is neither", id="a list"),
+        pytest.param('{ layer_size = "10" }', "layer_size is neither a size", id="no unit"),
+        pytest.param("{ layer_size = 0 }", "layer_size is neither a size", id="no size"),
+        pytest.param('{ layers = "10GB" }', "layers is neither a number", id="no size of that"),
         pytest.param("300", "'300' is no table", id="no table"),
         pytest.param("[1]", "'limits' is neither", id="a list of them"),
     ],

@@ -7,7 +7,10 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.config.settings import CreatedCheck
-from orchestrator.oci.manifest import ImageConfig
+from orchestrator.config.targets import SWR, Limits, Target
+from orchestrator.errors import ErrorKind, ImageError
+from orchestrator.oci.index import PushIndex
+from orchestrator.oci.manifest import Descriptor, ImageConfig
 from orchestrator.oci.platform import Platform, PlatformChoice
 from orchestrator.oci.reference import Digest, digest_of
 from orchestrator.plan.decision import (
@@ -16,12 +19,13 @@ from orchestrator.plan.decision import (
     Reason,
     Upstream,
     Verdict,
+    check_limits,
     decide_by_content,
     decide_by_digest,
     delivery_notes,
     is_epoch,
 )
-from tests.support.verdicts import item
+from tests.support.verdicts import item, target
 
 OLD = digest_of(b"old")
 NEW = digest_of(b"new")
@@ -214,3 +218,116 @@ def test_another_form_that_is_there_will_do(
     planned = Upstream(digest=NEW, expected=NEW, delivered="all")
     verdict = Verdict(item(), planned, Decision(Action.COPY, reason), found)
     assert verdict.has_already(replace(planned, expected=other)) is has
+
+
+# What a target takes
+
+
+def blob(size: int = 1, name: str = "") -> Descriptor:
+    return Descriptor("", digest_of(f"{name}{size}".encode()), size)
+
+
+def child(platform: str, *, is_attestation: bool = False) -> Descriptor:
+    digest = digest_of(platform.encode())
+    return Descriptor("", digest, 1, Platform.shown(platform), is_attestation=is_attestation)
+
+
+def image_of(*sizes: int) -> Upstream:
+    """One image; its config, which is no layer, is larger than any limit."""
+    return Upstream(NEW, NEW, "linux/amd64", blobs=(*map(blob, sizes), blob(10**12)))
+
+
+def index_of(**sizes: tuple[int, ...]) -> Upstream:
+    children = tuple(child(f"linux/{name}") for name in sizes)
+    blobs = {
+        one.digest: (*map(blob, of_one), blob(10**12))
+        for one, of_one in zip(children, sizes.values(), strict=True)
+    }
+    return Upstream(
+        NEW,
+        NEW,
+        "all",
+        blobs=tuple(each for of_one in blobs.values() for each in of_one),
+        blobs_of=blobs,
+        index=PushIndex(b"{}", children),
+    )
+
+
+def taking(**limits: int) -> Target:
+    return replace(target("tiny"), own_limits=Limits(**limits))
+
+
+RAISED = 'send it to another target with --to, or set limits = {{ {} = "unlimited" }} for '
+RAISED += "[targets.{}] in targets.toml if yours takes it"
+LEFT_OUT = "leave that platform out with --platform, "
+
+
+@pytest.mark.parametrize(
+    ("to", "upstream", "words", "hint"),
+    [
+        pytest.param(
+            taking(layers=2),
+            image_of(1, 2, 3),
+            "it has 3 layers, and tiny takes 2",
+            RAISED.format("layers", "tiny"),
+            id="layers",
+        ),
+        pytest.param(
+            taking(layer_size=1024),
+            image_of(1, 2048),
+            "it has a layer of 2.0 KiB, and tiny takes 1.0 KiB",
+            RAISED.format("layer_size", "tiny"),
+            id="a layer's size",
+        ),
+        pytest.param(
+            taking(layers=2),
+            index_of(amd64=(1, 2, 3), arm64=(4, 5)),
+            "its image for linux/amd64 has 3 layers, and tiny takes 2",
+            LEFT_OUT + RAISED.format("layers", "tiny"),
+            id="one platform of two",
+        ),
+        pytest.param(
+            taking(layers=2),
+            index_of(amd64=(1, 2, 3), arm64=(1, 2, 3, 4)),
+            "its image for linux/arm64 has 4 layers, and tiny takes 2",
+            RAISED.format("layers", "tiny"),
+            id="all platforms: no other one helps",
+        ),
+        pytest.param(
+            target("swr", SWR),
+            image_of(*range(21)),
+            "it has 21 layers, and swr takes 20",
+            RAISED.format("layers", "swr"),
+            id="as the profile knows",
+        ),
+    ],
+)
+def test_what_a_target_is_known_not_to_take_is_refused_with_its_number_and_what_helps(
+    to: Target, upstream: Upstream, words: str, hint: str
+) -> None:
+    with pytest.raises(ImageError) as refused:
+        check_limits(item(to=to), upstream)
+    assert refused.value.kind is ErrorKind.OVER_LIMIT
+    assert refused.value.message == f"source.example/team/app:1: {words}"
+    assert refused.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("to", "upstream"),
+    [
+        pytest.param(target(), image_of(*range(128)), id="no limit is known"),
+        pytest.param(taking(layers=3, layer_size=3), image_of(1, 2, 3), id="just as many"),
+        pytest.param(taking(layers=2), index_of(amd64=(1, 2), arm64=(3, 4)), id="for each image"),
+        pytest.param(taking(layers=1), Upstream(NEW, NEW, "all"), id="nothing is known of it"),
+    ],
+)
+def test_what_a_target_takes_passes(to: Target, upstream: Upstream) -> None:
+    check_limits(item(to=to), upstream)
+
+
+def test_an_attestation_and_what_stays_behind_are_no_images_to_count() -> None:
+    children = (child("linux/amd64"), child("linux/arm64", is_attestation=True))
+    blobs = {one.digest: (blob(1), blob(2), blob(3)) for one in (*children, child("linux/s390x"))}
+    index = PushIndex(b"{}", children)
+    upstream = Upstream(NEW, NEW, "all", blobs=(blob(),), blobs_of=blobs, index=index)
+    assert [*upstream.layers] == ["linux/amd64"]

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from orchestrator.config.targets import (
     ALIYUN_PERSONAL,
+    CCR,
     GHCR,
     SWR,
+    Limits,
     Target,
     aliyun_profile,
     check_naming,
@@ -424,6 +426,10 @@ def test_aliyuns_editions_are_told_apart_by_host(registry: str, profile: str) ->
 def test_profiles_carry_each_registrys_own_rules() -> None:
     assert (ALIYUN_PERSONAL.is_one_level, ALIYUN_PERSONAL.refuses_attestations) == (True, True)
     assert (GHCR.lowers_names, SWR.wants_docker_types) == (True, True)
+    assert ALIYUN_PERSONAL.limits == Limits(namespaces=3, repositories=300)
+    assert GHCR.limits == Limits(layer_size=10 * 2**30)
+    assert SWR.limits == Limits(namespaces=5, layers=20, layer_size=10 * 2**30)
+    assert CCR.limits == Limits(namespaces=10)
 
 
 def test_a_targets_password_is_not_shown() -> None:

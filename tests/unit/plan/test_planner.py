@@ -11,7 +11,7 @@ from demo.images import Image as BuiltImage
 from demo.images import Index as BuiltIndex
 from demo.images import build_image, build_index
 from orchestrator.config.settings import Attestations, CreatedCheck, Verify
-from orchestrator.config.targets import ALIYUN_PERSONAL, SWR
+from orchestrator.config.targets import ALIYUN_PERSONAL, SWR, Limits
 from orchestrator.errors import DeferredError, ErrorKind, ImageError
 from orchestrator.oci.index import ManifestForm
 from orchestrator.oci.reference import Digest, Reference
@@ -126,6 +126,18 @@ def test_force_copies_what_is_in_sync(registries: FakeRegistries) -> None:
     assert verdict(planned) == "copy: forced"
     assert isinstance(planned, Verdict)
     assert planned.found == AMD.digest
+
+
+def test_what_a_target_does_not_take_fails_before_it_is_copied_and_what_is_there_stays(
+    registries: FakeRegistries,
+) -> None:
+    registries.put(f"{SOURCE}:1", INDEX)
+    one = item(to=replace(target(), own_limits=Limits(layers=1)))
+    failed = planner(registries).plan(one)
+    assert isinstance(failed, FailedItem)
+    assert failed.error.kind is ErrorKind.OVER_LIMIT
+    registries.put(f"{HERE}:1", AMD)
+    assert verdict(planner(registries).plan(one)) == "skip: same-digest"
 
 
 def test_an_oddity_at_the_destination_is_overwritten(registries: FakeRegistries) -> None:

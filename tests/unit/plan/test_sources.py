@@ -66,6 +66,18 @@ def test_the_children_of_docker_hubs_indexes_are_not_read_beforehand() -> None:
     assert upstream.manifests == 3
 
 
+def test_where_their_types_change_they_are_read_and_their_layers_known() -> None:
+    registries = FakeRegistries()
+    registries.put("team/app:1", INDEX)
+    upstream = Sources(registries).whole(at_docker_hub(item("all")), DOCKER_FORM)
+    assert {one: len(found) for one, found in upstream.layers.items()} == {
+        "linux/amd64": 2,
+        "linux/arm64": 2,
+    }
+    manifests, configs = named(AMD, ARM), named(AMD, ARM)
+    assert reads(registries) == ["app:1", *manifests, *configs], "each is read once"
+
+
 def test_what_is_copied_is_what_was_read_and_not_what_the_tag_has_become() -> None:
     registries = FakeRegistries()
     registries.put(f"{SOURCE}:1", INDEX)
