@@ -1,30 +1,37 @@
 """The registry on loopback that skopeo pushes to: HTTP in, a copy's replies out.
 
 Any user of this machine can connect, so each request is checked: the run's password first (skopeo
-has it from its authfile, 0600), then the key of a copy in the path, which nobody can guess; the
-copy then checks that the blob or the tag is one of that copy's.
+has it from its authfile, 0600), then the key of a copy in the path; the copy then checks that the
+blob or the tag is one of that copy's. The key alone opens nothing: it stands in skopeo's command
+line, which other users can read. A connection that has not shown the password makes room for
+those that come after it.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Digest, Reference, parse_digest
 from orchestrator.relay.listener import BoundedServer, QuietHandler
+from orchestrator.relay.request_body import RequestBody
 from orchestrator.system.body import BodyStream
 
-_CHUNK = 256 * 1024
 _LARGEST_MANIFEST = 4 * 1024 * 1024
-_LONGEST_CHUNK_LINE = 64
+_LARGEST_IGNORED = 64 * 1024
+"""Bytes of a body that means nothing, and is read only so that the connection can go on."""
+
 _MOST_CONNECTIONS = 512
+_PATIENCE = 10.0
+"""Seconds without a byte after which a connection is closed that has not shown the password."""
+
 _IDLE = 900.0
-"""Seconds without a byte after which a connection is closed; the watchdog of programs is faster."""
+"""The same of one that has; the watchdog of programs is faster."""
 
 _PATH = re.compile(
     r"/v2/(?P<key>[0-9a-f]{32})/(?P<repository>[a-z0-9._/-]+)"
@@ -78,15 +85,28 @@ class RelayServer(BoundedServer):
 
     def __init__(self, port: int, authorization: str, copies: Mapping[str, OpenCopy]) -> None:
         try:
-            super().__init__(("127.0.0.1", port), _Handler, _MOST_CONNECTIONS)
+            super().__init__(("127.0.0.1", port), _Handler, _MOST_CONNECTIONS, has_strangers=True)
         except OSError:
-            super().__init__(("127.0.0.1", 0), _Handler, _MOST_CONNECTIONS)
+            super().__init__(("127.0.0.1", 0), _Handler, _MOST_CONNECTIONS, has_strangers=True)
         self.authorization = authorization
         self.copies = copies
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A request of a copy, behind the noun of its path.
+
+    Attributes:
+        rest: What stands there: a digest, a tag, or an upload's name.
+    """
+
+    rest: str
+    query: Mapping[str, str]
+    body: RequestBody
+
+
 class _Handler(QuietHandler):
-    timeout = _IDLE
+    timeout = _PATIENCE
     wbufsize = 64 * 1024
     server: RelayServer
 
@@ -102,66 +122,74 @@ class _Handler(QuietHandler):
             self.close_connection = True
             self._write(Reply(401, {"WWW-Authenticate": 'Basic realm="relay"'}))
             return
-        self._write(self._reply())
+        self.server.admit(self.connection)
+        self.connection.settimeout(_IDLE)
+        try:
+            body = RequestBody(self.headers, self.rfile)
+        except FormatError:
+            self.close_connection = True
+            self._write(Reply(400))
+            return
+        reply = self._reply(body)
+        if not body.is_read:
+            self.close_connection = True  # else what is left of it would be the next request
+        self._write(reply)
 
     do_GET = do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = _serve  # noqa: N815 - its names
 
-    def _reply(self) -> Reply:
-        parts = urlsplit(self.path)
-        if parts.path == "/v2/":
+    def _reply(self, body: RequestBody) -> Reply:
+        if self.headers.get_all("Host") != [self.server.host]:
+            return self._refuse(421)
+        path, _, text = self.path.partition("?")
+        if path == "/v2/":
             return Reply(200)
-        found = _PATH.fullmatch(parts.path)
+        found = _PATH.fullmatch(path)
         copy = self.server.copies.get(found["key"]) if found else None
         if found is None or copy is None or found["repository"] != copy.destination.repository:
-            self.close_connection = True
-            return Reply(404)
+            return self._refuse(404)
         action = _ACTIONS.get((self.command, found["noun"]))
         if action is None:
-            self.close_connection = True
-            return Reply(405 if self.command in ("DELETE", "GET") else 404)
-        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        return action(self, copy, found["rest"], query)
+            return self._refuse(405 if self.command in ("DELETE", "GET") else 404)
+        query = {name: values[0] for name, values in parse_qs(text).items()}
+        return action(self, copy, _Asked(found["rest"], query, body))
 
-    def head_blob(self, copy: OpenCopy, rest: str, query: Mapping[str, str]) -> Reply:
+    def _refuse(self, status: int) -> Reply:
+        self.close_connection = True
+        return Reply(status)
+
+    def head_blob(self, copy: OpenCopy, asked: _Asked) -> Reply:
         """HEAD of a blob."""
-        del query
         try:
-            return copy.head_blob(parse_digest(rest))
+            return copy.head_blob(parse_digest(asked.rest))
         except FormatError:
             return Reply(404)
 
-    def head_manifest(self, copy: OpenCopy, rest: str, query: Mapping[str, str]) -> Reply:
+    def head_manifest(self, copy: OpenCopy, asked: _Asked) -> Reply:
         """HEAD or GET of a manifest: there is none before it is put."""
-        del copy, rest, query
+        del copy, asked
         body = b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"not put yet"}]}'
         return Reply(404, {"Content-Type": "application/json"}, body)
 
-    def begin_upload(self, copy: OpenCopy, rest: str, query: Mapping[str, str]) -> Reply:
+    def begin_upload(self, copy: OpenCopy, asked: _Asked) -> Reply:
         """POST that begins an upload."""
-        del rest
-        self._read_small()
-        return copy.begin_upload(query.get("mount", ""))
+        asked.body.read(_LARGEST_IGNORED)
+        return copy.begin_upload(asked.query.get("mount", ""))
 
-    def receive(self, copy: OpenCopy, rest: str, query: Mapping[str, str]) -> Reply:
+    def receive(self, copy: OpenCopy, asked: _Asked) -> Reply:
         """PATCH that brings bytes."""
-        del query
-        size = self._length()
-        return copy.receive(rest, BodyStream(self._chunks(size), size))
+        return copy.receive(asked.rest, BodyStream(asked.body.chunks(), asked.body.size))
 
-    def end_upload(self, copy: OpenCopy, rest: str, query: Mapping[str, str]) -> Reply:
+    def end_upload(self, copy: OpenCopy, asked: _Asked) -> Reply:
         """PUT that ends an upload."""
-        self._read_small()
-        return copy.end_upload(rest, query.get("digest", ""))
+        asked.body.read(_LARGEST_IGNORED)
+        return copy.end_upload(asked.rest, asked.query.get("digest", ""))
 
-    def put_manifest(self, copy: OpenCopy, rest: str, query: Mapping[str, str]) -> Reply:
+    def put_manifest(self, copy: OpenCopy, asked: _Asked) -> Reply:
         """PUT of a manifest."""
-        del query
-        size = self._length()
-        if size is None or size > _LARGEST_MANIFEST:
-            self.close_connection = True
-            return Reply(413)
-        raw = self.rfile.read(size)
-        return copy.put_manifest(rest, raw, self.headers.get("Content-Type", ""))
+        raw = asked.body.read(_LARGEST_MANIFEST)
+        if raw is None:
+            return self._refuse(413)
+        return copy.put_manifest(asked.rest, raw, self.headers.get("Content-Type", ""))
 
     def _write(self, reply: Reply) -> None:
         self.send_response_only(reply.status)
@@ -176,53 +204,8 @@ class _Handler(QuietHandler):
             self.wfile.write(reply.body)
         self.wfile.flush()
 
-    def _length(self) -> int | None:
-        text = self.headers.get("Content-Length", "")
-        return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
 
-    def _read_small(self) -> None:
-        """Read a body that has to be small, and drop it."""
-        size = self._length() or 0
-        if size > _CHUNK:
-            self.close_connection = True
-            return
-        self.rfile.read(size)
-
-    def _chunks(self, size: int | None) -> Iterator[bytes]:
-        if size is None:
-            yield from self._chunked()
-            return
-        while size:
-            chunk = self.rfile.read1(min(size, _CHUNK))
-            if not chunk:
-                raise ConnectionError
-            size -= len(chunk)
-            yield chunk
-
-    def _chunked(self) -> Iterator[bytes]:
-        """A body whose length nobody told (RFC 9112, section 7.1)."""
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return
-        while size := self._chunk_size():
-            while size:
-                chunk = self.rfile.read1(min(size, _CHUNK))
-                if not chunk:
-                    raise ConnectionError
-                size -= len(chunk)
-                yield chunk
-            self.rfile.readline(_LONGEST_CHUNK_LINE)
-        self.rfile.readline(_LONGEST_CHUNK_LINE)
-
-    def _chunk_size(self) -> int:
-        line = self.rfile.readline(_LONGEST_CHUNK_LINE).partition(b";")[0].strip()
-        if not re.fullmatch(rb"[0-9a-fA-F]{1,8}", line):
-            raise ConnectionError
-        return int(line, 16)
-
-
-_ACTIONS: Mapping[
-    tuple[str, str], Callable[[_Handler, OpenCopy, str, Mapping[str, str]], Reply]
-] = {
+_ACTIONS: Mapping[tuple[str, str], Callable[[_Handler, OpenCopy, _Asked], Reply]] = {
     ("HEAD", "blobs"): _Handler.head_blob,
     ("HEAD", "manifests"): _Handler.head_manifest,
     ("GET", "manifests"): _Handler.head_manifest,

@@ -8,18 +8,13 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from demo.images import MIB, build_image, build_index, noise_layer
-from orchestrator.config.authfile import Credentials
 from orchestrator.config.registries_conf import RegistriesConf
-from orchestrator.oci.platform import Platform
-from orchestrator.oci.reference import Digest, Reference
-from orchestrator.registry.challenge import basic_authorization
+from orchestrator.oci.reference import Reference
 from orchestrator.registry.client import RegistryClient
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.relay import Relay
-from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.system.http import HttpClient
 
 if TYPE_CHECKING:
@@ -98,48 +93,6 @@ def relay(client: RegistryClient) -> Iterator[Relay]:
     """A relay to any registry."""
     with closing(Relay(client, client.reason_against, port=0)) as under_test:
         yield under_test
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "has_login", "status"),
-    [
-        pytest.param("GET", "/v2/", False, 401, id="no password"),
-        pytest.param("GET", "/v2/", True, 200, id="the password"),
-        pytest.param("POST", "{base}/blobs/uploads/", False, 401, id="key alone"),
-        pytest.param("POST", "{wrong}/blobs/uploads/", True, 404, id="no such key"),
-        pytest.param("POST", "{elsewhere}/blobs/uploads/", True, 404, id="other repository"),
-        pytest.param("PUT", "{base}/manifests/2", True, 403, id="another tag"),
-        pytest.param("DELETE", "{base}/manifests/1", True, 405, id="a deletion"),
-        pytest.param("GET", "{base}/blobs/sha256:" + "0" * 64, True, 405, id="read"),
-        pytest.param("PATCH", "{base}/blobs/uploads/none", True, 404, id="no upload"),
-        pytest.param("GET", "/v2/../../etc/passwd", True, 404, id="a path that climbs"),
-        pytest.param("BREW", "/v2/", True, 501, id="no such method"),
-    ],
-)
-def test_only_what_was_planned_can_be_done(
-    site: Site, relay: Relay, method: str, path: str, has_login: bool, status: int
-) -> None:
-    destination = Reference.parse(f"{site.mirror.host}/{site.namespace}/app:1")
-    request = CopyRequest(
-        source=Reference.parse(site.source()).at(Digest("sha256:" + "1" * 64)),
-        destination=destination,
-        platform=Platform.parse("linux/amd64"),
-    )
-    login = Credentials(relay.login.username, relay.login.password)
-    headers = {"Authorization": basic_authorization(login)} if has_login else {}
-    with relay.route(request) as route, requests.Session() as session:
-        session.trust_env = False
-        key = route.address.repository.partition("/")[0]
-        named = path.format(
-            base=f"/v2/{key}/{destination.repository}",
-            wrong=f"/v2/{'0' * 32}/{destination.repository}",
-            elsewhere=f"/v2/{key}/else/where",
-        )
-        answer = session.request(
-            method, f"http://{relay.login.registry}{named}", headers=headers, data=b"x", timeout=10
-        )
-    assert answer.status_code == status
-    assert not site.writes()
 
 
 def test_a_target_that_http_does_not_reach_is_skopeos_to_push_to(
