@@ -20,7 +20,7 @@ _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
 _LINE_END = b"\r\n"
 
 
-class Connection(Protocol):
+class Incoming(Protocol):
     """Where the bytes come from."""
 
     def read1(self, size: int, /) -> bytes:
@@ -47,7 +47,7 @@ class RequestBody:
         FormatError: The head does not say, or says twice, how long the body is.
     """
 
-    def __init__(self, headers: Message, connection: Connection) -> None:
+    def __init__(self, headers: Message, connection: Incoming) -> None:
         lengths = headers.get_all("Content-Length", [])
         codings = headers.get_all("Transfer-Encoding", [])
         is_clear = not headers.defects and len(lengths) + len(codings) <= 1
