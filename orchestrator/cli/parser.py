@@ -115,6 +115,9 @@ class _Parser(argparse.ArgumentParser):
         if word:
             self._refuse_before_command(word[1])
         guess = _guess(word[1], re.findall(r"[\w-]+", choices)) if word else ""
+        if word and refused.startswith("argument COMMAND"):
+            more = guess or "; 'syncer --help' lists them"
+            super().error(f"'{word[1]}' is no command{more}")
         super().error(f"{message}{guess}")
 
     def _refuse_before_command(self, word: str) -> None:

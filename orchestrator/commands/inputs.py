@@ -22,6 +22,10 @@ from orchestrator.text import Redactor
 _LARGEST_LIST = 64 * 1024 * 1024
 """Bytes; a list of a million lines has less."""
 
+_OTHER = "write one image a line into it, or name another with --file"
+_FIRST = "'syncer init' writes one here, to begin with; or name yours with --file"
+"""Where neither list nor settings are: `init` writes into no folder that has one of them."""
+
 
 @dataclass(frozen=True)
 class Invocation:
@@ -165,7 +169,9 @@ def read_images(arguments: Arguments, settings: Settings) -> ImageList:
     given = arguments.images
     if not given:
         path = Path(arguments.file) if arguments.file else settings.base / "images.txt"
-        return parse_list(_read_list(path), file=_shown_path(path))
+        is_bare = not arguments.file and not (settings.base / "config.env").exists()
+        content = _read_list(path, hint=_FIRST if is_bare else _OTHER)
+        return parse_list(content, file=_shown_path(path))
     if arguments.name and len(given) > 1:
         raise UsageError("--name goes with one image", hint="give each image a command of its own")
     try:
@@ -181,14 +187,14 @@ def _options_of(arguments: Arguments) -> dict[str, str]:
     return {option: value for option, value in own.items() if value} | dict(arguments.choice)
 
 
-def _read_list(path: Path) -> bytes:
+def _read_list(path: Path, *, hint: str) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_LIST + 1)
     except OSError as error:
         raise ConfigurationError(
             f"{_shown_path(path)} can't be read: {error.strerror}",
-            hint="write one image a line into it, or name another with --file",
+            hint=hint,
         ) from None
     if len(content) > _LARGEST_LIST:
         raise ConfigurationError(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from orchestrator.config.settings import Login, Settings
-from orchestrator.config.targets import Target
+from orchestrator.config.targets import ALIYUN_HOSTS, Target
 from orchestrator.errors import ConfigurationError
 from orchestrator.oci.json_text import Json
 from orchestrator.oci.reference import registry_of
@@ -82,8 +82,13 @@ def ready_targets(settings: Settings, names: Iterable[str]) -> dict[str, Target]
     files = tuple(_user_documents(settings))
 
     def has_login(target: Target) -> bool:
+        if any(file.store for file in files):
+            return True
+        if not target.registry:
+            hosts = (host for file in files for host in (*file.auths, *file.helpers))
+            return any(host.partition("/")[0].endswith(ALIYUN_HOSTS) for host in hosts)
         found = credentials_for(files, target.registry, target.namespace)
-        return not isinstance(found, NoCredentials) or any(file.store for file in files)
+        return not isinstance(found, NoCredentials)
 
     return settings.complete_targets(names, has_login=has_login)
 

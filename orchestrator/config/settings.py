@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from orchestrator.config.targets import SourceRules, Target
+from orchestrator.config.targets import ALIYUN_HOSTS, SourceRules, Target
 from orchestrator.errors import ConfigurationError, Problem, did_you_mean
 from orchestrator.hosts import is_loopback
 from orchestrator.language import Language, Translations, translations
@@ -59,7 +59,7 @@ _LOGIN_KEYS = {
 }
 
 _ON_ACTIONS = (
-    "add it to the repository, under Settings > Secrets and variables > Actions "
+    "to the repository, under Settings > Secrets and variables > Actions "
     "(registry and namespace do as variables, too)"
 )
 
@@ -332,15 +332,18 @@ class Settings:
         lacking = [name for name in targets if missing[name]]
         if lacking:
             told = "; ".join(f"target '{name}': {not_set(missing[name])}" for name in lacking)
-            hints = dict.fromkeys(map(self._where_to_set, lacking))
+            what = "them" if sum(map(len, missing.values())) > 1 else "it"
+            hints = dict.fromkeys(self._where_to_set(name, what) for name in lacking)
             raise ConfigurationError(told, hint="; ".join(hints))
         return targets
 
-    def _where_to_set(self, name: str) -> str:
+    def _where_to_set(self, name: str, what: str) -> str:
         if name not in BUILT_IN:
             where = f"targets.toml, [targets.{name}]"
-            return f"set it in {where}; where ${{NAME}} stands there, set that variable"
-        return _ON_ACTIONS if self.is_on_actions else "set it in config.env or the environment"
+            return f"set {what} in {where}; where ${{NAME}} stands there, set that variable"
+        if self.is_on_actions:
+            return f"add {what} {_ON_ACTIONS}"
+        return f"set {what} in config.env or the environment"
 
     def known_target(self, name: str) -> Target:
         """The target of this name, whether or not it has all it needs.
@@ -356,7 +359,7 @@ class Settings:
 
     def _missing_of(self, target: Target, *, has_login: bool = True) -> tuple[str, ...]:
         needs_login = self.is_on_actions and target.name == "aliyun"
-        needs_login |= _takes_no_strangers(target.registry) and not has_login
+        needs_login |= _takes_no_strangers(target) and not has_login
         return (*missing_place(target), *_missing_login(target, is_needed=needs_login))
 
 
@@ -375,9 +378,10 @@ def not_set(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last} are not set" if others else f"{last} is not set"
 
 
-def _takes_no_strangers(registry: str) -> bool:
-    """Whether nobody may push there without a login, whatever the repository."""
-    return registry == "ghcr.io" or registry.endswith(".aliyuncs.com")
+def _takes_no_strangers(target: Target) -> bool:
+    """Whether nobody may push there without a login; `aliyun` is Aliyun's while it has no host."""
+    host = target.registry or (ALIYUN_HOSTS if target.name == "aliyun" else "")
+    return host == "ghcr.io" or host.endswith(ALIYUN_HOSTS)
 
 
 def _missing_login(target: Target, *, is_needed: bool) -> Iterator[str]:

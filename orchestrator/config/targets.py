@@ -14,6 +14,8 @@ FLAT = "flat"
 NESTED = "nested"
 PACKED = "packed"
 RULES = (FLAT, NESTED, PACKED)
+ALIYUN_HOSTS = ".aliyuncs.com"
+"""How the names of Aliyun's registries end."""
 """The ways of naming that are no template."""
 
 _FIELDS = ("registry", "repository", "name", "platform", "tag")

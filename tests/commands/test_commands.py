@@ -181,7 +181,14 @@ def test_sync_mode_none_does_nothing_and_says_so(site: Site) -> None:
     ("arguments", "words"),
     [
         pytest.param(("-v",), "COMMAND", id="no command"),
-        pytest.param(("bach",), "did you mean 'batch'?", id="an unknown command"),
+        pytest.param(
+            ("bach",),
+            "error: 'bach' is no command; did you mean 'batch'?\n",
+            id="a slip in a command",
+        ),
+        pytest.param(
+            ("zzz",), "'zzz' is no command; 'syncer --help' lists them", id="an unknown command"
+        ),
         pytest.param(
             ("--jobs", "3", "plan"),
             "'--jobs' comes after the command",
@@ -259,6 +266,17 @@ def test_a_bad_setting_is_named_and_ends_with_2(
     assert outcome.status == 2, outcome.stdout
     assert words in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_where_no_file_is_there_yet_the_hint_leads_to_one_that_works(site: Site) -> None:
+    (site.folder / "config.env").unlink()
+    assert "'syncer init' writes one here" in site.run("batch").stderr
+    assert site.run("init").status == 0
+    bare = site.run("batch")
+    assert "ALIYUN_REGISTRY, ALIYUN_NAMESPACE, ALIYUN_USERNAME and ALIYUN_PASSWORD" in bare.stderr
+    assert "set them in config.env or the environment" in bare.stderr
+    (site.folder / "images.txt").unlink()
+    assert "write one image a line into it" in site.run("batch").stderr
 
 
 def test_settings_that_are_missing_are_named_all_together(site: Site) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Protocol
 
+from orchestrator.config.targets import ALIYUN_HOSTS
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.host import Request
@@ -109,6 +110,6 @@ def settings_page(reference: Reference) -> str:
     owner = reference.repository.partition("/")[0]
     if host == "ghcr.io":
         return f"https://github.com/{owner}?tab=packages"
-    if host.endswith(".aliyuncs.com"):
+    if host.endswith(ALIYUN_HOSTS):
         return "https://cr.console.aliyun.com"
     return ""

@@ -860,7 +860,7 @@ def test_half_a_login_to_docker_hub_is_told(
             "aliyun",
             {},
             "target 'aliyun': ALIYUN_REGISTRY and ALIYUN_NAMESPACE are not set",
-            "set it in config.env or the environment",
+            "set them in config.env or the environment",
             id="aliyun",
         ),
         pytest.param(
