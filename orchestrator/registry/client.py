@@ -38,8 +38,8 @@ from orchestrator.registry.responses import (
     blob_in,
     digest_in,
     has_blob_in,
-    last_modified_in,
     manifest_in,
+    moment_in,
     next_page_in,
     push_right_in,
     referrers_in,
@@ -138,7 +138,7 @@ class RegistryClient:
         self._conf = conf
         self._health = HostHealth()
         self._hosts: dict[str, RegistryHost] = {}
-        self._shown_since: dict[Reference, float] = {}
+        self._shown_since: dict[Reference, str] = {}
         self._lock = threading.Lock()
         self._pull_limit: PullLimit | None = None
 
@@ -170,8 +170,7 @@ class RegistryClient:
         answer = self._ask("HEAD", reference, _manifest_path(reference))
         if isinstance(answer, Inconclusive):
             return answer
-        since = last_modified_in(answer)
-        if since is not None:
+        if since := answer.headers.get("last-modified"):
             self._shown_since[reference] = since
         return digest_in(answer, reference)
 
@@ -259,7 +258,7 @@ class RegistryClient:
 
         In seconds since the epoch, by its Last-Modified.
         """
-        return self._shown_since.get(reference)
+        return moment_in(self._shown_since.get(reference, ""))
 
     def put_index(self, raw: bytes, destination: Reference) -> None | WriteRefused | Inconclusive:
         """Write an index whose children are there already: None where it was taken.

@@ -21,7 +21,7 @@ from orchestrator.registry.challenge import (
 )
 from orchestrator.registry.health import HostHealth
 from orchestrator.registry.pull_limit import is_over_limit
-from orchestrator.registry.responses import Inconclusive, skew_in
+from orchestrator.registry.responses import Inconclusive, moment_in
 from orchestrator.registry.tokens import Tokens
 from orchestrator.registry.transport import Transport
 from orchestrator.system.body import BodyStream
@@ -91,7 +91,6 @@ class RegistryHost:
     """One registry; any number of threads may ask.
 
     Attributes:
-        skew: Seconds that our clock is ahead of its; None where it sent no Date.
         round_trip: Seconds that its fastest answer took; None before there was one.
         asks_late: Whether it asked for a login only when something was asked of it. skopeo gives
             none then, as it goes by the answer to "who are you?" alone.
@@ -110,7 +109,7 @@ class RegistryHost:
         self.asks_late = False
         self._failure = ""
         self._kind: ErrorKind | None = None
-        self.skew: float | None = None
+        self._dated: tuple[float, str] | None = None  # our clock, and its
         self.round_trip: float | None = None
 
     def expect(self, login: FoundLogin, repositories: Iterable[str]) -> None:
@@ -185,6 +184,13 @@ class RegistryHost:
     @property
     def _schemes(self) -> tuple[str, ...]:
         return ("https", "http") if self._transport.is_insecure(self._name) else ("https",)
+
+    @property
+    def skew(self) -> float | None:
+        """Seconds that our clock is ahead of its; None where it sent no Date."""
+        ours, date = self._dated or (0.0, "")
+        theirs = moment_in(date)
+        return None if theirs is None else ours - theirs
 
     @property
     def failure(self) -> str:
@@ -298,8 +304,8 @@ class RegistryHost:
         self._health.answered(self._name)
         took = time.monotonic() - began
         self.round_trip = took if self.round_trip is None else min(self.round_trip, took)
-        skew = skew_in(answer, now=self._transport.clock())
-        self.skew = self.skew if skew is None else skew
+        if date := answer.headers.get("date"):
+            self._dated = self._transport.clock(), date
         return answer
 
     def _judge(self, answer: Response) -> Response | Inconclusive:

@@ -164,10 +164,10 @@ def tags_of(raw: bytes, *, key: str) -> tuple[str, ...] | None:
     return tuple(map(str, tags)) if is_one and isinstance(tags, list) else None
 
 
-def last_modified_in(answer: Response) -> float | None:
-    """Since when a registry has shown what it tells of, in seconds since the epoch."""
+def moment_in(date: str) -> float | None:
+    """The seconds since the epoch that an HTTP date stands for; None where it is none."""
     try:
-        moment = parsedate_to_datetime(answer.headers.get("last-modified", ""))
+        moment = parsedate_to_datetime(date)
     except ValueError:
         return None
     return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
@@ -240,15 +240,6 @@ def upload_in(answer: Response, *, repository: str) -> str:
     if not parts.path.startswith(f"/v2/{repository}/blobs/uploads/"):
         return ""
     return f"{parts.path}?{parts.query}" if parts.query else parts.path
-
-
-def skew_in(answer: Response, *, now: float) -> float | None:
-    """Seconds that our clock is ahead of the registry's; None where it tells no time."""
-    try:
-        moment = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
-        return None
-    return now - moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
 
 
 def _challenge(answer: Response) -> str:

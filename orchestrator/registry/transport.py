@@ -62,8 +62,9 @@ class Transport:
         Raises:
             HttpError: There was no answer.
         """
-        verify = self._verify(host_of(url))
-        self._wait(url)
+        host = host_of(url)
+        self._wait(host)
+        verify = self._verify(host)
         return self.http.request(method, url, headers=headers, limit=limit, verify=verify)
 
     def write(
@@ -78,10 +79,11 @@ class Transport:
         Raises:
             HttpError: There was no answer.
         """
-        verify = self._verify(host_of(url))
+        host = host_of(url)
+        verify = self._verify(host)
 
         def bring() -> Response:
-            self._wait(url)
+            self._wait(host)
             return self.http.request(method, url, headers=headers, body=body, verify=verify)
 
         try:
@@ -120,7 +122,7 @@ class Transport:
                 headers = _without(headers, "Authorization")
             url = there
             answer = self._ask_twice(method, url, headers, limit)
-        if _origin(url) == _origin(start):
+        if url == start or _origin(url) == _origin(start):
             return answer
         headers = _without(answer.headers, "www-authenticate")
         return replace(answer, headers=headers, is_elsewhere=True)
@@ -132,8 +134,8 @@ class Transport:
     def _verify(self, host: str) -> bool | Path:
         return False if self.is_insecure(host) else self.ca_of(host) or True
 
-    def _wait(self, url: str) -> None:
-        rate = self.rate_of(host_of(url))
+    def _wait(self, host: str) -> None:
+        rate = self.rate_of(host)
         if rate is not None:
             rate.wait()
 
@@ -150,6 +152,8 @@ class Transport:
     def _next(self, url: str, answer: Response) -> str:
         """Where an answer leads; empty where it doesn't, or to where we would not go."""
         there = location_of(url, answer)
+        if not there:
+            return ""
         parts = urlsplit(there)
         is_safe = parts.scheme == "https" or (
             parts.scheme == "http" and self.is_insecure(parts.netloc)

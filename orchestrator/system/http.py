@@ -114,13 +114,18 @@ class HttpClient:
         # Imported here, as it takes a tenth of a second and many commands need no HTTP.
         import requests  # noqa: PLC0415
         from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
+        from urllib3.util import Retry, Timeout  # noqa: PLC0415
 
         from orchestrator.system.tls import Deadlines  # noqa: PLC0415
 
         # Both speak of things the user decided or must not see: URLs stand in urllib3's log.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
         warnings.simplefilter("ignore", InsecureRequestWarning)
-        self._timeouts = (connect_timeout, read_timeout)
+        self._once = Retry(0, read=False)
+        self._patience = Timeout(connect=connect_timeout, read=read_timeout)
+        slow, slowest = _STREAM_TIMEOUTS
+        self._patience_of_streams = Timeout(connect=slow, read=slowest)
+        self._connect_timeout = connect_timeout
         self._connections = connections
         self._longest = deadline
         self._deadlines = Deadlines()
@@ -170,11 +175,12 @@ class HttpClient:
         from requests import RequestException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
-        fault = None
+        fault, host = None, host_of(url)
         allowed = math.inf if isinstance(body, BodyStream) else self._longest
-        with self._deadlines.exchange(host_of(url), longest=allowed) as exchange:
+        with self._deadlines.exchange(host, longest=allowed) as exchange:
             try:
-                response = self._sent(method, url, headers, body, verify)
+                route = self._route_to(url, host, _for_requests(verify))
+                response = self._sent(route, method, url, headers, body)
                 with ExitStack() as stack:
                     stack.callback(OpenBody(response).close)
                     answer = _read(response, limit)
@@ -183,7 +189,7 @@ class HttpClient:
             except (RequestException, HTTPError, OSError, ValueError) as error:
                 fault = _fault(error, url)
         if exchange.is_late:  # whatever it looked like to who was waiting
-            fault = HttpError(ErrorKind.TIMEOUT, f"{exchange.host} did not answer in time")
+            fault = HttpError(ErrorKind.TIMEOUT, f"{host} did not answer in time")
         if fault is None:
             return answer
         # Not inside the except: even a suppressed context would carry the URL along.
@@ -196,21 +202,21 @@ class HttpClient:
         from orchestrator.system.tls import open_ahead  # noqa: PLC0415
 
         try:
-            pool = self._route_to(url, _for_requests(verify)).pool
+            pool = self._route_to(url, host_of(url), _for_requests(verify)).pool
         except OSError:  # authorities that can't be read, which a request will say
             return []
-        return open_ahead(pool, number, self._timeouts[0])
+        return open_ahead(pool, number, self._connect_timeout)
 
     def _sent(
         self,
+        route: _Route,
         method: str,
         url: str,
         headers: Mapping[str, str],
         body: bytes | BodyStream | None,
-        verify: bool | Path,  # noqa: FBT001 - requests' own word
     ) -> BaseHTTPResponse:
         """Send by the host's pool itself: requests takes longer to prepare than it takes to ask."""
-        from urllib3.util import Retry, Timeout, make_headers, parse_url  # noqa: PLC0415
+        from urllib3.util import make_headers, parse_url  # noqa: PLC0415
 
         parts = parse_url(url)
         named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
@@ -219,26 +225,32 @@ class HttpClient:
         is_stream = isinstance(body, BodyStream)
         if isinstance(body, BodyStream) and body.size is not None:
             named["Content-Length"] = str(body.size)
-        route = self._route_to(url, _for_requests(verify))
-        connect, read = _STREAM_TIMEOUTS if is_stream else self._timeouts
-        whole = parts._replace(auth=None, fragment=None).url
+        if route.names_host:
+            path = parts._replace(auth=None, fragment=None).url
+        else:
+            path = parts.request_uri
         return route.pool.urlopen(
             method,
-            whole if route.names_host else parts.request_uri,
+            path,
             body,
             headers=named,
             redirect=False,
             assert_same_host=False,
             preload_content=False,
             decode_content=False,
-            retries=Retry(0, read=False),
-            timeout=Timeout(connect=connect, read=read),
+            retries=self._once,
+            timeout=self._patience_of_streams if is_stream else self._patience,
             chunked=isinstance(body, BodyStream) and body.size is None,
         )
 
-    def _route_to(self, url: str, verify: bool | str) -> _Route:  # noqa: FBT001 - requests' own word
+    def _route_to(
+        self,
+        url: str,
+        host: str,
+        verify: bool | str,  # noqa: FBT001 - requests' own word
+    ) -> _Route:
         """Proxy and authorities for a host, read once: looking through environ takes a while."""
-        scheme, host = urlsplit(url).scheme, host_of(url)
+        scheme = urlsplit(url).scheme
         key = (scheme, host, verify)
         with self._lock:
             if key not in self._routes:
@@ -339,6 +351,9 @@ def _read(response: BaseHTTPResponse, limit: int | None) -> Response:
         return Response(response.status, headers, rest=OpenBody(response, (HTTPError, OSError)))
     limit = BODY_LIMIT if limit is None else limit
     body = bytearray()
+    if response.length_remaining == 0:  # as after each HEAD
+        response.drain_conn()
+        return Response(response.status, headers)
     for chunk in response.stream(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > limit:
