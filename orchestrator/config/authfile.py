@@ -249,6 +249,20 @@ def merged(documents: Iterable[Authfile], logins: Iterable[Login]) -> bytes:
     return _document(auths, helpers, store)
 
 
+def without(raw: bytes, registries: Iterable[str]) -> bytes:
+    """A document of `merged` that knows nothing of these registries.
+
+    Args:
+        raw: The document.
+        registries: Hosts, with their ports if they have one.
+    """
+    document = parse_authfile(raw, origin="the run's authfile")
+    hosts = frozenset(map(_canonical, registries))
+    auths = {key: entry for key, entry in document.auths.items() if _host(key) not in hosts}
+    helpers = {key: name for key, name in document.helpers.items() if _canonical(key) not in hosts}
+    return _document(auths, helpers, document.store)
+
+
 def secrets_in(raw: bytes) -> Iterator[str]:
     """Whatever in a document must not be shown: as it stands there, and as it is meant."""
     for entry in parse_authfile(raw, origin="the run's authfile").auths.values():

@@ -323,10 +323,10 @@ class Skopeo:
         with self._route(request) as route:
             journey = route.journey
             keeps = self._installed.keeps_digests()
-            if route.address == request.destination:
+            if journey is None:
                 self.check_alone(request.destination)
-            relayed = replace(request, destination=route.address)
-            argv = copy_argv(relayed, self._connection, keeps=keeps)
+            routed = replace(request, destination=route.address)
+            argv = copy_argv(routed, self._connection, keeps=keeps, is_relayed=journey is not None)
             finished = self._run(
                 argv,
                 size=request.size,

@@ -14,21 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from orchestrator.config.authfile import has_login, secrets_in
+from orchestrator.config.authfile import has_login, secrets_in, without
+from orchestrator.config.registries_conf import read_registries_conf, usual_paths
 from orchestrator.config.settings import Settings
 from orchestrator.config.targets import Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ImageError
 from orchestrator.oci.platform import Platform
-from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.oci.reference import Digest, Reference, digest_of, registry_of
 from orchestrator.skopeo.policy import SignaturePolicy, read_policy
 from orchestrator.system.files import write_private
 from orchestrator.text import Redactor
 
 
 def connection_of(
-    settings: Settings, targets: tuple[Target, ...], folder: Path, logins: bytes
+    settings: Settings,
+    targets: tuple[Target, ...],
+    folder: Path,
+    logins: bytes,
 ) -> Connection:
-    """Write the run's authfile and the registries' own CAs, and say where they are."""
+    """Write the run's authfiles and the registries' own CAs, and say where they are."""
     authfile = folder / "auth.json"
     write_private(authfile, logins)
     certificates = {
@@ -36,8 +40,17 @@ def connection_of(
         for target in targets
         if target.ca
     }
+    relayed = _relayed_authfiles(targets, folder, logins)
+    conf = read_registries_conf(usual_paths(settings.tool_environ))
+
+    def relayed_authfile(source: Reference) -> Path:
+        if conf.reason_against(source):  # whose logins skopeo will need is not known
+            return authfile
+        return relayed.get(source.registry, relayed[""])
+
     return Connection(
         authfile=authfile,
+        relayed_authfile=relayed_authfile,
         is_insecure=settings.is_insecure,
         certificates=certificates.get,
         login_of=settings.login_of,
@@ -45,6 +58,18 @@ def connection_of(
         policy=read_policy(settings.policy) if settings.policy else None,
         redact=Redactor((*settings.secrets, *secrets_in(logins))),
     )
+
+
+def _relayed_authfiles(
+    targets: tuple[Target, ...], folder: Path, logins: bytes
+) -> Mapping[str, Path]:
+    """Logins without the targets' own, by the target that is the copy's source, if one is."""
+    registries = {registry_of(target.registry) for target in targets}
+    written = {}
+    for number, source in enumerate(("", *sorted(registries))):
+        path = written[source] = folder / f"auth-relayed-{number}.json"
+        write_private(path, without(logins, registries - {source}))
+    return written
 
 
 def _certificates(ca: Path, folder: Path) -> Path:
@@ -78,6 +103,7 @@ class Connection:
     policy: SignaturePolicy | None = None
     redact: Callable[[str], str] = str
     has_login: Callable[[Reference], bool] = lambda _reference: True
+    relayed_authfile: Callable[[Reference], Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +191,11 @@ def straight(request: CopyRequest) -> Iterator[Route]:
 
 
 def copy_argv(
-    request: CopyRequest, connection: Connection, *, keeps: bool = True
+    request: CopyRequest,
+    connection: Connection,
+    *,
+    keeps: bool = True,
+    is_relayed: bool = False,
 ) -> tuple[str, ...]:
     """The arguments of one copy, the program's own path left out.
 
@@ -173,6 +203,7 @@ def copy_argv(
         request: What goes where.
         connection: How it reaches registries.
         keeps: Whether this skopeo can be told to keep digests.
+        is_relayed: Whether the destination is the relay, which has the target's login itself.
     """
     options: list[str] = []
     if request.platform:
@@ -188,7 +219,9 @@ def copy_argv(
         options.append("--all")
     if request.keeps_digests and keeps:
         options.append("--preserve-digests")
-    options.append(f"--authfile={connection.authfile}")
+    of_relayed = connection.relayed_authfile
+    authfile = of_relayed(request.source) if is_relayed and of_relayed else connection.authfile
+    options.append(f"--authfile={authfile}")
     options += _access("src-", request.source.registry, connection)
     options += _access("dest-", request.destination.registry, connection)
     return (*options, _transport(request.source), _transport(request.destination))

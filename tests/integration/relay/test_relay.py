@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import shutil
 import socket
 import time
 from contextlib import closing
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.images import MIB, build_image, build_index, noise_layer
+from demo.registry import Login, Registry, RegistryOptions
 from orchestrator.config.registries_conf import RegistriesConf
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.client import RegistryClient
@@ -106,3 +110,41 @@ def test_a_target_that_http_does_not_reach_is_skopeos_to_push_to(
         assert relay.reason_against(destination) == ""
         assert isinstance(client.head(destination), Inconclusive)
         assert "can't be reached" in relay.reason_against(destination)
+
+
+LOGIN = Login("alice", "never-given-4711")
+WATCHED = """#!/bin/sh
+for one; do case $one in --authfile=*) cat "${one#--authfile=}" >> authfiles ;; esac; done
+exec skopeo_itself "$@"
+"""
+
+
+@pytest.mark.parametrize(("relay", "is_seen"), [("auto", False), ("off", True)])
+def test_skopeo_gets_the_targets_login_only_without_the_relay(
+    site: Site, relay: str, *, is_seen: bool
+) -> None:
+    image = build_image(layers=[site.noise()])
+    site.publish(image)
+    skopeo = shutil.which("skopeo")
+    assert skopeo
+    watched = site.folder / "bin" / "skopeo"
+    watched.parent.mkdir()
+    watched.write_text(WATCHED.replace("skopeo_itself", skopeo), encoding="utf-8")
+    watched.chmod(0o755)
+    with Registry(RegistryOptions(login=LOGIN)) as mirror:
+        site.configure(
+            ALIYUN_REGISTRY=mirror.host,
+            ALIYUN_USERNAME=LOGIN.user,
+            ALIYUN_PASSWORD=LOGIN.password,
+            RELAY=relay,
+        )
+        site.list_images(site.source())
+        outcome = site.run("batch", environ={"PATH": f"{watched.parent}:{os.environ['PATH']}"})
+        assert outcome.verdict == ("copied", "missing"), outcome.stderr
+        found = mirror.digest(f"{site.namespace}/{site.mirrored_name().partition('/')[2]}", "1")
+        assert found == image.digest
+        seen = (site.folder / "authfiles").read_text(encoding="utf-8")
+        assert (
+            base64.b64encode(f"{LOGIN.user}:{LOGIN.password}".encode()).decode() in seen
+        ) == is_seen
+        assert (mirror.host in seen) == is_seen

@@ -17,6 +17,7 @@ from orchestrator.config.authfile import (
     merged,
     parse_authfile,
     sealing_logins,
+    without,
 )
 from orchestrator.config.load import load_settings
 from orchestrator.config.settings import Login
@@ -236,6 +237,22 @@ def test_helpers_and_the_store_are_kept() -> None:
     assert kept["credHelpers"] == {"a.io": "one", "b.io": "two"}
     assert kept["credsStore"] == "desktop"
     assert set(kept["auths"]) == {"h.io", "h.io/mine"}
+
+
+@pytest.mark.parametrize(
+    ("registry", "left"),
+    [
+        pytest.param("h.io", {"h.io:5000", "docker.io", "ah.io"}, id="a host, its namespaces"),
+        pytest.param("h.io:5000", {"h.io", "h.io/a", "docker.io", "ah.io"}, id="a port"),
+        pytest.param("index.docker.io", {"h.io", "h.io/a", "h.io:5000", "ah.io"}, id="docker.io"),
+    ],
+)
+def test_a_document_can_do_without_a_registry(registry: str, left: set[str]) -> None:
+    hosts = ("h.io", "h.io/a", "h.io:5000", "https://index.docker.io/v1/", "ah.io")
+    whole = merge([document({host: entry("x") for host in hosts}, credHelpers={"h.io": "one"})])
+    kept = json.loads(without(whole, [registry]))
+    assert set(kept["auths"]) == left
+    assert ("h.io" in kept.get("credHelpers", {})) == (registry != "h.io")
 
 
 def test_no_password_shows() -> None:
