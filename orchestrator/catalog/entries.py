@@ -11,6 +11,8 @@ from enum import Enum
 from orchestrator.catalog.image import MirroredImage
 from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Reference
+from orchestrator.oci.selection import Selection
+from orchestrator.plan.tags import choose
 from orchestrator.report.result import Outcome
 from orchestrator.text import one_line
 
@@ -48,7 +50,7 @@ class ListedImage:
         platform: As asked for.
         destination: Where it goes; where the target is not set up here, only what follows its base.
         is_placed: Whether the target is set up here.
-        selection: What chooses its tags; empty where the source names one.
+        selection: What chooses its tags; None where the source names one.
     """
 
     source: Reference
@@ -56,7 +58,7 @@ class ListedImage:
     target: str
     destination: str
     is_placed: bool = True
-    selection: str = ""
+    selection: Selection | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,9 @@ def catalog_entries(
     An image that the list no longer asks for is a row for as long as it was seen to be there.
     """
     known = _Known(images)
-    rows = [row for one in listed for row in _rows_of(one, known)]
+    # A line of one image's own goes before one that chooses it among others.
+    ordered = sorted(listed, key=lambda one: one.selection is not None)
+    rows = [row for one in ordered for row in _rows_of(one, known)]
     rows += (_row(seen, ImageState.UNLISTED) for seen in known.unclaimed() if seen.image.is_there)
     return tuple(sorted(rows, key=lambda row: (row.source, row.target, row.platform, row.place)))
 
@@ -146,23 +150,36 @@ class _Known:
                 self._by_work[seen.image.target, name, seen.image.platform].append(seen)
 
     def of(self, one: ListedImage) -> list[_Seen]:
-        """What was seen of an image of the list; it claims its places."""
+        """What was seen of an image of the list, or of the tags that a line of it chooses.
+
+        Of the tags that runs have mirrored the line means those that it would choose now.
+        """
         if one.is_placed and not one.selection:
-            self._claimed.add(one.destination)
             there = self._seen.get(one.destination)
-            return [there] if there and there.is_of(one) else []
+            if there and there.is_of(one):
+                return [there]
+            self._claimed.add(one.destination)
+            return []
         name = one.source.name if one.selection else str(one.source)
         found = self._by_work[one.target, name, one.platform]
-        found = [seen for seen in found if seen.image.destination not in self._claimed]
-        if not one.selection:
-            end = f"/{one.destination}"
-            found = [seen for seen in found if seen.image.destination.endswith(end)][:1]
-        self._claimed.update(seen.image.destination for seen in found)
-        return found
+        if one.selection:
+            chosen = set(choose((seen.source.tag or "" for seen in found), one.selection))
+            return [seen for seen in found if seen.source.tag in chosen]
+        end = f"/{one.destination}"
+        return [seen for seen in self._unclaimed(found) if seen.image.destination.endswith(end)][:1]
+
+    def claim(self, found: Iterable[_Seen]) -> list[_Seen]:
+        """Those that no line has claimed yet; they are claimed now."""
+        free = self._unclaimed(found)
+        self._claimed.update(seen.image.destination for seen in free)
+        return free
+
+    def _unclaimed(self, found: Iterable[_Seen]) -> list[_Seen]:
+        return [seen for seen in found if seen.image.destination not in self._claimed]
 
     def unclaimed(self) -> Iterator[_Seen]:
         """What the list does not ask for."""
-        return (seen for place, seen in self._seen.items() if place not in self._claimed)
+        return iter(self._unclaimed(self._seen.values()))
 
 
 def _seen(image: MirroredImage) -> _Seen | None:
@@ -175,7 +192,7 @@ def _seen(image: MirroredImage) -> _Seen | None:
 
 def _rows_of(one: ListedImage, known: _Known) -> Iterator[CatalogEntry]:
     found = known.of(one)
-    for seen in found:
+    for seen in known.claim(found):
         yield _row(seen, _STATES.get(seen.image.outcome, ImageState.WAITING))
     if not found:
         yield _new(one)

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.catalog.image import MirroredImage
 from orchestrator.commands.checks import (
     CheckResult,
     CheckStatus,
@@ -20,7 +21,7 @@ from orchestrator.commands.checks import (
     text_checks,
 )
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
-from orchestrator.config.authfile import ready_targets, run_logins
+from orchestrator.config.authfile import ready_targets, run_logins, sealing_logins
 from orchestrator.config.image_list import ImageList
 from orchestrator.config.settings import RelayUse, Settings, Webhook
 from orchestrator.config.targets import Target
@@ -37,7 +38,9 @@ from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import Connection, connection_of
 from orchestrator.skopeo.policy import read_policy
 from orchestrator.state.directory import private_folder
+from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
+from orchestrator.sync.followup.visible import pullable
 from orchestrator.system.http import HttpClient
 from orchestrator.system.parallel import FifoQueue, map_bounded
 from orchestrator.system.program import ProgramRunner
@@ -198,6 +201,7 @@ class _Examination:
         self._programs = ProgramRunner(settings.tool_environ)
         self._images = ImageList("", ())
         self._named = NamedItems(())
+        self._mirrored: tuple[MirroredImage, ...] = ()
 
     def read(self, read_list: Callable[[], ImageList]) -> Iterator[CheckResult]:
         """Read and name the list, without the network."""
@@ -235,6 +239,7 @@ class _Examination:
         """The state directory can be written, and the database in it is sound."""
         folder = self._settings.state_dir
         with private_folder(folder), closing(State(folder)) as state:
+            self._mirrored = state.images()
             warnings = state.warnings
         for warning in warnings:
             yield CheckResult(
@@ -245,9 +250,20 @@ class _Examination:
                 "state", CheckStatus.FINE, f"{folder} can be written, and its database is sound"
             )
 
+    def _visible(self, logins: bytes) -> Iterator[CheckResult]:
+        """Who can pull from each target, as far as runs have found out; nobody is asked."""
+        seals = Seals(sealing_logins(self._settings, logins))
+        with closing(State(self._settings.state_dir, seals=seals)) as state:
+            told = [(one.name, pullable(self._mirrored, one.base, state)) for one in self._usable]
+        for name, found in told:
+            if found:
+                status = CheckStatus.NOTE if found.private else CheckStatus.FINE
+                yield CheckResult(f"pull from {name}", status, str(found), found.remedy)
+
     def check_registries(self, http: HttpClient) -> Iterator[CheckResult]:
         """Targets, sources, and what their answers say of the clock and of Docker Hub."""
-        client = client_of(self._settings, http, run_logins(self._settings, self._usable))
+        logins = run_logins(self._settings, self._usable)
+        client = client_of(self._settings, http, logins)
         sources = {entry.source.registry: entry.source for entry in reversed(self._images.entries)}
         questions = [
             *(
@@ -262,6 +278,8 @@ class _Examination:
         found = dict(map_bounded(_NetworkCheck.answered, FifoQueue(questions), jobs=_AT_ONCE))
         for question in questions:
             yield from found[question]
+        if self._mirrored:
+            yield from self._visible(logins)
         yield check_clock(client.clock_skew())
         hub = next((one for one in questions if one.subject == f"source {DOCKER_HUB}"), None)
         if hub:

@@ -113,7 +113,7 @@ def _listed(invocation: Invocation, targets: tuple[str, ...]) -> Iterator[Listed
             if is_placed
             else destination.removeprefix(f"{item.target.base}/"),
             is_placed=is_placed,
-            selection=str(chooses.selection) if chooses else "",
+            selection=chooses.selection if chooses else None,
         )
 
 

@@ -6,9 +6,10 @@ GHCR and Aliyun make a new repository private, and GHCR has no API that would ch
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from orchestrator.catalog.image import MirroredImage
 from orchestrator.config.targets import ALIYUN_HOSTS
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.reference import Reference
@@ -50,7 +51,7 @@ class VisibilityMemory(Protocol):
 def visible(
     results: Iterable[Result], stranger: Callable[[], Stranger], memory: VisibilityMemory
 ) -> tuple[Result, ...]:
-    """Say of each image that was copied whether everybody can pull it.
+    """Say of whatever is in a repository that was copied to whether everybody can pull it.
 
     Args:
         results: What became of a run's items.
@@ -71,7 +72,10 @@ def visible(
             if found:
                 memory.remember_visibility(reference.name, found)
     return tuple(
-        _with_visibility(one, memory, is_new=before.get(_name(one)) is None) for one in results
+        _with_visibility(one, memory, is_new=before[_name(one)] is None)
+        if _name(one) in before
+        else one
+        for one in results
     )
 
 
@@ -80,10 +84,9 @@ def _name(result: Result) -> str:
 
 
 def _with_visibility(result: Result, memory: VisibilityMemory, *, is_new: bool) -> Result:
-    if result.outcome is not Outcome.COPIED:
-        return result
     found = memory.visibility(_name(result)) or ""
-    note = _note(result.item.destination) if found == PRIVATE and is_new else ""
+    is_told = result.outcome is Outcome.COPIED and found == PRIVATE and is_new
+    note = _note(result.item.destination) if is_told else ""
     notes = "; ".join(filter(None, (result.note, note)))
     return replace(result, visibility=found, note=notes)
 
@@ -97,6 +100,51 @@ def _seen_by(asker: Stranger, reference: Reference) -> str:
     if answer.status in _REFUSED:
         return PRIVATE
     return PUBLIC if answer.status == 200 else ""
+
+
+@dataclass(frozen=True)
+class Pullable:
+    """Who can pull what runs have pushed to a target: numbers of repositories.
+
+    Attributes:
+        page: Where a person opens what is private; empty where nothing is, or we know none.
+    """
+
+    public: int
+    private: int
+    page: str = ""
+
+    def __str__(self) -> str:
+        """As the doctor has it."""
+        counts = f"{self.public} public, {self.private} private, when last pushed to"
+        who = "some repositories need a login" if self.private else "everybody can"
+        return f"{who} ({counts})"
+
+    @property
+    def remedy(self) -> str:
+        """Where to open what is private; empty where nothing is to be done, or we know no page."""
+        return f"to let everybody pull: {self.page}" if self.page else ""
+
+
+def pullable(
+    images: Iterable[MirroredImage], base: str, memory: VisibilityMemory
+) -> Pullable | None:
+    """Count the repositories below a target's base, as they were when last pushed to.
+
+    Args:
+        images: What is known of destinations.
+        base: The target's host and namespace.
+        memory: What runs found out.
+
+    Returns:
+        None where they found out nothing.
+    """
+    below = (one.destination for one in images if one.destination.startswith(f"{base}/"))
+    named = {there.name: there for there in map(Reference.parse, below)}
+    seen = {name: found for name in named if (found := memory.visibility(name))}
+    private = [named[name] for name, found in seen.items() if found == PRIVATE]
+    page = settings_page(private[0]) if private else ""
+    return Pullable(len(seen) - len(private), len(private), page) if seen else None
 
 
 def _note(reference: Reference) -> str:

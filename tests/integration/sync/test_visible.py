@@ -25,6 +25,9 @@ def test_a_registry_that_wants_a_login_keeps_it_private(site: Site) -> None:
         assert first.item["visibility"] == "private"
         assert first.item["note"] == "its repository is private"
         again = site.sync(site.source())
+        examined = site.run("doctor")
+        told = "pull from aliyun: some repositories need a login (0 public, 1 private, when last"
+        assert f"note   {told} pushed to)" in examined.stdout
     assert (again.item["visibility"], again.item["note"]) == ("private", None)
 
 

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.catalog.entries import ImageState, ListedImage, catalog_entries
 from orchestrator.catalog.image import MirroredImage
 from orchestrator.oci.reference import Reference
+from orchestrator.oci.selection import Selection
 from tests.support.reports import STARTED
 
 PLACE = "registry.example/mine/redis:7"
@@ -24,7 +25,8 @@ SEEN = MirroredImage(
     digest="sha256:1",
 )
 NAMELESS = replace(REDIS, destination="redis:7", is_placed=False)
-LATEST = replace(REDIS, source=Reference.parse("redis"), selection="--latest=2")
+TWO = Selection().with_option("--latest", "2")
+LATEST = replace(REDIS, source=Reference.parse("redis"), selection=TWO)
 
 
 def states(*listed: ListedImage, seen: tuple[MirroredImage, ...]) -> list[tuple[str, str, bool]]:
@@ -87,14 +89,37 @@ def test_list_and_runs_are_brought_together(
     assert states(*listed, seen=seen) == expected
 
 
+def mirrored(name: str, tag: str) -> MirroredImage:
+    place = f"registry.example/mine/{name}:{tag}"
+    return replace(SEEN, destination=place, source=f"docker.io/library/{name}:{tag}")
+
+
 def test_a_line_that_chooses_tags_has_a_row_for_each_that_was_mirrored() -> None:
-    eight = replace(SEEN, destination=f"{PLACE[:-1]}8", source="docker.io/library/redis:8")
-    other = replace(SEEN, destination="registry.example/mine/x:1", source="docker.io/library/x:1")
-    found = states(LATEST, seen=(SEEN, eight, other))
-    assert found == [
+    seen = (mirrored("redis", "7"), mirrored("redis", "8"), mirrored("x", "1"))
+    assert states(LATEST, seen=seen) == [
         ("redis:7", "in-sync", True),
         ("redis:8", "in-sync", True),
         ("x:1", "unlisted", True),
+    ]
+
+
+def test_what_a_line_no_longer_chooses_is_not_in_the_list() -> None:
+    seen = tuple(mirrored("redis", tag) for tag in ("6", "7", "8", "edge"))
+    assert states(LATEST, seen=seen) == [
+        ("redis:6", "unlisted", True),
+        ("redis:7", "in-sync", True),
+        ("redis:8", "in-sync", True),
+        ("redis:edge", "unlisted", True),
+    ]
+
+
+def test_what_two_lines_mean_is_one_row_and_each_line_has_its_own() -> None:
+    edge = replace(LATEST, selection=Selection().with_option("--tags", "edge,8"))
+    seen = tuple(mirrored("redis", tag) for tag in ("7", "8", "edge"))
+    assert states(LATEST, REDIS, edge, seen=seen) == [
+        ("redis:7", "in-sync", True),
+        ("redis:8", "in-sync", True),
+        ("redis:edge", "in-sync", True),
     ]
 
 
