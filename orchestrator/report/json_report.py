@@ -33,6 +33,8 @@ def document(report: Report) -> str:
         "warnings": list(report.warnings),
         "error": _run_error(report),
     }
+    if report.counts:
+        whole["targets"] = [asdict(one) for one in report.counts]
     return as_document(whole)
 
 

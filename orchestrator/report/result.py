@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import Enum
 
 from orchestrator.errors import ExitStatus, ImageError, Problem, SyncerError
+from orchestrator.oci.manifest import Descriptor
 from orchestrator.oci.reference import Digest
 from orchestrator.plan.items import Item
 
@@ -52,6 +53,7 @@ class Result:
         note: What the reader should know although it went well.
         visibility: `public` or `private`, where it was asked; else empty.
         is_told: Whether an earlier run told the same, so that it is no news.
+        layers: Of all its images, in a dry run, as far as they are known beforehand.
     """
 
     item: Item
@@ -74,6 +76,7 @@ class Result:
     size: int = 0
     changed: datetime | None = None
     visibility: str = ""
+    layers: tuple[Descriptor, ...] = ()
 
     def redacted(self, redact: Callable[[str], str]) -> Result:
         """The result without any secret in a sentence."""
@@ -105,6 +108,54 @@ class Totals:
     kept: int = 0
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What was moved to a registry by earlier runs, and how long that took.
+
+    Attributes:
+        bytes: That arrived there.
+        seconds: In which at least one copy was under way.
+    """
+
+    bytes: int
+    seconds: float
+
+    def and_then(self, later: Speed) -> Speed:
+        """The same after another run, which weighs more than all before it."""
+        return Speed(self.bytes // 2 + later.bytes, self.seconds / 2 + later.seconds)
+
+
+@dataclass(frozen=True)
+class TargetCount:
+    """What a plan comes to for one target.
+
+    Attributes:
+        repositories: That the list has there, whatever is copied; and so for tags.
+        most_repositories: What its account may have, as far as we know.
+        copies: Images that would be copied.
+        layers: What they are made of, each layer once for a registry.
+        largest_layer: Bytes; 0 where no layer is known.
+        bytes: To move.
+        pulls: That Docker Hub would count.
+        unread: Images to copy whose layers are not known beforehand.
+        seconds: A forecast of how long the copies take; None where there is none.
+        no_forecast: Why there is none.
+    """
+
+    target: str
+    repositories: int
+    most_repositories: int | None
+    tags: int
+    copies: int
+    layers: int
+    largest_layer: int
+    bytes: int
+    pulls: int
+    unread: int
+    seconds: float | None
+    no_forecast: str = ""
+
+
 _COUNTED_AS = {
     Outcome.WOULD_COPY: Outcome.COPIED,
     Outcome.WOULD_SKIP: Outcome.SKIPPED,
@@ -127,6 +178,7 @@ class Report:
         is_strict: Whether a deferred item counts as a failure.
         is_incomplete: Whether a part of the list has not told what became of it.
         error: Why the run did not begin at all.
+        counts: Of a dry run, what it comes to for each target.
     """
 
     run_id: str
@@ -145,6 +197,7 @@ class Report:
     is_strict: bool = False
     is_incomplete: bool = False
     error: SyncerError | None = None
+    counts: tuple[TargetCount, ...] = ()
 
     def redacted(self, redact: Callable[[str], str]) -> Report:
         """The report with every sentence of others masked, before anything is rendered.

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from orchestrator.language import ENGLISH, Translations, gettext_noop
 from orchestrator.report.causes import Cause, causes_of, hint_in, message_in
-from orchestrator.report.result import Outcome, Report, Result, of_outcome
+from orchestrator.report.result import Outcome, Report, Result, TargetCount, of_outcome
 from orchestrator.report.tables import (
     Columns,
     drawn_table,
     markdown_table,
     markdown_text,
+    text_table,
 )
 from orchestrator.system.terminal import PLAIN, Screen, coloured
 from orchestrator.text import (
@@ -66,6 +67,21 @@ _IN_ORDER = (
     *_IN_SYNC,
 )
 _SIZE, _TIME, _PULL = 5, 6, 7
+_COUNTS = Columns(
+    (
+        gettext_noop("target"),
+        gettext_noop("repositories"),
+        gettext_noop("tags"),
+        gettext_noop("to copy"),
+        gettext_noop("layers"),
+        gettext_noop("largest layer"),
+        gettext_noop("to move"),
+        gettext_noop("pulls"),
+        gettext_noop("forecast"),
+    ),
+    right=frozenset(range(1, 9)),
+    spare=(7, 5, 4, 2, 3),
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,13 @@ def text_summary(report: Report, view: View = _USUAL) -> str:
     """The table and all there is to say beside it, for a terminal."""
     listed = _listed(report, view)
     blocks = ["\n".join(_table_lines(listed, view))] if listed else []
+    if report.counts:
+        table = text_table(
+            _COUNTS.translated(view.words),
+            (_count_row(one, view.words) for one in report.counts),
+            width=view.screen.width,
+        )
+        blocks.append("\n".join((table, *_unknowns(report.counts, view.words))))
     failures = [line for cause in causes_of(report) for line in _told(cause, view.words)]
     blocks += ["\n".join(lines) for lines in (failures, _problems(report, view.words)) if lines]
     blocks.append(printable(totals_line(report, view.words)))
@@ -113,6 +136,11 @@ def markdown_summary(report: Report, view: View = _USUAL) -> str:
     if listed:
         rows = (_row(result, words)[:_PULL] for result in listed)
         parts.append(markdown_table(_columns(words).without(_PULL), rows))
+    if report.counts:
+        rows = (_count_row(one, words) for one in report.counts)
+        parts.append(markdown_table(_COUNTS.translated(words), rows))
+        unknowns = "\n".join(map(_bullet, _unknowns(report.counts, words)))
+        parts += [unknowns] * bool(unknowns)
     parts += _pull_block(report, words)
     if in_sync:
         rows = (_row(result, words) for result in in_sync)
@@ -236,6 +264,34 @@ def _row(result: Result, words: Translations) -> tuple[str, ...]:
         human_seconds(result.seconds),
         result.pull,
     )
+
+
+def _count_row(count: TargetCount, words: Translations) -> tuple[str, ...]:
+    of_account = words.gettext("{n} of {most}")
+    repositories = of_account.format(n=count.repositories, most=count.most_repositories)
+    least = "≥ " if count.unread else ""
+    return (
+        count.target,
+        repositories if count.most_repositories else str(count.repositories),
+        str(count.tags),
+        str(count.copies),
+        f"{least}{count.layers}",
+        human_bytes(count.largest_layer) if count.largest_layer else "",
+        f"{least}{human_bytes(count.bytes)}",
+        str(count.pulls or ""),
+        human_seconds(count.seconds) if count.copies and count.seconds is not None else "",
+    )
+
+
+def _unknowns(counts: Iterable[TargetCount], words: Translations) -> Iterator[str]:
+    """What a row could not say, and why; targets of one reason are one line."""
+    without: dict[str, list[str]] = {}
+    for one in counts:
+        if one.no_forecast:
+            without.setdefault(one.no_forecast, []).append(one.target)
+    for reason, targets in without.items():
+        line = words.gettext("no forecast for {targets}: {reason}")
+        yield line.format(targets=", ".join(targets), reason=words.gettext(reason))
 
 
 def _pull_block(report: Report, words: Translations) -> list[str]:

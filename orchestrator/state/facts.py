@@ -3,7 +3,7 @@
 An index's digest names its bytes, so what follows from it for a platform choice follows for
 good, and so does what it names; so does what a registry made of a source when it was converted
 on the way there. Who filled a destination is remembered, so that nobody else does it unnoticed,
-and since when a source is gone, so that this is told once.
+since when a source is gone, so that this is told once, and how fast copies to a registry were.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Digest, parse_digest
 from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
+from orchestrator.report.result import Speed
 from orchestrator.state.database import DamagedError, Row, Table
 from orchestrator.state.seals import Seals
 
@@ -77,6 +78,12 @@ def _moment(text: str) -> float | None:
     return float(text) if text else None
 
 
+def _speed(count: str, milliseconds: str) -> Speed:
+    if not count.isdigit() or not milliseconds.isdigit():
+        raise DamagedError
+    return Speed(int(count), int(milliseconds) / 1000)
+
+
 EXPECTED = Fact(
     Table(
         "expected",
@@ -122,5 +129,10 @@ VISIBILITY = Fact(
     lambda found: (found,),
     lambda texts: texts[0],
 )
-NEWER_TABLES = (SIGHTINGS.table, GONE.table, VISIBILITY.table)
+SPEEDS = Fact(
+    Table("speeds", ("registry", "bytes", "milliseconds", "seal"), key=("registry",)),
+    lambda speed: (str(speed.bytes), f"{speed.seconds * 1000:.0f}"),
+    lambda texts: _speed(*texts),
+)
+NEWER_TABLES = (SIGHTINGS.table, GONE.table, VISIBILITY.table, SPEEDS.table)
 """What databases of earlier versions lack; it stands behind all else in new ones too."""

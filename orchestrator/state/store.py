@@ -16,7 +16,7 @@ from orchestrator.oci.reference import Digest
 from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
 from orchestrator.report.history import PastResult, PastRun
-from orchestrator.report.result import Report
+from orchestrator.report.result import Report, Speed
 from orchestrator.state.database import Database, Row, Schema, Statement
 from orchestrator.state.facts import (
     CHILDREN,
@@ -25,6 +25,7 @@ from orchestrator.state.facts import (
     GONE,
     NEWER_TABLES,
     SIGHTINGS,
+    SPEEDS,
     TABLES,
     VISIBILITY,
     WRITERS,
@@ -36,7 +37,7 @@ from orchestrator.state.seals import Seals
 
 T = TypeVar("T")
 
-_SCHEMA = Schema(4, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
+_SCHEMA = Schema(5, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
 _BUSY_TIMEOUT = 2.0
 _BATCH = 500
 """Facts that are written at once; a run that is killed loses no more than these."""
@@ -142,6 +143,14 @@ class State:
     def remember_visibility(self, repository: str, found: str) -> None:
         """Keep whether everybody can read a repository."""
         self._keep(VISIBILITY, found, repository)
+
+    def speed(self, registry: str) -> Speed | None:
+        """What runs have moved to a registry, and how long that took."""
+        return self._fact(SPEEDS, registry)
+
+    def remember_speed(self, registry: str, speed: Speed) -> None:
+        """Keep what was moved to a registry."""
+        self._keep(SPEEDS, speed, registry)
 
     def record(self, report: Report) -> Report:
         """Add a run to the history, and let the oldest go; one of the same id is replaced.

@@ -113,7 +113,9 @@ class Executor:
         if verdict.decision.action is Action.SKIP:
             return replace(result, outcome=self._skips_as, digest=verdict.found)
         if self._conditions.is_dry_run:
-            return replace(result, outcome=Outcome.WOULD_COPY, bytes=task.moves, pulls=task.pulls)
+            layers = (one for image in verdict.upstream.layers.values() for one in image)
+            planned = replace(result, bytes=task.moves, pulls=task.pulls, layers=tuple(layers))
+            return replace(planned, outcome=Outcome.WOULD_COPY)
         deferred = self._deferral()
         if deferred:
             return replace(result, outcome=Outcome.DEFERRED, reason=deferred)

@@ -38,6 +38,7 @@ from orchestrator.report.summary import is_news, result_line
 from orchestrator.state.store import State
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others
 from orchestrator.sync.executor import Conditions, Executor, result_of
+from orchestrator.sync.followup.counts import counts_of, remember_speeds
 from orchestrator.sync.followup.gone import GoneSources
 from orchestrator.sync.followup.memory import remember
 from orchestrator.sync.followup.signatures import Signatures
@@ -177,6 +178,7 @@ def _carried_out(
         results = stages.carry_out(tuple(one for one in settled if isinstance(one, Item)))
         results = stages.gone.back(results)
         remember(results, tools.state)
+        remember_speeds(results, tools.transfers, tools.state)
         results = visible(results, tools.stranger, tools.state) if writes else results
         if settings.takes_signatures and writes:
             results = stages.bring_signatures(results)
@@ -184,19 +186,17 @@ def _carried_out(
             results = tuple(
                 sorted((*results, *map(result_of, left_out)), key=attrgetter("item.line"))
             )
-        needed = sum(result.pulls for result in results)
         report = replace(
             report,
             skopeo_version=tools.skopeo.used_version,
             finished=_now(),
             results=results,
-            pulls=tools.pulls.count if writes else needed,
+            pulls=tools.pulls.count if writes else sum(one.pulls for one in results),
             is_interrupted=stop.event.is_set(),
             warnings=(*report.warnings, *tools.state.warnings),
+            counts=() if writes else counts_of(results, tools.state.speed, settings.bandwidth_of),
         )
-        if writes:
-            report = _recorded(report, tools.state)
-    return report
+        return _recorded(report, tools.state) if writes else report
 
 
 def _recorded(report: Report, state: State) -> Report:

@@ -84,18 +84,30 @@ class Transfers:
         self.total = 0
         self._clock = clock
         self._active: dict[str, Transfer] = {}
+        self._busy: dict[str, float] = {}
+        self._busy_since: dict[str, float] = {}
         self._lock = threading.Lock()
 
     @contextmanager
     def begun(self, destination: str, *, name: str, sizes: Mapping[str, int]) -> Iterator[None]:
         """Show a copy to `destination`, by tag, as under way until the block ends."""
+        registry = _host(destination)
         with self._lock:
             self._active[destination] = Transfer(name, sizes, self._clock)
+            self._busy_since.setdefault(registry, self._clock())
         try:
             yield
         finally:
             with self._lock:
                 self._active.pop(destination, None)
+                if registry not in map(_host, self._active):
+                    since = self._busy_since.pop(registry, self._clock())
+                    self._busy[registry] = self._busy.get(registry, 0.0) + self._clock() - since
+
+    def seconds_to(self, registry: str) -> float:
+        """How long there was at least one copy to a registry; one that goes on does not count."""
+        with self._lock:
+            return self._busy.get(registry, 0.0)
 
     def moved(self, destination: str, count: int) -> None:
         """So many bytes have arrived there since the last call."""
@@ -126,6 +138,10 @@ class Transfers:
         if len(active) > _MOST_SHOWN:
             shown.append(f"and {len(active) - _MOST_SHOWN} more")
         return "; ".join(shown)
+
+
+def _host(destination: str) -> str:
+    return destination.partition("/")[0]
 
 
 class Progress(Protocol):

@@ -35,7 +35,7 @@ from orchestrator.report.result import Outcome, Result
 from orchestrator.report.summary import text_summary
 from orchestrator.text import human_bytes
 from tests.support.refusals import REFUSALS
-from tests.support.reports import a_report
+from tests.support.reports import a_count, a_report
 from tests.support.schema import SCHEMA
 from tests.support.verdicts import item
 from tests.support.verdicts import target as a_target
@@ -405,6 +405,15 @@ def test_what_has_too_many_layers_is_told_as_the_page_says() -> None:
         check_limits(one, Upstream(layer.digest, layer.digest, "", blobs=(layer,) * 4))
     result = Result(one, Outcome.FAILED, "over-limit", error=refused.value)
     assert block in text_summary(a_report(result))
+
+
+def test_a_plans_counts_look_as_the_page_says() -> None:
+    (block,) = re.findall(
+        r"<!-- counts -->\n```text\n(.*?)```", text_of("docs/report.md"), re.DOTALL
+    )
+    why = "no run has copied enough there yet to know how fast that is"
+    counts = (a_count(), a_count("ghcr", seconds=None, no_forecast=why, unread=1))
+    assert text_summary(a_report(is_dry_run=True, counts=counts)).startswith(block)
 
 
 def test_the_limits_of_each_profile_stand_with_their_source() -> None:

@@ -9,7 +9,7 @@ from orchestrator.errors import ErrorKind, ImageError, Problem
 from orchestrator.oci.platform import PlatformChoice
 from orchestrator.oci.reference import Reference
 from orchestrator.plan.items import Item
-from orchestrator.report.result import Outcome, Report, Result
+from orchestrator.report.result import Outcome, Report, Result, TargetCount
 
 STARTED = datetime(2024, 1, 1, tzinfo=timezone.utc)
 ALIYUN = Target("aliyun", "registry.cn-hangzhou.aliyuncs.com", "mine")
@@ -50,6 +50,25 @@ def bad_line(message: str = "unknown option '--platfrom'") -> Problem:
     return Problem("images.txt", 14, 1, "--platfrom=x nginx", message, "did you mean '--platform'?")
 
 
+def a_count(
+    target: str = "aliyun", *, seconds: float | None = 130, no_forecast: str = "", unread: int = 0
+) -> TargetCount:
+    return TargetCount(
+        target=target,
+        repositories=12,
+        most_repositories=300 if target == "aliyun" else None,
+        tags=40,
+        copies=3,
+        layers=14,
+        largest_layer=120 * 2**20,
+        bytes=310 * 2**20,
+        pulls=3,
+        unread=unread,
+        seconds=seconds,
+        no_forecast=no_forecast,
+    )
+
+
 def a_report(
     *results: Result,
     problems: tuple[Problem, ...] = (),
@@ -58,6 +77,7 @@ def a_report(
     is_interrupted: bool = False,
     is_dry_run: bool = False,
     is_strict: bool = False,
+    counts: tuple[TargetCount, ...] = (),
 ) -> Report:
     return Report(
         run_id="20240101-000000-abcd",
@@ -72,4 +92,5 @@ def a_report(
         is_interrupted=is_interrupted,
         is_dry_run=is_dry_run,
         is_strict=is_strict,
+        counts=counts,
     )

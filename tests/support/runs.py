@@ -78,7 +78,28 @@ class ProblemDocument(TypedDict):
     message: str
 
 
-class ReportDocument(TypedDict):
+class CountDocument(TypedDict):
+    """What a plan comes to for one target, as the report has it."""
+
+    target: str
+    repositories: int
+    most_repositories: int | None
+    tags: int
+    copies: int
+    layers: int
+    largest_layer: int
+    bytes: int
+    pulls: int
+    unread: int
+    seconds: float | None
+    no_forecast: str
+
+
+class _PlanDocument(TypedDict, total=False):
+    targets: list[CountDocument]
+
+
+class ReportDocument(_PlanDocument):
     """The whole report, as programs read it."""
 
     schema: int

@@ -69,8 +69,8 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(
 ) -> None:
     image = build_image(layers=[site.noise(MIB)])
     site.publish(image)
-    site.publish(build_app("there"), "there:1")
-    site.sync(site.source("there:1"))
+    site.publish(build_image(layers=[site.noise(2 * MIB)]), "there:1")
+    assert "targets" not in site.sync(site.source("there:1")).report
     before = len(site.asked(site.mirror))
     site.list_images(site.source(), site.source("there:1"), site.source("missing:1"))
     outcome = site.run(*options)
@@ -82,6 +82,14 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(
     )
     assert outcome.report["items"][0]["bytes"] == sum(len(blob.content) for blob in image.blobs)
     assert "1 would be copied, 1 in sync, 1 failed" in outcome.stdout
+    (count,) = outcome.report["targets"]
+    assert (count["repositories"], count["most_repositories"], count["tags"]) == (3, 300, 3)
+    assert (count["copies"], count["layers"], count["unread"]) == (1, 2, 0)
+    assert count["largest_layer"] == max(len(blob.content) for blob in image.blobs)
+    assert count["bytes"] == outcome.report["items"][0]["bytes"]
+    assert count["seconds"], "the run before has measured the way"
+    assert f"{count['target']}  " in outcome.stdout
+    assert "3 of 300" in outcome.stdout
     assert not site.writes(since=before)
     assert site.mirrored() is None
 

@@ -18,6 +18,7 @@ from orchestrator.report.summary import (
 from orchestrator.system.terminal import Screen
 from tests.support.reports import (
     ALIYUN,
+    a_count,
     a_report,
     an_item,
     bad_line,
@@ -271,3 +272,34 @@ def test_two_causes_are_two_messages() -> None:
 def test_images_that_are_missing_have_a_message_each() -> None:
     missing = [replace(failed(name), item=an_item(name, line=n)) for n, name in enumerate("ab", 1)]
     assert text_summary(a_report(*missing)).count("there is no such tag") == 2
+
+
+UNMEASURED = "no run has copied enough there yet to know how fast that is"
+
+
+def test_a_plan_says_what_it_comes_to_for_each_target_and_why_a_forecast_is_missing() -> None:
+    counts = (a_count(), a_count("ghcr", seconds=None, no_forecast=UNMEASURED, unread=1))
+    text = text_summary(a_report(is_dry_run=True, counts=counts))
+    head, _, first, second, why, _, totals, _ = text.split("\n")
+    assert head.split("  ")[0] == "target"
+    assert " ".join(first.split()) == "aliyun 12 of 300 40 3 14 120.0 MiB 310.0 MiB 3 2 min 10 s"
+    assert " ".join(second.split()) == "ghcr 12 40 3 ≥ 14 120.0 MiB ≥ 310.0 MiB 3"
+    assert why == f"no forecast for ghcr: {UNMEASURED}"
+    assert totals.startswith("0 would be copied")
+    markdown = markdown_summary(a_report(is_dry_run=True, counts=counts))
+    (row,) = [line for line in markdown.splitlines() if line.startswith("| aliyun ")]
+    assert [cell.strip() for cell in row.split("|")[1:4]] == ["aliyun", "12 of 300", "40"]
+    assert f"- no forecast for ghcr: {UNMEASURED}" in markdown
+
+
+def test_targets_without_a_forecast_for_one_reason_are_one_line() -> None:
+    counts = tuple(a_count(one, seconds=None, no_forecast=UNMEASURED) for one in ("a", "b"))
+    text = text_summary(a_report(is_dry_run=True, counts=counts))
+    assert f"\nno forecast for a, b: {UNMEASURED}\n" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_on_a_narrow_terminal_the_counts_fit(width: int) -> None:
+    report = a_report(is_dry_run=True, counts=(a_count(),))
+    text = text_summary(report, View(Screen(width=width)))
+    assert all(len(line) <= width for line in text.splitlines()[:-1])

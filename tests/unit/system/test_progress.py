@@ -99,6 +99,21 @@ def test_a_few_copies_are_named_and_the_others_counted(transfers: Transfers) -> 
         assert str(transfers) == "a; b; c; and 1 more"
 
 
+def test_the_time_of_copies_that_overlap_counts_once_for_each_registry(
+    clock: Clock, transfers: Transfers
+) -> None:
+    with transfers.begun("a.example/x:1", name="x", sizes={}):
+        clock.now = 2.0
+        with transfers.begun("a.example/y:1", name="y", sizes={}):
+            clock.now = 3.0
+            assert transfers.seconds_to("a.example") == 0.0
+    clock.now = 10.0
+    with transfers.begun("a.example/z:1", name="z", sizes={}):
+        clock.now = 11.5
+    assert transfers.seconds_to("a.example") == 4.5
+    assert transfers.seconds_to("b.example") == 0.0
+
+
 class Screen(io.StringIO):
     """A terminal, and a way to wait until something is drawn on it."""
 
