@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks import document, ours, scale, scenarios, tools
+from benchmarks.far import copies, trips
 from benchmarks.judge import judge
 from benchmarks.samples import ALL, MB, PLATFORM
 from benchmarks.scenarios import Bench
@@ -39,6 +40,8 @@ _SCENARIOS: Mapping[str, tuple[str, Scenario]] = {
     ),
     scenarios.FAN_OUT: ("Cold copy to two targets", partial(scenarios.copy, targets=2)),
     scenarios.CHOICES: ("All in sync, lines that choose tags", scenarios.choices),
+    scenarios.FAR: ("Cold copy to a far target", copies.copy),
+    scenarios.TRIPS: ("Round trips one after the other", trips.trips),
     scenarios.SCALE: ("A long list, and registries without delay", scenarios.scale),
 }
 
@@ -87,6 +90,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=usual.images, help="images in sync")
     parser.add_argument("--copies", type=int, default=usual.copies, help="images to copy")
     parser.add_argument("--size", type=float, default=30.0, help="MB of each")
+    parser.add_argument("--trip", type=float, default=250.0, help="milliseconds to what is far")
+    parser.add_argument("--far-size", type=float, default=10.0, help="MB of each that goes far")
+    parser.add_argument("--far-rate", type=float, default=10.0, help="MB/s of a line, if it is far")
     parser.add_argument("--entries", type=int, default=usual.entries, help="of the long list")
     parser.add_argument("--scale", action="store_true", help="what an item costs, and shards")
     parser.add_argument("--write", action="store_true", help=f"put the results into {_PAGE.name}")
@@ -115,6 +121,9 @@ def _bench(arguments: argparse.Namespace) -> Bench:
         copies=arguments.copies,
         size=int(arguments.size * MB),
         entries=arguments.entries,
+        trip=arguments.trip / 1000,
+        far_size=int(arguments.far_size * MB),
+        far_rate=int(arguments.far_rate * MB),
         wants=wants,
         tell=_tell,
     )
@@ -125,9 +134,11 @@ def _tell(run: Run) -> None:
 
 
 def _tell_of_peers() -> None:
-    every = (*tools.CHECKING_PEERS, *tools.COPYING_PEERS)
+    every = (*tools.CHECKING_PEERS, *tools.COPYING_PEERS, copies.REGCTL)
     for program in dict.fromkeys(tool.program for tool in every if not tool.is_here):
         print(f"{program} is not on PATH, and takes no part", file=sys.stderr)
+    if not tools.other_skopeos():
+        print("there is no skopeo-VERSION on PATH: skopeo alone takes part", file=sys.stderr)
 
 
 def _tell_of_load() -> None:

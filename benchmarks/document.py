@@ -11,7 +11,9 @@ from datetime import date
 from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.far import trips
 from benchmarks.samples import MB
+from benchmarks.tools import other_skopeos
 from benchmarks.traffic import ErrorKind, Traffic
 from demo.binaries import find_registry
 from orchestrator import __version__
@@ -33,11 +35,15 @@ _HEADERS = (
 )  # fmt: skip
 _RIGHT = frozenset(range(1, len(_HEADERS)))
 _SHORT_HEADERS = ("step", "seconds", "least", "most", "CPU s", "peak MB")
+_TRIP_HEADERS = (
+    "task", "tool", "seconds, near", "trips, target far", "trips, source far", "trips, both far",
+)  # fmt: skip
 _GOALS = ("goal", "result", "")
 _VERSIONS = {
     "skopeo": ("--version",),
     "docker-registry": ("--version",),
     "crane": ("version",),
+    "regctl": ("version",),
     "regsync": ("version",),
     "image-syncer": (),
 }
@@ -81,6 +87,9 @@ def _row(tool: str, runs: Sequence[Run], ours: float) -> tuple[str, ...]:
 def _table_of(runs: Sequence[Run], *, is_markdown: bool) -> str:
     """One scenario's table; without a network, its columns are left out."""
     table = markdown_table if is_markdown else text_table
+    if any(run.way for run in runs):
+        right = frozenset(range(2, len(_TRIP_HEADERS)))
+        return table(Columns(_TRIP_HEADERS, right=right), trip_rows(runs))
     cells = rows(runs)
     if not any(run.traffic.requests for run in runs):
         short = [_HEADERS.index(name) for name in _SHORT_HEADERS[1:]]
@@ -89,6 +98,18 @@ def _table_of(runs: Sequence[Run], *, is_markdown: bool) -> str:
             [(row[0], *(row[column] for column in short)) for row in cells],
         )
     return table(Columns(_HEADERS, right=_RIGHT), cells)
+
+
+def trip_rows(runs: Iterable[Run]) -> tuple[tuple[str, ...], ...]:
+    """A row for each task and tool."""
+    return tuple(_trip_row(one) for one in trips.counted(runs))
+
+
+def _trip_row(one: trips.Trips) -> tuple[str, ...]:
+    ways = (trips.TARGET, trips.SOURCE, trips.BOTH)
+    near = "failed" if one.near is None else f"{one.near:.2f}"
+    trips_ = (f"{one.counts[way]:.1f}" if way in one.counts else "" for way in ways)
+    return (one.task, one.tool, near, *trips_)
 
 
 def text(title: str, runs: Sequence[Run]) -> str:
@@ -132,10 +153,14 @@ def page(
 
 def machine() -> str:
     """When and on what it was measured."""
-    versions = [f"{name} {version}" for name in _VERSIONS if (version := _version(name))]
+    found = {name: _version(name) for name in _VERSIONS}
+    versions = [f"{name} {version}" for name, version in found.items() if version]
+    versions += [f"skopeo {version}" for version, _ in other_skopeos()]
+    missing = [name for name, version in found.items() if not version]
+    absent = f" Not there: {', '.join(missing)}." if missing else ""
     return (
         f"{date.today().isoformat()}; {os.cpu_count()} cores, "  # noqa: DTZ011  (the reader's day)
-        f"Python {platform.python_version()}, syncer {__version__}, {', '.join(versions)}."
+        f"Python {platform.python_version()}, syncer {__version__}, {', '.join(versions)}.{absent}"
     )
 
 

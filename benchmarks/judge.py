@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from benchmarks import ours, scenarios, tools
+from benchmarks.far import copies, trips
 from benchmarks.samples import MB
 from benchmarks.traffic import ErrorKind
 
@@ -37,9 +38,12 @@ def judge(runs: Runs, bench: Bench) -> tuple[Verdict, ...]:
         *_judge_noop(_Measured(runs.get(scenarios.NOOP_ONE, ())), bench.images),
         *_judge_noop_all(_Measured(runs.get(scenarios.NOOP_ALL, ())), bench.images),
         *_judge_choices(_Measured(runs.get(scenarios.CHOICES, ())), bench),
-        *_judge_copy(_Measured(runs.get(scenarios.COPY_LIMITED, ())), "bandwidth limited", 0.9),
-        *_judge_copy(_Measured(runs.get(scenarios.COPY, ())), "no limit", 1.35),
+        *_judge_copy(_Measured(runs.get(scenarios.COPY_LIMITED, ())), "bandwidth limited", 0.87),
+        *_judge_copy(_Measured(runs.get(scenarios.COPY, ())), "no limit", 1.2),
+        *_judge_newest(_Measured(runs.get(scenarios.COPY, ()))),
         *_judge_fan_out(_Measured(runs.get(scenarios.FAN_OUT, ()))),
+        *_judge_far(_Measured(runs.get(scenarios.FAR, ()))),
+        *_judge_trips(trips.counted(runs.get(scenarios.TRIPS, ()))),
         *_judge_scale(_Measured(runs.get(scenarios.SCALE, ())), bench.entries),
     )
 
@@ -77,7 +81,7 @@ def _judge_noop(measured: _Measured, count: int) -> Iterator[Verdict]:
     starts = measured.most(warm, lambda run: run.programs or 0)
     yield from _at_most(f"{images}: skopeo processes", starts, 0)
     regsync, inspect = tools.REGSYNC.name, tools.SKOPEO_INSPECT.name
-    yield from _times(measured, warm, regsync, 1 / 5, images)
+    yield from _times(measured, warm, regsync, 0.11, images)
     yield from _times(measured, warm, inspect, 1 / 15, images)
     pulls = measured.most(cold, lambda run: run.source.count(ErrorKind.MANIFEST_GET))
     yield from _at_most(f"{images}, no state: counted pulls", pulls, count)
@@ -88,7 +92,7 @@ def _judge_noop(measured: _Measured, count: int) -> Iterator[Verdict]:
 
 def _judge_noop_all(measured: _Measured, count: int) -> Iterator[Verdict]:
     title = f"{count} in sync, all platforms"
-    yield from _times(measured, ours.TAGS.name, tools.REGSYNC.name, 1.6, f"{title}, VERIFY=tag")
+    yield from _times(measured, ours.TAGS.name, tools.REGSYNC.name, 1.3, f"{title}, VERIFY=tag")
     yield from _times(measured, ours.WARM.name, tools.REGSYNC.name, 3, f"{title} and children")
     heads = measured.most(ours.WARM.name, _count(ErrorKind.MANIFEST_HEAD))
     yield from _at_most(f"{title} and children: manifest HEADs", heads, 4 * count)
@@ -107,18 +111,42 @@ def _judge_choices(measured: _Measured, bench: Bench) -> Iterator[Verdict]:
 
 
 def _judge_copy(measured: _Measured, conditions: str, factor: float) -> Iterator[Verdict]:
-    tool = ours.COPYING_MANY.name
+    """What it does by itself beside the fastest peer; many at once beside as many bare copies."""
+    tool, many = ours.COPYING.name, ours.COPYING_MANY.name
     title = f"cold copy, {conditions}"
     yield from _at_most(f"{title}: blobs sent twice", measured.most(tool, _sent_again), 0)
     yield from _read_once(f"{title}: blobs read twice", measured.of(tool))
     if peer := measured.fastest_peer():
         yield from _times(measured, tool, peer, factor, title)
-    yield from _times(measured, tool, ours.BARE.name, 1.05, f"{title}, our overhead")
+    yield from _times(measured, many, ours.BARE.name, 1.05, f"{title}, our overhead")
+
+
+def _judge_newest(measured: _Measured) -> Iterator[Verdict]:
+    for tool in ours.NEWEST_SKOPEO:
+        title = f"cold copy, no limit, {tool.name}"
+        yield from _times(measured, tool.name, tools.REGSYNC.name, 1, title)
 
 
 def _judge_fan_out(measured: _Measured) -> Iterator[Verdict]:
-    runs = measured.of(ours.COPYING_MANY.name)
-    yield from _read_once("two targets: blobs read twice from the source", runs)
+    tool = ours.COPYING.name
+    yield from _read_once("two targets: blobs read twice from the source", measured.of(tool))
+    yield from _times(measured, tool, tools.REGSYNC.name, 0.9, "two targets")
+
+
+def _judge_far(measured: _Measured) -> Iterator[Verdict]:
+    for peer in (tools.REGSYNC, copies.CRANE):
+        yield from _times(measured, ours.COPYING.name, peer.name, 0.8, "far target")
+
+
+def _judge_trips(counted: Sequence[trips.Trips]) -> Iterator[Verdict]:
+    """With each skopeo; our own without the relay is what the peers are, a figure to compare."""
+    judged = {trips.OURS.name, *(tool.name for tool in ours.OTHER_SKOPEOS)}
+    for one in counted:
+        side, most = (trips.BOTH, 4) if one.task == trips.NOOP else (trips.TARGET, 9)
+        found = one.counts.get(side)
+        if one.tool in judged and found is not None:
+            goal = f"{one.task}, {one.tool}, far: {side}: {most} round trips at most"
+            yield Verdict(goal, f"{found:.1f}", round(found, 1) <= most)
 
 
 def _judge_scale(measured: _Measured, entries: int) -> Iterator[Verdict]:

@@ -29,6 +29,21 @@ _SHOWN = 600
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """What a run did of which the round trips are counted, and how far that was.
+
+    Attributes:
+        task: In a few words.
+        far: Which side was far: one, both, or none.
+        delay: Seconds of a round trip to that side.
+    """
+
+    task: str
+    far: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """One start of one tool.
 
@@ -41,6 +56,7 @@ class Run:
         targets: What the targets were asked, and got.
         programs: How often it started skopeo; None where that was not counted.
         complaint: What went wrong; empty where nothing did.
+        way: Where round trips are counted.
     """
 
     tool: str
@@ -51,6 +67,7 @@ class Run:
     targets: Traffic = field(default_factory=Traffic)
     programs: int | None = None
     complaint: str = ""
+    way: Way | None = None
 
     @property
     def traffic(self) -> Traffic:

@@ -86,7 +86,7 @@ def _serve(
     harness: Connection[Watched | str, str], registry_url: str, conditions: Conditions
 ) -> None:
     os.setpgid(0, 0)  # Ctrl-C is the harness's; this ends when its pipe does
-    _allow_many_connections()
+    allow_many_connections()
     with FaultProxy(registry_url) as proxy:
         proxy.delay = conditions.delay
         proxy.limit(conditions.rate)
@@ -105,7 +105,7 @@ def _is_asked(harness: Connection[Watched | str, str]) -> bool:
         return False
 
 
-def _allow_many_connections() -> None:
+def allow_many_connections() -> None:
     """Lift the usual limit of 1024 open files: some tools never close what they opened."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.samples import PLATFORM, SOURCE_NAMESPACE, TARGET_NAMESPACE
-from benchmarks.tools import Tool
+from benchmarks.tools import Tool, other_skopeos, put_before_skopeo, set_to, with_skopeo
 
 if TYPE_CHECKING:
     from benchmarks.tools import Command, Job
@@ -42,6 +41,11 @@ def check_cold(job: Job, folder: Path) -> Command:
 def copy_default(job: Job, folder: Path) -> Command:
     """Copy what is missing, as it comes out of the box."""
     shutil.rmtree(folder / ".syncer", ignore_errors=True)
+    return _batch(job, folder)
+
+
+def copy_known(job: Job, folder: Path) -> Command:
+    """Copy what is missing, with what earlier runs have learned of the registries."""
     return _batch(job, folder)
 
 
@@ -109,16 +113,11 @@ def _batch(job: Job, folder: Path) -> Command:
 
 
 def _counting(folder: Path) -> Command:
-    """Put a skopeo that counts its starts before the real one; it costs nothing unless started."""
-    programs = folder / "bin"
-    programs.mkdir(exist_ok=True)
+    """Put a skopeo that counts its starts before the real one."""
     starts = folder / STARTS
     starts.write_text("", encoding="utf-8")
-    counting = programs / "skopeo"
     skopeo = shutil.which("skopeo") or "skopeo"
-    counting.write_text(_COUNTING.format(starts=starts, skopeo=skopeo), encoding="utf-8")
-    counting.chmod(0o755)
-    return ("env", f"PATH={programs}:{os.environ.get('PATH', os.defpath)}")
+    return put_before_skopeo(folder, _COUNTING.format(starts=starts, skopeo=skopeo))
 
 
 WARM = Tool("syncer", "skopeo", check_warm)
@@ -126,5 +125,12 @@ TAGS = Tool("syncer, VERIFY=tag", "skopeo", check_tags)
 COLD = Tool("syncer, no state", "skopeo", check_cold)
 COPYING = Tool("syncer, JOBS=auto", "skopeo", copy_default)
 COPYING_MANY = Tool("syncer, 16 at once", "skopeo", copy_many)
+RELAY_OFF = Tool("syncer, RELAY=off", "skopeo", set_to(copy_default, "RELAY=off"))
+OTHER_SKOPEOS = tuple(
+    Tool(f"syncer, skopeo {version}", program, with_skopeo(copy_default, program))
+    for version, program in other_skopeos()
+)
+NEWEST_SKOPEO = OTHER_SKOPEOS[-1:]
+"""None, where only one skopeo is on PATH."""
 BARE = Tool("the same copies, bare", "skopeo", copy_bare)
-OURS = (WARM, TAGS, COLD, COPYING, COPYING_MANY)
+OURS = (WARM, TAGS, COLD, COPYING, COPYING_MANY, RELAY_OFF, *OTHER_SKOPEOS)

@@ -14,6 +14,7 @@ from demo.registry import Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 PLATFORM = "linux/amd64"
 OTHER_PLATFORM = "linux/arm64"
@@ -96,13 +97,24 @@ def _push_version(number: int, source: str, version: int) -> Sample:
     return Sample.of(f"{name}:1", image)
 
 
-def push_large(source: str, *, images: int, size: int) -> tuple[Sample, ...]:
-    """Push images of so many bytes; the first ones share a base, which is half of each."""
+def push_large(
+    source: str, *, images: int, size: int, authority: Path | None = None
+) -> tuple[Sample, ...]:
+    """Push images of so many bytes; the first ones share a base, which is half of each.
+
+    `authority` is the file of the certificates to trust.
+    """
     base = noise_layer(size // 2, seed=0)
-    return tuple(_push_large(number, source, base, size) for number in range(images))
+    samples = []
+    for number in range(images):
+        sample, index = _large(number, base, size)
+        repository, _, name = sample.name.partition(":")
+        push(source, f"{SOURCE_NAMESPACE}/{repository}", name, index, authority=authority)
+        samples.append(sample)
+    return tuple(samples)
 
 
-def _push_large(number: int, source: str, base: Layer, size: int) -> Sample:
+def _large(number: int, base: Layer, size: int) -> tuple[Sample, Index]:
     name = f"large-{number:04}"
     is_shared = number < _IMAGES_A_BASE
     seed = 10 * (number + 1)
@@ -113,9 +125,8 @@ def _push_large(number: int, source: str, base: Layer, size: int) -> Sample:
     )
     one = build_image(PLATFORM, {"name": name.encode()}, layers=layers, media="docker")
     other = build_image(OTHER_PLATFORM, {"name": name.encode()}, media="docker")
-    index = build_index((one, other), media="docker")
-    push(source, f"{SOURCE_NAMESPACE}/{name}", "1", index)
-    return Sample.of(f"{name}:1", one, has_shared_base=is_shared)
+    sample = Sample.of(f"{name}:1", one, has_shared_base=is_shared)
+    return sample, build_index((one, other), media="docker")
 
 
 def push_tags(source: str, target: str, *, repositories: int, tags: int) -> tuple[Sample, ...]:

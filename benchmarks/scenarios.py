@@ -27,6 +27,8 @@ COPY_LIMITED = "copy-limited"
 FAN_OUT = "fanout"
 CHOICES = "choices"
 SCALE = "scale"
+TRIPS = "trips"
+FAR = "far"
 
 NAMING = "parse and name"
 PLANNING = "plan, all in sync"
@@ -46,6 +48,9 @@ class Bench:
         entries: Lines of the long list.
         lines: Lines that choose tags.
         tags: Tags of each repository that they choose from.
+        trip: Seconds of a round trip to what is far.
+        far_size: Bytes of each image that is copied to a far target.
+        far_rate: Bytes a second of a line to a registry, where the target is far.
         wants: Whether a tool is to take part.
         tell: Is told of each run as it ends.
     """
@@ -59,6 +64,9 @@ class Bench:
     entries: int = 10_000
     lines: int = 40
     tags: int = 3_000
+    trip: float = 0.25
+    far_size: int = 10 * samples.MB
+    far_rate: int = 10 * samples.MB
     wants: Callable[[Tool], bool] = lambda _: True
     tell: Callable[[Run], None] = lambda _: None
 
@@ -139,13 +147,19 @@ def copy(bench: Bench, *, targets: int = 1, is_limited: bool = False) -> tuple[R
         Network(source.url, conditions) as near,
     ):
         images = samples.push_large(source.url, images=bench.copies, size=bench.size)
-        copying = (ours.COPYING_MANY, ours.COPYING, *tools.COPYING_PEERS)
+        copying = (
+            ours.COPYING,
+            ours.COPYING_MANY,
+            ours.RELAY_OFF,
+            *ours.NEWEST_SKOPEO,
+            *tools.COPYING_PEERS,
+        )
         for tool in bench.turns(copying if targets > 1 else (*copying, ours.BARE)):
             with _empty_targets(targets, conditions) as (registries, networks):
                 hosts = tuple(network.host for network in networks)
                 job = tools.Job(near.host, hosts, images, samples.PLATFORM)
                 place = _Place(Path(folder), near, networks, registries)
-                run = _is_there(place.run(tool, job), images, registries)
+                run = is_there(place.run(tool, job), images, registries)
             bench.tell(run)
             runs.append(run)
     return tuple(runs)
@@ -220,7 +234,7 @@ def _empty_targets(
         )
 
 
-def _is_there(run: Run, images: Sequence[Sample], registries: Sequence[Registry]) -> Run:
+def is_there(run: Run, images: Sequence[Sample], registries: Sequence[Registry]) -> Run:
     """A tool that says it has copied, and has not, failed."""
     missing = [
         f"{registry.host}/{sample.name}"

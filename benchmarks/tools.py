@@ -7,6 +7,8 @@ itself, four processes at once where a shell has to (more gain nothing on two co
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ class Job:
         samples: The images.
         platform: One platform, or all.
         choices: Lines that choose the images, where they are not named.
+        is_secure: Whether registries speak TLS that the environment trusts; else it is plain HTTP.
+        processes: How many a shell starts at once.
     """
 
     source: str
@@ -39,6 +43,13 @@ class Job:
     samples: tuple[Sample, ...]
     platform: str
     choices: tuple[Choice, ...] = ()
+    is_secure: bool = False
+    processes: int = _PROCESSES
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """All registries, the source first."""
+        return (self.source, *self.targets)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -80,16 +91,17 @@ class Tool:
 def skopeo_inspect(job: Job, folder: Path) -> Command:
     """Ask both sides for the whole answer, as a script that compares `created` does."""
     references = [f"docker://{one}" for pair in job.pairs for one in pair]
-    command = ("skopeo", *_overrides(job), "inspect", "--tls-verify=false")
-    return _each(folder, references, 1, *command)
+    plain = () if job.is_secure else ("--tls-verify=false",)
+    command = ("skopeo", *_overrides(job), "inspect", *plain)
+    return _each(job, folder, references, 1, *command)
 
 
 def skopeo_copy(job: Job, folder: Path) -> Command:
     """Copy each image, whatever is there."""
     references = [f"docker://{one}" for pair in job.pairs for one in pair]
-    plain = ("--src-tls-verify=false", "--dest-tls-verify=false")
+    plain = () if job.is_secure else ("--src-tls-verify=false", "--dest-tls-verify=false")
     whole = () if job.architecture else ("--all",)
-    return _each(folder, references, 2, "skopeo", *_overrides(job), "copy", *plain, *whole)
+    return _each(job, folder, references, 2, "skopeo", *_overrides(job), "copy", *plain, *whole)
 
 
 def skopeo_sync(job: Job, folder: Path) -> Command:
@@ -113,27 +125,33 @@ def crane_digest(job: Job, folder: Path) -> Command:
     platform = f"--platform={job.platform} " if job.architecture else ""
     lines = [line for source, target in job.pairs for line in (f"{platform}{source}", f"{target}")]
     path = _write(folder / "references", "\n".join(lines) + "\n")
-    start = ("xargs", "--arg-file", path, "--max-lines=1", f"--max-procs={_PROCESSES}")
-    return (*start, "crane", "digest", "--insecure")
+    start = ("xargs", "--arg-file", path, "--max-lines=1", f"--max-procs={job.processes}")
+    return (*start, "crane", "digest", *_insecure(job))
 
 
 def crane_copy(job: Job, folder: Path) -> Command:
     """Copy each image; crane looks for what is there by itself."""
     references = [one for pair in job.pairs for one in pair]
     platform = (f"--platform={job.platform}",) if job.architecture else ()
-    return _each(folder, references, 2, "crane", "copy", "--insecure", *platform)
+    return _each(job, folder, references, 2, "crane", "copy", *_insecure(job), *platform)
+
+
+def regctl_copy(job: Job, folder: Path) -> Command:
+    """Copy each image with regsync's sister program, which is one process an image."""
+    references = [one for pair in job.pairs for one in pair]
+    plain = () if job.is_secure else [f"--host=reg={host},tls=disabled" for host in job.hosts]
+    platform = (f"--platform={job.platform}",) if job.architecture else ()
+    return _each(job, folder, references, 2, "regctl", *plain, "image", "copy", *platform)
 
 
 def regsync(job: Job, folder: Path) -> Command:
     """Run regsync once, with its limit of three requests a registry lifted."""
     platform = {"platform": job.platform} if job.architecture else {}
-    hosts = (job.source, *job.targets)
+    tls = "enabled" if job.is_secure else "disabled"
     configuration = {
         "version": 1,
-        "creds": [
-            {"registry": host, "tls": "disabled", "reqConcurrent": _AT_ONCE} for host in hosts
-        ],
-        "defaults": {"parallel": _AT_ONCE, "skipDockerConfig": True},
+        "creds": [{"registry": host, "tls": tls, "reqConcurrent": _AT_ONCE} for host in job.hosts],
+        "defaults": {"parallel": _AT_ONCE},
         "sync": [*_choosing(job, platform)]
         or [
             {"source": source, "target": target, "type": "image", **platform}
@@ -158,8 +176,7 @@ def _choosing(job: Job, platform: dict[str, str]) -> Iterator[dict[str, object]]
 
 def image_syncer(job: Job, folder: Path) -> Command:
     """image-syncer, without retries, so that what fails is seen to fail."""
-    hosts = (job.source, *job.targets)
-    logins = {host: {"username": "", "password": "", "insecure": True} for host in hosts}
+    logins = {host: {"username": "", "password": "", "insecure": True} for host in job.hosts}
     images: dict[str, list[str]] = {}
     for source, target in job.pairs:
         images.setdefault(source, []).append(target)
@@ -174,16 +191,57 @@ def image_syncer(job: Job, folder: Path) -> Command:
     return (*command, *one)
 
 
+def set_to(prepare: Prepare, *settings: str) -> Prepare:
+    """The same command, with settings in its environment (`NAME=value`)."""
+    return lambda job, folder: ("env", *settings, *prepare(job, folder))
+
+
+def with_skopeo(prepare: Prepare, program: str) -> Prepare:
+    """The same command, with this program in skopeo's place."""
+
+    def prepared(job: Job, folder: Path) -> Command:
+        script = f'#!/bin/sh\nexec "{shutil.which(program)}" "$@"\n'
+        return (*put_before_skopeo(folder, script), *prepare(job, folder))
+
+    return prepared
+
+
+def put_before_skopeo(folder: Path, script: str) -> Command:
+    """Have a script found where skopeo is looked for; it costs nothing unless it is started."""
+    programs = folder / "bin"
+    programs.mkdir(exist_ok=True)
+    path = programs / "skopeo"
+    path.write_text(script, encoding="utf-8")
+    path.chmod(0o755)
+    return ("env", f"PATH={programs}:{os.environ.get('PATH', os.defpath)}")
+
+
+def other_skopeos() -> tuple[tuple[str, str], ...]:
+    """Versions of skopeo, the newest last, and the programs `skopeo-VERSION` on PATH."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    names = {path.name for folder in folders if folder for path in Path(folder).glob("skopeo-*")}
+    versions = [found[1] for name in names if (found := _OTHER_SKOPEO.fullmatch(name))]
+    versions.sort(key=lambda version: tuple(map(int, version.split("."))))
+    return tuple((version, f"skopeo-{version}") for version in versions)
+
+
+_OTHER_SKOPEO = re.compile(r"skopeo-(\d+(?:\.\d+)+)")
+
+
 def _overrides(job: Job) -> Command:
     if not job.architecture:
         return ()
     return ("--override-os=linux", f"--override-arch={job.architecture}")
 
 
-def _each(folder: Path, words: list[str], at_a_time: int, *command: str) -> Command:
+def _insecure(job: Job) -> Command:
+    return () if job.is_secure else ("--insecure",)
+
+
+def _each(job: Job, folder: Path, words: list[str], at_a_time: int, *command: str) -> Command:
     """Run a command on each group of words, several processes at once."""
     path = _write(folder / "words", "\n".join(words) + "\n")
-    limits = (f"--max-args={at_a_time}", f"--max-procs={_PROCESSES}")
+    limits = (f"--max-args={at_a_time}", f"--max-procs={job.processes}")
     return ("xargs", "--arg-file", path, *limits, *command)
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+import socketserver
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import document, ours, scale, scenarios
 from benchmarks.__main__ import main
+from benchmarks.far import copies, trips
+from benchmarks.far.line import Line
+from benchmarks.far.site import opened
 from benchmarks.judge import judge
 from benchmarks.measure import Run, time_alone
 from benchmarks.samples import ALL, PLATFORM
@@ -31,6 +40,8 @@ def small(*wanted: Tool) -> Bench:
         entries=20,
         lines=2,
         tags=120,
+        trip=0.0,
+        far_size=300_000,
         wants=lambda tool: tool in wanted,
     )
 
@@ -85,6 +96,66 @@ def test_the_bare_copies_copy_the_same() -> None:
     run = only(scenarios.copy(small(ours.BARE)))
     assert run.targets.count(ErrorKind.MANIFEST_PUT) == 3
     assert run.source.count(ErrorKind.MANIFEST_GET) == 3
+
+
+def test_a_cold_copy_to_a_far_target_is_counted() -> None:
+    run = only(copies.copy(small(ours.COPYING)))
+    assert run.targets.count(ErrorKind.MANIFEST_PUT) == 3
+    assert 600_000 < run.targets.up < 800_000, "a base that all share, and half of each"
+    assert 600_000 < run.source.down < 800_000
+
+
+def test_registries_with_tls_and_tokens_take_a_login(tmp_path: Path) -> None:
+    bench = replace(small(trips.OURS_KNOWING), wants=lambda tool: tool is trips.OURS_KNOWING)
+    with opened(tmp_path, has_tokens=True) as site:
+        runs = trips.copies_on(bench, site, replace(trips.TOKENS, far=(trips.NEAR,)))
+        assert only(tuple(runs)).targets.count(ErrorKind.MANIFEST_PUT) == 1
+
+
+@contextmanager
+def echo() -> Iterator[int]:
+    """The port of a server that sends back what it gets."""
+
+    class Echo(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while piece := self.request.recv(65536):
+                self.wfile.write(piece)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def send_round(host: str, content: bytes) -> float:
+    """The seconds until all of it is back, and the connection has ended."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", int(host.rpartition(":")[2]))) as connection:
+        sending = threading.Thread(target=connection.sendall, args=(content,))
+        sending.start()
+        came = b""
+        while len(came) < len(content):
+            came += connection.recv(65536)
+        sending.join()
+        took = time.monotonic() - began
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert came == content
+    return took
+
+
+def test_a_line_takes_its_time_and_passes_so_many_bytes_a_second() -> None:
+    content = bytes(range(256)) * 400
+    with echo() as port, Line(port, rate=2_000_000) as line:
+        assert send_round(line.host, content) >= 2 * len(content) / 2_000_000
+        carried = line.take(delay=0.15)
+        assert (carried.up, carried.down) == (len(content), len(content))
+        assert send_round(line.host, b"a") >= 2 * 0.15, "a connection, and a question"
+        assert line.take(delay=0.0).up == 1
 
 
 def test_a_long_list_is_timed() -> None:
