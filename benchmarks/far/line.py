@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from types import TracebackType
 
+ANYWHERE = "0.0.0.0"  # noqa: S104  (nothing listens there)
+"""It leads to this machine, too, but tools don't take it for loopback, where some trust more."""
+
 _PIECE = 64 * 1024
 _AT_A_TIME = 0.02
 """Seconds that a piece takes at most at the line's rate, so that all connections flow evenly."""
@@ -41,8 +44,7 @@ class Line:
     """A line to a port, as long as its `with` lasts; near until it is set to be far.
 
     Attributes:
-        host: Its address and port. 0.0.0.0 leads to this machine, too, but is no loopback address
-            to the tools, some of which try less TLS there than they do elsewhere.
+        host: What the tools call it: an address and a port.
     """
 
     def __init__(self, port: int, *, rate: int | None = None) -> None:
@@ -59,7 +61,7 @@ class Line:
 
     def __enter__(self) -> Line:
         self._process.start()
-        self.host = f"0.0.0.0:{self._ours.recv()}"
+        self.host = f"{ANYWHERE}:{self._ours.recv()}"
         return self
 
     def __exit__(

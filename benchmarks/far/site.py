@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from benchmarks.far.line import Line
+from benchmarks.far.line import ANYWHERE, Line
 from benchmarks.measure import Run, time_alone
 from benchmarks.samples import PLATFORM
 from benchmarks.tools import Job
@@ -113,7 +113,7 @@ def opened(
     folder: Path, *, targets: int = 1, has_tokens: bool = False, rate: int | None = None
 ) -> Iterator[Site]:
     """Registries of their own, with nothing in them; `rate` is each line's, in bytes a second."""
-    certificate = make_certificate(folder, addresses=("127.0.0.1", "0.0.0.0"))  # noqa: S104
+    certificate = make_certificate(folder, addresses=("127.0.0.1", ANYWHERE))
     with ExitStack() as stack:
         server = _token_server(stack, folder, certificate) if has_tokens else None
         login = LOGIN if has_tokens else None
