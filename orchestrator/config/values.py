@@ -297,7 +297,7 @@ def _limit(name: str, value: object) -> int | None:
     if name == "layer_size":
         hint = 'write it as limits = { layer_size = "10GB" }, or "unlimited"'
         raise FormatError(f"{name} is neither a size nor 'unlimited'", hint=hint)
-    hint = f'{_LIMITS_EXAMPLE}, or "unlimited" in place of the number'
+    hint = f'write it as limits = {{ {name} = 10 }}, or "unlimited" in place of the number'
     raise FormatError(f"{name} is neither a number from 1 on nor 'unlimited'", hint=hint)
 
 

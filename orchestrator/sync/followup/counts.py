@@ -88,7 +88,7 @@ def _count(
         bytes=moves,
         pulls=sum(one.pulls for one in copies),
         unread=unread,
-        seconds=None if reason else moves / rate if rate else 0.0,
+        seconds=None if reason else round(moves / rate, 3) if rate else 0.0,
         no_forecast=reason,
     )
 
