@@ -15,6 +15,7 @@ from orchestrator.plan.items import Item
 
 _SAME_TAG = "the tag differs there, which this can't say: see 'syncer export retag'"
 _TWICE = "its repository stands above for another copy"
+_NOT_CHOSEN = "no run from here has mirrored a tag that it chooses"
 _HEAD = (
     "# Made by 'syncer export {kind}' for target {target}; make it anew when the list changes.\n"
 )
@@ -118,7 +119,17 @@ EXPORTS: Mapping[str, Callable[[tuple[Item, ...]], str]] = {
 """What can be made of the list, by the names that are typed."""
 
 
-def exported(kind: str, items: tuple[Item, ...], *, target: str) -> str:
-    """One of the exports with a line above it that says what it is."""
+def exported(
+    kind: str, items: tuple[Item, ...], *, target: str, unknown: Iterable[str] = ()
+) -> str:
+    """One of the exports with a line above it that says what it is.
+
+    Args:
+        kind: Which.
+        items: What it is made of.
+        target: Where they are.
+        unknown: Lines of the list that choose tags which nobody knows here.
+    """
     first = "#!/bin/sh\n" if kind == "retag" else ""
-    return first + _HEAD.format(kind=kind, target=target) + EXPORTS[kind](items)
+    left = "".join(f"# left out: {one}: {_NOT_CHOSEN}\n" for one in unknown)
+    return first + _HEAD.format(kind=kind, target=target) + left + EXPORTS[kind](items)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
+from orchestrator.config.image_list import Entry
 from orchestrator.config.targets import Target
 from orchestrator.manifests.usage import Usage
 from orchestrator.oci.platform import PlatformChoice
@@ -39,23 +40,48 @@ def serves(choice: PlatformChoice, wanted: PlatformChoice | None) -> bool:
 
 @dataclass(frozen=True)
 class Mirror:
-    """What is mirrored to one target."""
+    """What is mirrored to one target.
+
+    Attributes:
+        chosen: The lines that choose tags, and the tags of theirs that runs have mirrored; which
+            others there are, only a registry tells.
+    """
 
     items: tuple[Item, ...]
+    chosen: Mapping[Entry, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, items: Iterable[Item], default: PlatformChoice) -> Mirror:
+    def of(
+        cls,
+        items: Iterable[Item],
+        default: PlatformChoice,
+        chosen: Mapping[Entry, tuple[str, ...]] | None = None,
+    ) -> Mirror:
         """The items, those first that most readers can run: for all platforms, for the default.
 
         Args:
             items: Of one target.
             default: The platform that is meant where none is written.
+            chosen: The lines that choose tags, with those that runs have mirrored.
         """
         ranked = sorted(
             items,
             key=lambda item: (not item.choice.is_all, not serves(item.choice, default), item.line),
         )
-        return cls(tuple(ranked))
+        return cls(tuple(ranked), chosen or {})
+
+    def chooses(self, source: Reference) -> bool:
+        """Whether a line chooses tags of an image's repository."""
+        return any(one.source.name == source.name for one in self.chosen)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The lines that choose tags of which no run has mirrored one."""
+        return tuple(
+            f"{one.source.familiar} {one.selection}"
+            for one, tags in self.chosen.items()
+            if not tags
+        )
 
     def for_platform(self, wanted: PlatformChoice) -> tuple[Item, ...]:
         """The items whose copies have a platform."""

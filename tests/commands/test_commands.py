@@ -272,6 +272,7 @@ def test_where_no_file_is_there_yet_the_hint_leads_to_one_that_works(site: Site)
     (site.folder / "config.env").unlink()
     assert "'syncer init' writes one here" in site.run("batch").stderr
     assert site.run("init").status == 0
+    assert "#NAMING=packed\n" in (site.folder / "config.env").read_text(encoding="utf-8")
     bare = site.run("batch")
     assert "ALIYUN_REGISTRY, ALIYUN_NAMESPACE, ALIYUN_USERNAME and ALIYUN_PASSWORD" in bare.stderr
     assert "set them in config.env or the environment" in bare.stderr

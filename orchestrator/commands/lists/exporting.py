@@ -20,7 +20,7 @@ def run(invocation: Invocation) -> ExitStatus:
         name = one_target(invocation)
         mirror, is_whole = mirror_at(name, invocation)
     items = mirror.for_platform(_platform(invocation))
-    text = exported(invocation.arguments.kind, items, target=name)
+    text = exported(invocation.arguments.kind, items, target=name, unknown=mirror.unknown)
     invocation.streams.out.write(text)
     return ExitStatus.OK if is_whole else ExitStatus.FAILED
 

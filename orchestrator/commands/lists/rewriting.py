@@ -67,7 +67,8 @@ def _addresses(
             if item:
                 found.append((usage, item.destination))
             elif not is_of(own, source_of(usage)):
-                notes.append(_unlisted(usage, target))
+                chooses = mirror.chooses(source_of(usage))
+                notes.append(_unlisted(usage, target, chooses=chooses))
         except FormatError as error:
             notes.append(Note(usage.line, error.message, is_problem=True))
     if invocation.arguments.form is None:
@@ -75,8 +76,12 @@ def _addresses(
     return found, notes
 
 
-def _unlisted(usage: Usage, target: str) -> Note:
+def _unlisted(usage: Usage, target: str, *, chooses: bool) -> Note:
     asked = f" for {usage.platform}" if usage.platform else ""
+    if chooses:
+        text = f"'{usage.image}'{asked} is kept: no run from here has mirrored it to {target}"
+        more = "a line of the list chooses tags of its repository, and 'syncer plan' tells which"
+        return Note(usage.line, f"{text}; {more}", is_problem=True)
     text = f"'{usage.image}'{asked} is kept: no line of the list mirrors it to {target}"
     return Note(usage.line, f"{text}; 'syncer import' tells the line", is_problem=True)
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from orchestrator.catalog.image import MirroredImage
 from orchestrator.cli.arguments import Arguments
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
+from orchestrator.config.image_list import Entry, ImageList
+from orchestrator.config.settings import Settings
 from orchestrator.errors import ConfigurationError, FormatError, UsageError
 from orchestrator.manifests.mirrored import Mirror
 from orchestrator.manifests.read import BOM, LARGEST, read_images_of, text_of
 from orchestrator.manifests.usage import Note, Reading
 from orchestrator.manifests.variables import variables_of
 from orchestrator.plan.items import name_items
+from orchestrator.plan.tags import choose
+from orchestrator.state.store import State
 from orchestrator.text import one_line
 
 STDIN = "-"
@@ -97,18 +104,55 @@ def one_target(invocation: Invocation) -> str:
 def mirror_at(name: str, invocation: Invocation) -> tuple[Mirror, bool]:
     """What the list mirrors to a target, and whether all of its lines could be read.
 
+    Of a line that chooses tags, it is those that runs from here have mirrored.
+
     Raises:
         ConfigurationError: The list can't be read, or the target is not set up.
     """
     settings = invocation.settings
+    images = read_images(invocation.arguments, settings)
+    mirrored = _mirrored(settings) if images.selects else ()
+    chosen = chosen_tags(images, mirrored)
     named = name_items(
-        read_images(invocation.arguments, settings),
+        _with_tags(images, chosen),
         targets={name: settings.target(name)},
         others=settings.usable_targets,
         default_platform=settings.default_platform,
     )
     for problem in named.problems:
         print(one_line(invocation.redact(str(problem))), file=invocation.streams.err)
-    of_target = (item for item in named.items if item.target.name == name)
-    single = (item for item in of_target if not item.source.is_repository)
-    return Mirror.of(single, settings.default_platform), not named.problems
+    there = {image.destination for image in mirrored}
+    lines = {entry.line for entry in chosen}
+    items = [
+        item
+        for item in named.items
+        if item.target.name == name and (item.line not in lines or str(item.destination) in there)
+    ]
+    return Mirror.of(items, settings.default_platform, chosen), not named.problems
+
+
+def _mirrored(settings: Settings) -> tuple[MirroredImage, ...]:
+    with closing(State(settings.state_dir)) as state:
+        return tuple(image for image in state.images() if image.is_there)
+
+
+def chosen_tags(
+    images: ImageList, mirrored: Iterable[MirroredImage]
+) -> dict[Entry, tuple[str, ...]]:
+    """What each line that chooses tags would choose of those that were mirrored."""
+    tags: dict[str, list[str]] = defaultdict(list)
+    for image in mirrored:
+        name, _, tag = image.source.rpartition(":")
+        tags[name].append(tag)
+    return {
+        entry: choose(tags[entry.source.name], entry.selection)
+        for entry in images.entries
+        if entry.selection
+    }
+
+
+def _with_tags(images: ImageList, chosen: Mapping[Entry, tuple[str, ...]]) -> ImageList:
+    """The list with an entry for each tag; of two for one place the one that names it is first."""
+    named = (entry for entry in images.entries if not entry.selection)
+    found = (entry.of_tag(tag) for entry, tags in chosen.items() for tag in tags)
+    return replace(images, entries=(*named, *found))
