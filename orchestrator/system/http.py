@@ -1,7 +1,8 @@
 """The one door to HTTP: pooled connections, deadlines always, no redirects, no secrets in errors.
 
-requests' own conveniences are left out on purpose: no ~/.netrc, no cookies, no redirects.
-Its exceptions and urllib3's log hold whole URLs, and a webhook's URL is a secret.
+urllib3 asks. What requests has beyond it is left out on purpose: no ~/.netrc, no cookies, no
+redirects; only a proxy is looked for by its rules (`tls.py`). urllib3's exceptions and its log
+hold whole URLs, and a webhook's URL is a secret.
 """
 
 from __future__ import annotations
@@ -19,14 +20,13 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from orchestrator import __version__
 from orchestrator.errors import ErrorKind, SyncerError
-from orchestrator.hosts import host_of, is_loopback
+from orchestrator.hosts import host_of
 from orchestrator.system.body import BodyStream, OpenBody
 
 if TYPE_CHECKING:
-    from requests import Session
-    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+    from urllib3 import BaseHTTPResponse
 
-    from orchestrator.system.tls import SharedTrust
+    from orchestrator.system.tls import HostRoute
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 30.0
@@ -79,19 +79,6 @@ class HttpError(SyncerError):
         self.kind = kind
 
 
-@dataclass(frozen=True)
-class _Route:
-    """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say.
-
-    Attributes:
-        pool: Its connections.
-        names_host: Whether a request names the whole URL, as a proxy for plain HTTP wants it.
-    """
-
-    pool: HTTPConnectionPool
-    names_host: bool
-
-
 class HttpClient:
     """An HTTP client with a pool of connections for each host; any number of threads may use it."""
 
@@ -111,12 +98,11 @@ class HttpClient:
             read_timeout: Seconds until the next bytes come.
             deadline: Seconds until all of an answer is there.
         """
-        # Imported here, as it takes a tenth of a second and many commands need no HTTP.
-        import requests  # noqa: PLC0415
+        # Imported here, as it takes a while and many commands need no HTTP.
         from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
         from urllib3.util import Retry, Timeout  # noqa: PLC0415
 
-        from orchestrator.system.tls import Deadlines  # noqa: PLC0415
+        from orchestrator.system.tls import Deadlines, HostRoutes  # noqa: PLC0415
 
         # Both speak of things the user decided or must not see: URLs stand in urllib3's log.
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
@@ -126,15 +112,11 @@ class HttpClient:
         slow, slowest = _STREAM_TIMEOUTS
         self._patience_of_streams = Timeout(connect=slow, read=slowest)
         self._connect_timeout = connect_timeout
-        self._connections = connections
         self._longest = deadline
         self._deadlines = Deadlines()
-        self._routes: dict[tuple[str, str, bool | str], _Route] = {}
-        self._adapters: dict[bool | str, SharedTrust] = {}
-        self._lock = threading.Lock()
+        self._routes = HostRoutes(connections)
         self._is_ended = threading.Event()
         self.pause = self._is_ended.wait  # waits so many seconds, or until nothing is to be asked
-        self._session: Session = requests.Session()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send a body.
@@ -159,7 +141,7 @@ class HttpClient:
         Args:
             method: `GET`, `HEAD`, `POST`, …
             url: http or https.
-            headers: Ours come first; requests adds what HTTP needs.
+            headers: Ours come first; urllib3 adds what HTTP needs.
             body: What is sent; None for none. A stream may take as long as it moves.
             limit: Bytes of the answer's body that are read; None leaves the body of a good
                 answer to be read as it comes.
@@ -172,21 +154,20 @@ class HttpClient:
             raise HttpError(
                 ErrorKind.UNREACHABLE, f"{host_of(url)} was not asked: the run is to end"
             )
-        from requests import RequestException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         fault, host = None, host_of(url)
         allowed = math.inf if isinstance(body, BodyStream) else self._longest
         with self._deadlines.exchange(host, longest=allowed) as exchange:
             try:
-                route = self._route_to(url, host, _for_requests(verify))
+                route = self._routes.find(url, host, _named(verify))
                 response = self._sent(route, method, url, headers, body)
                 with ExitStack() as stack:
                     stack.callback(OpenBody(response).close)
                     answer = _read(response, limit)
                     if answer.rest:
                         stack.pop_all()
-            except (RequestException, HTTPError, OSError, ValueError) as error:
+            except (HTTPError, OSError, ValueError) as error:
                 fault = _fault(error, url)
         if exchange.is_late:  # whatever it looked like to who was waiting
             fault = HttpError(ErrorKind.TIMEOUT, f"{host} did not answer in time")
@@ -202,20 +183,20 @@ class HttpClient:
         from orchestrator.system.tls import open_ahead  # noqa: PLC0415
 
         try:
-            pool = self._route_to(url, host_of(url), _for_requests(verify)).pool
+            pool = self._routes.find(url, host_of(url), _named(verify)).pool
         except OSError:  # authorities that can't be read, which a request will say
             return []
         return open_ahead(pool, number, self._connect_timeout)
 
     def _sent(
         self,
-        route: _Route,
+        route: HostRoute,
         method: str,
         url: str,
         headers: Mapping[str, str],
         body: bytes | BodyStream | None,
     ) -> BaseHTTPResponse:
-        """Send by the host's pool itself: requests takes longer to prepare than it takes to ask."""
+        """Send by the host's pool."""
         from urllib3.util import make_headers, parse_url  # noqa: PLC0415
 
         parts = parse_url(url)
@@ -243,45 +224,6 @@ class HttpClient:
             chunked=isinstance(body, BodyStream) and body.size is None,
         )
 
-    def _route_to(
-        self,
-        url: str,
-        host: str,
-        verify: bool | str,  # noqa: FBT001 - requests' own word
-    ) -> _Route:
-        """Proxy and authorities for a host, read once: looking through environ takes a while."""
-        scheme = urlsplit(url).scheme
-        key = (scheme, host, verify)
-        with self._lock:
-            if key not in self._routes:
-                found = self._session.merge_environment_settings(
-                    url, {}, stream=True, verify=verify, cert=None
-                )
-                # As Go does, so that skopeo and we take the same route.
-                proxies = {} if is_loopback(host) else dict(found["proxies"])
-                trusted = found["verify"] if scheme == "https" else False
-                self._routes[key] = self._new_route(url, trusted or False, proxies)
-            return self._routes[key]
-
-    def _new_route(
-        self,
-        url: str,
-        trusted: bool | str,  # noqa: FBT001 - requests' own word
-        proxies: dict[str, str],
-    ) -> _Route:
-        from requests import Request  # noqa: PLC0415
-
-        adapter, example = self._adapter(trusted), Request("GET", url).prepare()
-        pool = adapter.pool_for(example, bool(trusted), proxies)
-        return _Route(pool, adapter.request_url(example, proxies) != example.path_url)
-
-    def _adapter(self, verify: bool | str) -> SharedTrust:  # noqa: FBT001 - requests' own word
-        from orchestrator.system.tls import SharedTrust  # noqa: PLC0415
-
-        if verify not in self._adapters:
-            self._adapters[verify] = SharedTrust(verify, self._connections)
-        return self._adapters[verify]
-
     def end_all(self) -> None:
         """Wait for no answer any more, and ask nothing; safe in a signal handler."""
         from orchestrator.system.tls import end_connections  # noqa: PLC0415
@@ -291,9 +233,7 @@ class HttpClient:
 
     def close(self) -> None:
         """Close every connection; `contextlib.closing` does it at a block's end."""
-        for adapter in self._adapters.values():
-            adapter.close()
-        self._session.close()
+        self._routes.close()
 
 
 def location_of(url: str, answer: Response) -> str:
@@ -339,7 +279,7 @@ class PlainHttp:
         raise fault
 
 
-def _for_requests(verify: bool | Path) -> bool | str:  # noqa: FBT001 - requests' own word
+def _named(verify: bool | Path) -> bool | str:  # noqa: FBT001 - what is trusted, by its name
     return str(verify) if isinstance(verify, Path) else verify
 
 
@@ -363,30 +303,29 @@ def _read(response: BaseHTTPResponse, limit: int | None) -> Response:
 
 def _fault(error: Exception, url: str) -> HttpError:
     """Say what went wrong without the words of the library, which hold the URL."""
-    from requests import exceptions as theirs  # noqa: PLC0415
-    from urllib3 import exceptions as below  # noqa: PLC0415
+    from urllib3 import exceptions as theirs  # noqa: PLC0415
 
     host = host_of(url)
     causes = tuple(_causes(error))
-    # Of the latter, those that could not connect are no time-outs, whatever their class says.
-    late = theirs.Timeout | below.ReadTimeoutError | below.ConnectTimeoutError
+    # Those that could not connect are no time-outs, whatever their class says.
+    late = theirs.ReadTimeoutError | theirs.ConnectTimeoutError
     if any(
-        isinstance(one, late) and not isinstance(one, below.NewConnectionError) for one in causes
+        isinstance(one, late) and not isinstance(one, theirs.NewConnectionError) for one in causes
     ):
         return HttpError(ErrorKind.TIMEOUT, f"{host} did not answer in time")
-    if any(isinstance(cause, theirs.SSLError | below.SSLError) for cause in causes):
+    if any(isinstance(cause, theirs.SSLError) for cause in causes):
         return HttpError(
             ErrorKind.TLS,
             f"{host} can't be spoken to by TLS{_said(causes)}",
             hint="see that its certificate is valid and its authority is known here",
         )
-    if isinstance(error, OSError) and not isinstance(error, theirs.RequestException):
+    if isinstance(error, OSError):
         return HttpError(ErrorKind.TLS, f"the file of authorities for {host} can't be read")
     return HttpError(ErrorKind.UNREACHABLE, f"{host} can't be reached{_said(causes)}")
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and all that led to it: requests and urllib3 keep them in several places."""
+    """The error and all that led to it: urllib3 keeps them in several places."""
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)

@@ -1,9 +1,8 @@
 """Connections that share one TLS context, and so the certificates that they trust.
 
-requests has every new connection read all authorities anew, which takes 15 ms of processor
-time each; here they are read once. The authorities are requests' own and the system's,
-so that a company's proxy is trusted wherever skopeo trusts it. Imported late: it brings
-requests with it.
+A connection that is left to itself reads all authorities anew, which takes 15 ms of processor
+time; here they are read once. The authorities are certifi's and the system's, so that a
+company's proxy is trusted wherever skopeo trusts it. Imported late: it brings urllib3 with it.
 
 A time-out of a socket is for each wait for bytes, so that a server which sends a byte a second is
 never late by it. So one thread looks after all exchanges, and shuts the connection of a late one
@@ -13,6 +12,7 @@ down, which wakes whoever waits for it.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import ssl
 import threading
@@ -21,16 +21,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies
 from weakref import WeakSet
 
-from requests import PreparedRequest
-from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
+from certifi import where
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
-from urllib3.poolmanager import ProxyManager
+from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.util import make_headers, parse_url
 from urllib3.util.ssl_ import create_urllib3_context
+
+from orchestrator.hosts import is_loopback
 
 _log = logging.getLogger(__name__)
 
@@ -267,44 +270,101 @@ def end_connections() -> None:
         _shut(sock)
 
 
-class SharedTrust(HTTPAdapter):
-    """An adapter whose connections all go by one TLS context, and can all be ended."""
+@dataclass(frozen=True)
+class HostRoute:
+    """How a host is reached: what `HTTPS_PROXY`, `NO_PROXY` and `REQUESTS_CA_BUNDLE` say.
 
-    def __init__(self, verify: bool | str, connections: int) -> None:  # noqa: FBT001 - requests' own word
-        self._context = trust(verify)
-        super().__init__(_HOSTS, connections, pool_block=True)
+    Attributes:
+        pool: Its connections.
+        names_host: Whether a request names the whole URL, as a proxy for plain HTTP wants it.
+    """
 
-    def init_poolmanager(
-        self,
-        connections: int,
-        maxsize: int,
-        block: bool = False,  # noqa: FBT001, FBT002 - requests' own word
-        **options: object,
-    ) -> None:
-        """Give the context to direct connections."""
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, proxy: str, **options: object) -> ProxyManager:
-        """Give the context to connections through a proxy."""
-        manager: ProxyManager = super().proxy_manager_for(
-            proxy, ssl_context=self._context, **options
-        )
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-    def pool_for(
-        self,
-        example: PreparedRequest,
-        verify: bool,  # noqa: FBT001 - requests' own word
-        proxies: dict[str, str],
-    ) -> HTTPConnectionPool:
-        """The connections to the host of a request, on the way that the proxies say."""
-        pool = self.get_connection_with_tls_context(example, verify, proxies=proxies)
-        return cast("HTTPConnectionPool", pool)  # declared as its base, which sends nothing
+    pool: HTTPConnectionPool
+    names_host: bool
 
 
-def trust(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own word
+class HostRoutes:
+    """The ways to hosts, each found once: looking through environ takes a while.
+
+    Their connections share a TLS context where they trust the same, and can all be ended.
+
+    Args:
+        connections: At most so many to one host.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._managers: dict[tuple[bool | str, str], PoolManager] = {}
+        self._found: dict[tuple[str, str, bool | str], HostRoute] = {}
+        self._lock = threading.Lock()
+
+    def find(self, url: str, host: str, verify: bool | str) -> HostRoute:  # noqa: FBT001 - as `trust`
+        """The way to a host.
+
+        Args:
+            url: What is asked for there.
+            host: Of the URL.
+            verify: What is trusted: see `trust`.
+
+        Raises:
+            OSError: The authorities can't be read.
+            ValueError: The URL, or the proxy's, is none.
+        """
+        scheme = urlsplit(url).scheme
+        key = (scheme, host, verify)
+        with self._lock:
+            if key not in self._found:
+                # As Go does, so that skopeo and we take the same route.
+                proxy = "" if is_loopback(host) else _proxy_to(url)
+                trusted = _trusted(verify) if scheme == "https" else False
+                pool = self._manager(trusted, proxy).connection_from_url(url)
+                self._found[key] = HostRoute(pool, bool(proxy) and scheme != "https")
+            return self._found[key]
+
+    def close(self) -> None:
+        """Close every connection."""
+        for manager in self._managers.values():
+            manager.clear()
+
+    def _manager(self, verify: bool | str, proxy: str) -> PoolManager:  # noqa: FBT001 - as `trust`
+        key = (verify, proxy)
+        if key not in self._managers:
+            manager = _new_manager(proxy, self._connections, trust(verify))
+            manager.pool_classes_by_scheme = _POOLS
+            self._managers[key] = manager
+        return self._managers[key]
+
+
+def _new_manager(proxy: str, connections: int, context: ssl.SSLContext) -> PoolManager:
+    if not proxy:
+        return PoolManager(_HOSTS, maxsize=connections, block=True, ssl_context=context)
+    parts = parse_url(proxy)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("only HTTP proxies can be spoken to")
+    login = make_headers(proxy_basic_auth=unquote(parts.auth)) if parts.auth else None
+    return ProxyManager(
+        proxy, _HOSTS, proxy_headers=login, maxsize=connections, block=True, ssl_context=context
+    )
+
+
+def _proxy_to(url: str) -> str:
+    """The proxy on the way to a URL; empty where there is none."""
+    if not getproxies().keys() - {"no"}:
+        return ""
+    # Only now: it takes 30 ms to be imported, and most ways go by no proxy.
+    from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415
+
+    proxy = select_proxy(url, get_environ_proxies(url)) or ""
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+
+def _trusted(verify: bool | str) -> bool | str:  # noqa: FBT001 - as `trust`
+    """What a file of authorities in the environment adds, by the names that requests reads."""
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return named or True if verify is True else verify
+
+
+def trust(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - three ways to trust
     """A TLS context that trusts what `verify` names.
 
     Args:
@@ -318,7 +378,7 @@ def trust(verify: bool | str) -> ssl.SSLContext:  # noqa: FBT001 - requests' own
     context = create_urllib3_context(cert_reqs=ssl.CERT_REQUIRED)
     if verify is True:
         context.load_default_certs()
-        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+        context.load_verify_locations(where())
     elif Path(verify).is_dir():
         context.load_verify_locations(capath=verify)
     else:

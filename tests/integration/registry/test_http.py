@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import tracemalloc
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -352,17 +353,38 @@ def test_what_the_system_trusts_is_trusted(tmp_path: Path) -> None:
 
 def test_the_proxy_of_the_environment_is_used_but_not_to_this_machine() -> None:
     with serving(answering(Reply(202))) as proxy, serving(answering(Reply(200))) as server:
-        environ = {"HTTP_PROXY": proxy.url, "http_proxy": proxy.url}
+        with_login = proxy.url.replace("//", "//me:p%40ss@")
+        environ = {"HTTP_PROXY": with_login, "http_proxy": with_login}
         assert asked_with("http://registry.example/", environ) == "202"
         assert asked_with(server.url, environ) == "200"
 
     assert [request.path for request in proxy.requests] == ["/"]
     assert proxy.requests[0].headers["host"] == "registry.example"
+    assert (
+        proxy.requests[0].headers["proxy-authorization"]
+        == f"Basic {b64encode(b'me:p@ss').decode()}"
+    )
 
 
-def test_importing_it_does_not_import_requests() -> None:
-    code = "import sys, orchestrator.system.http; print('requests' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def test_what_no_proxy_names_is_reached_without_one() -> None:
+    with serving(answering(Reply(202))) as proxy:
+        environ = {"http_proxy": proxy.url, "no_proxy": ".invalid"}
+        assert "can't be reached" in asked_with("http://registry.invalid/", environ)
+
+    assert proxy.requests == []
+
+
+def test_requests_is_not_imported_where_there_is_no_proxy() -> None:
+    code = (
+        "import sys, orchestrator.system.http as ours\n"
+        "ours.HttpClient().request('GET', sys.argv[1], headers={})\n"
+        "print('requests' in sys.modules)"
+    )
+    with serving(answering(Reply())) as server:
+        command = [sys.executable, "-c", code, server.url]
+        done = subprocess.run(
+            command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+        )
 
     assert done.stdout.strip() == "False"
 
