@@ -16,7 +16,7 @@ import pytest
 from orchestrator.config.settings import Login
 from orchestrator.oci.reference import Digest, digest_of
 from orchestrator.plan.decision import KnownImage
-from orchestrator.report.result import Totals
+from orchestrator.report.result import Speed, Totals
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from tests.support.reports import (
@@ -185,15 +185,17 @@ def test_a_seal_of_one_kind_of_fact_is_none_of_another(tmp_path: Path) -> None:
 
 def test_the_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(filled(tmp_path), isolation_level=None)) as connection:
-        for table in ("children", "writers", "images"):
+        for table in ("children", "writers", "speeds", "images"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
     with opened(tmp_path) as state:
         state.remember_writer(DESTINATION, "redis:7")
+        state.remember_speed("registry.example", Speed(5_000, 1.5))
         assert len(state.runs()) == 1
         assert state.expected(INDEX, "linux/amd64") == AMD64
     with opened(tmp_path) as state:
         assert state.writer(DESTINATION) == "redis:7"
+        assert state.speed("registry.example") == Speed(5_000, 1.5)
         assert state.warnings == ()
 
 
