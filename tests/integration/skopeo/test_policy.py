@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.images import build_image
+from tests.support.examples import block_of, play
 
 if TYPE_CHECKING:
     from tests.support.runs import Site
@@ -112,6 +113,17 @@ def test_what_nobody_has_signed_is_refused(site: Site, keys: Keys) -> None:
     demand(site, keys.file("good"))
     site.list_images(site.source())
     assert site.run("batch").error["kind"] == "unsigned"
+
+
+def test_the_example_of_the_page_is_refused_until_it_is_signed(site: Site, keys: Keys) -> None:
+    digest = site.publish(build_image())
+    site.configure(POLICY="policy.json")
+    names = {
+        "quay.io/acme": f"{site.upstream.host}/{site.namespace}",
+        "/etc/keys/acme.gpg": str(keys.file("good")),
+    }
+    events = {"acme signs it": lambda: keys.sign(site, digest)}
+    play(site, block_of("targets.md", "policy"), names=names, events=events)
 
 
 def skopeo(*arguments: str, home: Path) -> None:
