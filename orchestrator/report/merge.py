@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -18,7 +18,7 @@ from orchestrator.plan.items import Item, NamedItems
 from orchestrator.plan.shard import Shard, shard_number
 from orchestrator.report.causes import REMEDIES
 from orchestrator.report.json_report import SCHEMA
-from orchestrator.report.result import Outcome, Report, Result, new_run_id
+from orchestrator.report.result import Outcome, Report, Result, TargetCount, new_run_id
 
 T = TypeVar("T")
 
@@ -104,6 +104,35 @@ def merged_report(
         is_dry_run=is_dry_run,
         is_strict=any(one.is_strict for one in whole),
         is_incomplete=bool(silent),
+        counts=() if silent else tuple(_merged_counts(whole, all_results)),
+    )
+
+
+def _merged_counts(reports: Sequence[Report], results: Iterable[Result]) -> Iterator[TargetCount]:
+    """What the plans of all shards come to, for each target."""
+    places: dict[str, set[Reference]] = {}
+    for result in results:
+        places.setdefault(result.item.target.name, set()).add(result.item.destination)
+    for target, of_target in places.items():
+        counts = [one for report in reports for one in report.counts if one.target == target]
+        if counts:
+            repositories = len({one.name for one in of_target})
+            yield replace(_together(counts), repositories=repositories, tags=len(of_target))
+
+
+def _together(counts: Sequence[TargetCount]) -> TargetCount:
+    """One target's, of shards that run at once: the slowest is the forecast."""
+    reason = next((one.no_forecast for one in counts if one.no_forecast), "")
+    return replace(
+        counts[0],
+        copies=sum(one.copies for one in counts),
+        layers=sum(one.layers for one in counts),
+        largest_layer=max(one.largest_layer for one in counts),
+        bytes=sum(one.bytes for one in counts),
+        pulls=sum(one.pulls for one in counts),
+        unread=sum(one.unread for one in counts),
+        seconds=None if reason else max(one.seconds or 0.0 for one in counts),
+        no_forecast=reason,
     )
 
 
@@ -158,6 +187,26 @@ def _report(whole: Mapping[str, Json]) -> Report:
             result.outcome in (Outcome.WOULD_COPY, Outcome.WOULD_SKIP) for result in results
         ),
         error=_run_error(_table(error)) if error else None,
+        counts=tuple(_count(_table(one)) for one in _rows(whole, "targets"))
+        if "targets" in whole
+        else (),
+    )
+
+
+def _count(row: Mapping[str, Json]) -> TargetCount:
+    return TargetCount(
+        target=_text(row, "target"),
+        repositories=_number(row, "repositories"),
+        most_repositories=_number(row, "most_repositories") or None,
+        tags=_number(row, "tags"),
+        copies=_number(row, "copies"),
+        layers=_number(row, "layers"),
+        largest_layer=_number(row, "largest_layer"),
+        bytes=_number(row, "bytes"),
+        pulls=_number(row, "pulls"),
+        unread=_number(row, "unread"),
+        seconds=float(_text(row, "seconds")) if _text(row, "seconds") else None,
+        no_forecast=_text(row, "no_forecast"),
     )
 
 

@@ -12,7 +12,7 @@ from demo.images import build_image
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.runs import Outcome, Site
+    from tests.support.runs import CountDocument, Outcome, Site
 
 SHARDS = 4
 MOVED_OR_TIMED = {"bytes", "seconds", "size"}
@@ -36,6 +36,19 @@ def shard(site: Site, number: int, command: str) -> Path:
     options = (f"--shard={number}/{SHARDS}", f"--report={path}", "--no-notify")
     site.run(command, *options, environ={"STATE_DIR": f".syncer-{number}"})
     return path
+
+
+def counts(found: CountDocument) -> list[object]:
+    """What is the same for the parts as for the whole: a layer is brought once by each part."""
+    return [
+        found["target"],
+        found["repositories"],
+        found["most_repositories"],
+        found["tags"],
+        found["copies"],
+        found["largest_layer"],
+        found["unread"],
+    ]
 
 
 def items(outcome: Outcome) -> list[dict[str, object]]:
@@ -65,6 +78,9 @@ def test_four_shards_of_400_lines_are_as_one_run(double: Site) -> None:
     together = double.run("merge", *reversed(reports))
     assert items(together) == items(whole)
     assert together.report["invalid"] == whole.report["invalid"]
+    assert [counts(one) for one in together.report["targets"]] == [
+        counts(one) for one in whole.report["targets"]
+    ]
     assert together.report["mode"] == whole.report["mode"]
     assert together.status == whole.status == 1
 

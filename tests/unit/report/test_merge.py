@@ -13,7 +13,7 @@ from orchestrator.plan.shard import Shard
 from orchestrator.report.json_report import document
 from orchestrator.report.merge import ShardReport, merged_report, read_report
 from orchestrator.report.result import Outcome, Report, Result
-from tests.support.reports import STARTED, a_report, an_item, bad_line, failed, skipped
+from tests.support.reports import STARTED, a_count, a_report, an_item, bad_line, failed, skipped
 
 ITEMS = tuple(an_item(f"image{number}:1", line=number) for number in range(1, 31))
 
@@ -43,6 +43,32 @@ def test_a_report_is_read_as_it_was_written() -> None:
     assert json.loads(document(found.report)) == json.loads(document(report)) | {
         "run_id": report.run_id
     }
+
+
+def test_a_plans_counts_are_read_as_they_were_written() -> None:
+    counts = (a_count(), a_count("ghcr", seconds=None, no_forecast="it is not known", unread=2))
+    report = replace(part(2), counts=counts)
+    assert read_report(document(report).encode()).report.counts == counts
+
+
+def test_the_plans_of_all_shards_are_put_together() -> None:
+    parts = [part(one, counts=(a_count(seconds=float(one)),)) for one in (1, 2, 3)]
+    (found,) = merged(*parts).counts
+    assert (found.repositories, found.tags, found.most_repositories) == (30, 30, 300)
+    assert (found.copies, found.layers, found.pulls) == (9, 42, 9)
+    assert (found.bytes, found.largest_layer) == (3 * 310 * 2**20, 120 * 2**20)
+    assert found.seconds == 3.0
+
+
+def test_one_shard_without_a_forecast_leaves_none() -> None:
+    unknown = a_count(seconds=None, no_forecast="it is not known")
+    parts = [part(1, counts=(unknown,)), part(2, counts=(a_count(),)), part(3)]
+    (found,) = merged(*parts).counts
+    assert (found.seconds, found.no_forecast) == (None, "it is not known")
+
+
+def test_where_a_shard_is_missing_nothing_is_counted() -> None:
+    assert merged(*(part(one, counts=(a_count(),)) for one in (1, 2))).counts == ()
 
 
 def test_all_shards_together_are_the_list_in_its_order() -> None:
