@@ -202,7 +202,7 @@ def test_an_unchanged_selection_costs_its_pages_a_head_a_tag_and_no_program(site
         source = f"{proxy.host}/{site.namespace}"
         lines = [f"{source}/{image} --semver=^1 --latest=2" for image in ("one", "two")]
         site.sync(*lines, f"{source}/one --tags=1.27.0")
-        before = len(proxy.exchanges())
+        before, asked_before = len(proxy.exchanges()), len(site.asked(site.mirror))
         again = site.run("batch", environ={"PATH": path_without_a_working_skopeo(site)})
         asked = proxy.exchanges()[before:]
     assert {item["reason"] for item in again.report["items"]} == {"same-digest"}
@@ -210,3 +210,5 @@ def test_an_unchanged_selection_costs_its_pages_a_head_a_tag_and_no_program(site
     heads = [one for one in asked if one.method == "HEAD" and "/manifests/" in one.path]
     assert (len(pages), len(heads)) == (2 * 4, 5)
     assert len(asked) <= len(pages) + len(heads) + 1
+    there = site.asked(site.mirror)[asked_before:]
+    assert [one.method for one in there] == ["HEAD"] * len(heads)
