@@ -5,7 +5,7 @@ GHCR and Aliyun make a new repository private, and GHCR has no API that would ch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -71,24 +71,26 @@ def visible(
         for reference, found in asked:
             if found:
                 memory.remember_visibility(reference.name, found)
-    return tuple(
-        _with_visibility(one, memory, is_new=before[_name(one)] is None)
-        if _name(one) in before
-        else one
-        for one in results
-    )
+    known = {name: memory.visibility(name) or "" for name in copied}
+    untold = {name for name, found in known.items() if found == PRIVATE and not before[name]}
+    return tuple(_with_visibility(one, known, untold) for one in results)
 
 
 def _name(result: Result) -> str:
     return result.item.destination.name
 
 
-def _with_visibility(result: Result, memory: VisibilityMemory, *, is_new: bool) -> Result:
-    found = memory.visibility(_name(result)) or ""
-    is_told = result.outcome is Outcome.COPIED and found == PRIVATE and is_new
-    note = _note(result.item.destination) if is_told else ""
+def _with_visibility(result: Result, known: Mapping[str, str], untold: set[str]) -> Result:
+    """The result with what is known; the first copy to a private repository tells of it."""
+    name = _name(result)
+    if name not in known:
+        return result
+    note = ""
+    if name in untold and result.outcome is Outcome.COPIED:
+        untold.remove(name)
+        note = _note(result.item.destination)
     notes = "; ".join(filter(None, (result.note, note)))
-    return replace(result, visibility=found, note=notes)
+    return replace(result, visibility=known[name], note=notes)
 
 
 def _seen_by(asker: Stranger, reference: Reference) -> str:

@@ -13,22 +13,28 @@ if TYPE_CHECKING:
 LOGIN = Login("me", "the-password-of-mine")
 
 
-def test_a_registry_that_wants_a_login_keeps_it_private(site: Site) -> None:
-    site.publish(build_image("linux/amd64"))
+def test_a_registry_that_wants_a_login_keeps_it_private_and_one_image_of_each_says_so(
+    site: Site,
+) -> None:
+    images = [site.source(f"app:{tag}") for tag in "12"]
+    site.publish(build_image("linux/amd64"), "app:1")
+    site.publish(build_image("linux/arm64"), "app:2")
     with Registry(RegistryOptions(login=LOGIN)) as registry:
         site.configure(
             ALIYUN_REGISTRY=registry.host,
             ALIYUN_USERNAME=LOGIN.user,
             ALIYUN_PASSWORD=LOGIN.password,
+            DEFAULT_PLATFORM="all",
         )
-        first = site.sync(site.source())
-        assert first.item["visibility"] == "private"
-        assert first.item["note"] == "its repository is private"
-        again = site.sync(site.source())
+        first = site.sync(*images)
+        told = [(one["visibility"], one["note"]) for one in first.report["items"]]
+        assert told == [("private", "its repository is private"), ("private", None)]
+        again = site.sync(*images)
+        told = [(one["visibility"], one["note"]) for one in again.report["items"]]
+        assert told == [("private", None)] * 2
         examined = site.run("doctor")
-        told = "pull from aliyun: some repositories need a login (0 public, 1 private, when last"
-        assert f"note   {told} pushed to)" in examined.stdout
-    assert (again.item["visibility"], again.item["note"]) == ("private", None)
+        shown = "pull from aliyun: some repositories need a login (0 public, 1 private, when last"
+        assert f"note   {shown} pushed to)" in examined.stdout
 
 
 def test_an_open_one_is_public_and_asked_once_a_repository(site: Site) -> None:
