@@ -4,27 +4,29 @@ skopeo asks HEAD for a blob, then POST, PATCH and PUT to bring it, and the manif
 blobs that are known beforehand were asked for at the target before skopeo was up, so that most
 of this is answered at once. A PATCH does not say whose bytes it brings: where no other blob has
 its size they go on at once, under their digest; else the PUT tells.
+
+What skopeo hears is what the copy's own target answers. Others may be fed along the way.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import secrets
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.errors import ErrorKind, FormatError
 from orchestrator.oci.reference import Digest, Reference, digest_of, parse_digest
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.awaited import AwaitedBlobs
-from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Upload
-from orchestrator.relay.pace import Pace
+from orchestrator.relay.blobs import Present, Refused, Upload
+from orchestrator.relay.branch import Branch, is_written
 from orchestrator.relay.server import Reply
-from orchestrator.relay.target import RelayTarget
 from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response
@@ -32,33 +34,13 @@ from orchestrator.system.http import Response
 _log = logging.getLogger(__name__)
 
 _PATIENCE = 3600.0
-"""Seconds; whoever waits for another copy's blob waits as long as that one moves, and a copy that
-moves nothing is ended by the watchdog of programs."""
+"""Seconds for what another thread sends; a copy that moves nothing is ended by the watchdog."""
 
-_MOST_BLOBS = 20_000
-"""Blobs that one copy may name; an index of many platforms has some hundred."""
-
-_LAST_WAIT = 5.0
-"""Seconds for a sender to end once skopeo has."""
+_OTHERS_PATIENCE = 20.0
+"""Seconds that another target may take no bytes, or not end an upload: then it is let go."""
 
 _NO_ANSWER = 502
 _CHALLENGE = "www-authenticate"
-
-
-@dataclass(eq=False)
-class _Blob:
-    """One blob of the copy.
-
-    Attributes:
-        size: In bytes; None where it is not known.
-        begun: What the target said of it, once it has.
-        sent: Whether it has arrived, once somebody sends it.
-    """
-
-    digest: Digest
-    size: int | None
-    begun: Future[Begun]
-    sent: Future[Refused | None] | None = None
 
 
 @dataclass(eq=False)
@@ -66,12 +48,12 @@ class _Incoming:
     """An upload that skopeo has begun here.
 
     Attributes:
-        blob: Whose bytes they are, as far as the size tells.
-        upload: Where they went, where only the PUT will tell.
+        digest: Whose bytes they are, as far as the size tells.
+        uploads: Where they went, where only the PUT will tell.
     """
 
-    blob: _Blob | None = None
-    upload: Upload | None = None
+    digest: Digest | None = None
+    uploads: Mapping[Branch, Upload] = field(default_factory=dict)
 
 
 class Passage:
@@ -81,76 +63,73 @@ class Passage:
         key: Stands in the paths that skopeo asks for; nobody can guess it.
         destination: Where the manifest goes, by tag or digest.
         fault: Why the target gave no answer, where it gave none.
-        sent: Bytes that have gone on to the target so far.
     """
 
     def __init__(
         self,
         request: CopyRequest,
-        target: RelayTarget,
-        blobs: TargetBlobs,
+        branch: Branch,
+        others: Iterable[Branch] = (),
         *,
-        pace: Pace,
+        patience_with_others: float = _OTHERS_PATIENCE,
     ) -> None:
-        """Ask for all blobs that are known.
+        """Take no request yet.
 
         Args:
             request: The copy. Where it keeps digests, the tag gets no manifest but the source's;
                 where it is of a whole index, manifests may be put by digest, too.
-            target: Where they go.
-            blobs: What is known of the target's blobs.
-            pace: How fast bytes may go there.
+            branch: The target that it is for.
+            others: Targets that are fed along the way.
+            patience_with_others: Seconds that one of these may keep the target waiting.
         """
         self.key = secrets.token_hex(16)
         self.destination = request.destination
         self.fault: Inconclusive | None = None
-        self.sent = 0
-        self._pace = pace
-        self._target = target
-        self._known = blobs
+        self._branch = branch
+        self._others = tuple(others)
+        self._patience = patience_with_others
+        self._sizes = request.blobs
         self._with_children = request.platform is None
         self._expected = request.source.digest if request.keeps_digests else None
         self._lock = threading.Lock()
         self._awaited = AwaitedBlobs()
         self._incoming: dict[str, _Incoming] = {}
         self._refusals: list[Refused] = []
-        self._senders: list[threading.Thread] = []
-        sizes = request.blobs
-        self._number, asked, self._sending = blobs.begin_copy(request.destination, sizes)
-        self._blobs = {one: _Blob(one, sizes[one], found) for one, found in asked.items()}
 
     def wait_for_others(self) -> None:
         """Until older copies have sent what this one needs, too.
 
         A skopeo that waited for it would move no byte, and be ended for that.
         """
-        for sent in self._sending:
-            sent.result()
+        for branch in self._branches:
+            branch.wait_for_others()
 
     def head_blob(self, digest: Digest) -> Reply:
         """Whether the target has a blob; a refusal is kept for the upload that follows."""
-        blob = self._blob(digest)
-        if blob is None:
-            return Reply(404)
-        begun = self._begun(blob)
-        if isinstance(begun, Present) and blob.size is not None:
-            length = {"Content-Length": str(blob.size), "Docker-Content-Digest": digest}
-            return Reply(200, length)
+        begun = self._branch.begun(digest)
         if isinstance(begun, Refused):
             with self._lock:
                 self._refusals.append(begun)
-        elif isinstance(begun, Upload) and blob.size is not None:
-            self._awaited.add(digest, blob.size, begun)
-        return Reply(404)
+            return Reply(404)
+        size = self._sizes.get(digest)
+        if size is None:
+            return Reply(404)
+        wanted = [branch for branch in self._branches if self._wants(branch, digest, size)]
+        if wanted:
+            self._awaited.add(digest, size)
+            return Reply(404)
+        return Reply(200, {"Content-Length": str(size), "Docker-Content-Digest": digest})
 
     def begin_upload(self, mount: str) -> Reply:
-        """An upload is begun here; or the blob is mounted, where the target has it."""
+        """An upload is begun here; or the blob is mounted, where the targets have it."""
         with self._lock:
             refused = self._refusals.pop(0) if self._refusals else None
         if refused is not None:
             return self._passed_on(refused.answer)
-        blob = self._blobs.get(Digest(mount)) if mount else None
-        if blob is not None and isinstance(self._begun(blob), Present):
+        is_there = mount in self._sizes and all(
+            isinstance(branch.begun(Digest(mount)), Present) for branch in self._branches
+        )
+        if is_there:
             return Reply(201, {"Location": self._path(f"blobs/{mount}")})
         name = secrets.token_hex(16)
         with self._lock:
@@ -162,15 +141,14 @@ class Passage:
         incoming = self._incoming.get(name)
         if incoming is None:
             return Reply(404)
-        body.pieces = self._paced
-        digest, upload = self._awaited.take(body.size)
-        blob = self._blobs.get(digest) if digest else None
-        if blob is None or upload is None:
-            begun = upload or self._target.begin_any(self.destination)
-            return self._receive_unknown(name, incoming, body, begun)
-        incoming.blob = blob
-        self._send(blob, upload, body)
-        return Reply(202, self._upload_headers(name, body.size or 0))
+        incoming.digest = self._awaited.take(body.size)
+        if incoming.digest is None or body.size is None:
+            return self._receive_unknown(name, incoming, body)
+        lacking = [branch for branch in self._branches if branch.lacks(incoming.digest)]
+        for branch, stream in self._streams(lacking, body):
+            branch.send(incoming.digest, body.size, stream)
+        body.read_to_end()
+        return Reply(202, self._upload_headers(name, body.size))
 
     def end_upload(self, name: str, text: str) -> Reply:
         """The upload's digest is told: it is the one that its size promised, or it is refused."""
@@ -181,156 +159,119 @@ class Passage:
             return _error(400, "DIGEST_INVALID", "not a digest")
         if incoming is None:
             return Reply(404)
-        if incoming.blob is not None and incoming.blob.digest != digest:
+        if incoming.digest not in (None, digest):
             return _error(400, "DIGEST_INVALID", "other bytes of the same size were expected")
-        if incoming.blob is None:
-            refused = self._end_unknown(incoming, digest)
-            if refused is not None:
-                return self._passed_on(refused.answer)
+        refused = self._end_unknown(incoming, digest) if incoming.digest is None else None
+        if refused is not None:
+            return self._passed_on(refused.answer)
         return Reply(
             201, {"Location": self._path(f"blobs/{digest}"), "Docker-Content-Digest": digest}
         )
 
     def put_manifest(self, reference: str, raw: bytes, media_type: str) -> Reply:
-        """The manifest goes on once the target has confirmed every blob."""
-        destination = self._destination_of(reference, raw)
-        if destination is None:
+        """The manifest goes on once a target has confirmed every blob."""
+        if not self._may_be_put(reference, raw):
             return _error(403, "DENIED", "this copy writes another tag")
-        is_tag = destination == self.destination
-        if is_tag and self._expected and digest_of(raw) != self._expected:
+        is_own = reference == _name_of(self.destination)
+        if is_own and self._expected and digest_of(raw) != self._expected:
             return _error(400, "MANIFEST_INVALID", "the registry refused the one that was planned")
-        for blob in tuple(self._blobs.values()):
-            refused = blob.sent.result(_PATIENCE) if blob.sent is not None else None
-            if refused is not None:
-                return self._passed_on(refused.answer)
-        answer = self._target.put_manifest(destination, raw, media_type)
-        if isinstance(answer, Response) and _is_written(answer):
+
+        def put(branch: Branch) -> Response | Inconclusive:
+            place = branch.destination if is_own else branch.destination.at(digest_of(raw))
+            patience = self._patience_with(branch, _PATIENCE)
+            answer = branch.put_manifest(place, raw, media_type, patience=patience)
+            if not is_written(answer):
+                branch.let_go()
+            return answer
+
+        if len(self._branches) == 1:
+            answer = put(self._branch)
+        else:
+            with ThreadPoolExecutor(len(self._branches)) as threads:
+                answer, *_ = threads.map(put, self._branches)
+        if is_written(answer):
             there = {"Docker-Content-Digest": digest_of(raw)}
             return Reply(201, {"Location": self._path(f"manifests/{digest_of(raw)}"), **there})
         return self._passed_on(answer)
 
     def close(self) -> None:
         """Skopeo has ended: what it left open is cancelled, and nobody waits for it any more."""
-        self._known.give_up(self._number)
-        for sender in self._senders:
-            sender.join(_LAST_WAIT)
-        for upload in (*self._awaited.unused(), *self._never_asked_for()):
-            self._target.cancel(upload)
+        for branch in (self._branch, *self._others):
+            branch.close()
 
-    def _never_asked_for(self) -> Iterator[Upload]:
-        """The uploads that were begun, and skopeo never asked for the blob."""
-        for blob in self._blobs.values():
-            is_open = blob.sent is None and blob.begun.done() and not blob.begun.exception()
-            begun = blob.begun.result() if is_open else None
-            if isinstance(begun, Upload) and not self._awaited.has_seen(blob.digest):
-                yield begun
+    @property
+    def sent(self) -> int:
+        """Bytes that have gone on to the target so far."""
+        return self._branch.sent
 
     @property
     def uploaded(self) -> tuple[Digest, ...]:
         """The blobs that were sent and have arrived."""
-        return tuple(
-            blob.digest
-            for blob in self._blobs.values()
-            if blob.sent is not None and blob.sent.done() and blob.sent.result() is None
-        )
+        return self._branch.uploaded
 
-    def _blob(self, digest: Digest) -> _Blob | None:
-        """A blob of this copy; one that was not known before is asked for now."""
-        with self._lock:
-            blob = self._blobs.get(digest)
-            if blob is None and len(self._blobs) < _MOST_BLOBS:
-                found = self._known.ask_for(self._number, self.destination, [digest])[digest]
-                blob = self._blobs[digest] = _Blob(digest, None, found)
-        return blob
+    @property
+    def _branches(self) -> list[Branch]:
+        """The target, and the others that still take part."""
+        return [self._branch, *(branch for branch in self._others if branch.takes_part)]
 
-    def _begun(self, blob: _Blob) -> Begun:
-        """What the target has of a blob, or how to send it; waits for who is sending it now.
+    def _patience_with(self, branch: Branch, own: float) -> float:
+        """Seconds; whoever else is fed gets a copy of its own where it takes longer."""
+        return own if branch is self._branch else self._patience
 
-        An index's images share blobs: an upload that has ended can't be used again.
-        """
-        if blob.sent is not None:
-            return blob.sent.result(_PATIENCE) or Present()
-        try:
-            return blob.begun.result(_PATIENCE)
-        except FutureTimeoutError:
-            return Refused(Inconclusive("another copy did not send a blob in time"))
+    def _wants(self, branch: Branch, digest: Digest, size: int) -> bool:
+        """Whether a target is to be sent a blob, which it then expects."""
+        begun = branch.begun(digest)
+        if isinstance(begun, Upload):
+            branch.expect(digest, size, begun)
+        elif isinstance(begun, Refused):
+            branch.let_go()
+        return isinstance(begun, Upload)
 
-    def _paced(self, chunk: bytes) -> Iterator[bytes]:
-        """Let bytes go on as fast as they may, and count them."""
-        for piece in self._pace.pieces(chunk):
-            with self._lock:
-                self.sent += len(piece)
-            yield piece
+    def _streams(
+        self, branches: Sequence[Branch], body: BodyStream
+    ) -> tuple[tuple[Branch, BodyStream], ...]:
+        """The same bytes for each."""
+        streams = tuple(zip(branches, body.shared(len(branches)), strict=True))
+        for branch, stream in streams:
+            stream.patience = self._patience_with(branch, math.inf)
+        return streams
 
-    def _send(self, blob: _Blob, upload: Upload, body: BodyStream) -> None:
-        """Send a blob on by a thread of its own, while skopeo's bytes are read by this one."""
-        sent = blob.sent = Future[Refused | None]()
-
-        def send() -> None:
-            refused: Refused | None = Refused(Inconclusive("the upload broke off"))
-            try:
-                refused = self._target.send(upload, blob.digest, body)
-            finally:
-                self._known.finish(
-                    self._number, self.destination, blob.digest, arrived=refused is None
-                )
-                body.abandon()
-                sent.set_result(refused)
-
-        self._start(send)
-        body.read_to_end()
-
-    def _start(self, send: Callable[[], None]) -> None:
-        sender = threading.Thread(target=send, name="relay-upload", daemon=True)
-        self._senders.append(sender)
-        sender.start()
-
-    def _receive_unknown(
-        self, name: str, incoming: _Incoming, body: BodyStream, begun: Begun
-    ) -> Reply:
+    def _receive_unknown(self, name: str, incoming: _Incoming, body: BodyStream) -> Reply:
         """Bytes whose digest only the PUT will tell.
 
         They are a conversion's, or of an unknown size, or of one that other blobs have, too.
         """
-        brought: Future[Upload | Refused] = Future()
-
-        def send() -> None:
-            result: Upload | Refused = Refused(Inconclusive("the upload broke off"))
-            try:
-                if isinstance(begun, Upload):
-                    result = self._target.send_part(begun, body)
-                elif isinstance(begun, Refused):
-                    result = begun
-            finally:
-                body.abandon()
-                brought.set_result(result)
-
-        self._start(send)
+        streams = self._streams(self._branches, body)
+        brought = {branch: branch.send_any(stream) for branch, stream in streams}
         body.read_to_end()
-        result = brought.result(_PATIENCE)
-        if isinstance(result, Refused):
-            return self._passed_on(result.answer)
-        incoming.upload = result
+        uploads: dict[Branch, Upload] = {}
+        for branch, one in brought.items():
+            try:
+                result = one.result(self._patience_with(branch, _PATIENCE))
+            except FutureTimeoutError:
+                result = Refused(Inconclusive("an upload did not end in time"))
+            if isinstance(result, Upload):
+                uploads[branch] = result
+            elif branch is self._branch:
+                return self._passed_on(result.answer)
+            else:
+                branch.let_go()
+        incoming.uploads = uploads
         return Reply(202, self._upload_headers(name, body.count))
 
     def _end_unknown(self, incoming: _Incoming, digest: Digest) -> Refused | None:
-        if incoming.upload is None:
+        if self._branch not in incoming.uploads:
             return Refused(Inconclusive("an upload was ended that brought nothing"))
         self._awaited.brought(digest)
-        refused = self._target.end(incoming.upload, digest)
-        blob = self._blob(digest)
-        if blob is not None:
-            blob.sent = Future()
-            blob.sent.set_result(refused)
-        self._known.finish(self._number, self.destination, digest, arrived=refused is None)
-        return refused
+        ended: dict[Branch, Future[Refused | None]] = {
+            branch: branch.end(upload, digest) for branch, upload in incoming.uploads.items()
+        }
+        return ended[self._branch].result(_PATIENCE)
 
-    def _destination_of(self, reference: str, raw: bytes) -> Reference | None:
-        """Where a manifest goes: this copy's tag; or a child of its index, by its own digest."""
-        if reference == (self.destination.digest or self.destination.tag):
-            return self.destination
-        digest = digest_of(raw)
-        return self.destination.at(digest) if self._with_children and reference == digest else None
+    def _may_be_put(self, reference: str, raw: bytes) -> bool:
+        """Whether it is this copy's tag, or a child of its index by its own digest."""
+        is_child = self._with_children and reference == digest_of(raw)
+        return is_child or reference == _name_of(self.destination)
 
     def _passed_on(self, answer: Response | Inconclusive) -> Reply:
         """The target's own answer, for skopeo to say; or none, which is kept in its place."""
@@ -360,10 +301,8 @@ class Passage:
         return f"/v2/{self.key}/{self.destination.repository}/{rest}"
 
 
-def _is_written(answer: Response) -> bool:
-    """Whether a manifest was taken: some say 200 for 201, and so does the page of a login."""
-    is_page = answer.headers.get("content-type", "").startswith("text/html")
-    return 200 <= answer.status < 300 and not is_page
+def _name_of(destination: Reference) -> str:
+    return str(destination.digest or destination.tag)
 
 
 def _error(status: int, code: str, message: str) -> Reply:

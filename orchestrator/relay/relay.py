@@ -15,11 +15,12 @@ from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.challenge import basic_authorization
 from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.branch import Branch
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
 from orchestrator.relay.server import RelayServer
 from orchestrator.relay.target import RelayTarget, Writer
-from orchestrator.skopeo.arguments import CopyRequest, Route
+from orchestrator.skopeo.arguments import CopyRequest, Fed, Route
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ class Relay:
         self._reason_against = reason_against
         self._passages: dict[str, Passage] = {}
         self._lock = threading.Lock()
+        self._claiming = threading.Lock()
+        self._fed: dict[Reference, Fed] = {}
         self._bandwidth_of = bandwidth_of
         self._targets: dict[str, tuple[RelayTarget, TargetBlobs, Pace]] = {}
         self._is_told: set[str] = set()
@@ -91,8 +94,11 @@ class Relay:
             self._tell(destination, reason)
             yield Route(destination)
             return
-        target, blobs, pace = self._target(destination.registry)
-        passage = Passage(request, target, blobs, pace=pace)
+        fed = self._fed.pop(destination, None)
+        if fed is not None and fed.digest == request.source.digest and request.keeps_digests:
+            yield Route(destination, fed=fed)
+            return
+        passage, others = self._passage(request)
         self._passages[passage.key] = passage
         self._serve()
         address = self._address(destination, passage.key)
@@ -107,6 +113,10 @@ class Relay:
         finally:
             del self._passages[passage.key]
             passage.close()
+            for other in others:
+                if other.takes_part and other.written is not None:
+                    fed = Fed(other.written, other.uploaded, other.sent)
+                    self._fed[other.destination] = fed
             if passage.fault is not None:
                 with self._lock:
                     before = self._faults.get(destination.registry, 0)
@@ -133,6 +143,27 @@ class Relay:
         return Reference(
             self._server.host, repository, tag=destination.tag, digest=destination.digest
         )
+
+    def _passage(self, request: CopyRequest) -> tuple[Passage, tuple[Branch, ...]]:
+        """The passage of a copy, and the targets that are fed along the way.
+
+        Of two copies one is the older at every target, since their blobs are claimed under one
+        lock: else each might wait for the other's.
+        """
+        registries = {request.destination.registry}
+        places = [request.destination]
+        for place in request.also:
+            is_wanted = place.registry not in registries and place not in self._fed
+            if is_wanted and not self.reason_against(place):
+                registries.add(place.registry)
+                places.append(place)
+        sides = [(place, *self._target(place.registry)) for place in places]
+        with self._claiming:
+            branch, *others = (
+                Branch(place, request.blobs, target, blobs, pace)
+                for place, target, blobs, pace in sides
+            )
+        return Passage(request, branch, others), tuple(others)
 
     def _tell(self, destination: Reference, reason: str) -> None:
         """Say why a destination is not relayed; once aloud, where more was to come of it."""

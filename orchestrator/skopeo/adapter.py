@@ -213,9 +213,7 @@ class Skopeo:
         return tags
 
     def copy(self, request: CopyRequest) -> tuple[Digest, ...]:
-        """Copy an image from registry to registry; the blobs that travelled.
-
-        Others were there already, or were mounted.
+        """Copy an image from registry to registry; the blobs that travelled, not the others.
 
         Raises:
             ImageError: It did not work; the end where it failed stands in its `registry`.
@@ -226,9 +224,7 @@ class Skopeo:
         return uploaded
 
     def copy_blobs(self, request: CopyRequest) -> tuple[Digest, ...]:
-        """Copy what an image is made of, whether or not the registry takes its manifest.
-
-        The manifest comes last, so that all else is there when it is refused.
+        """Copy what an image is made of, whether or not its manifest, the last, is taken.
 
         Raises:
             ImageError: Something else than the manifest was in the way.
@@ -321,6 +317,9 @@ class Skopeo:
             self._watcher.moved(destination, new)
 
         with self._route(request) as route:
+            if route.fed:
+                self._watcher.moved(destination, route.fed.sent)
+                return FinishedProgram(0, b"", ""), route.fed.uploaded
             journey = route.journey
             keeps = self._installed.keeps_digests()
             if journey is None:

@@ -119,6 +119,7 @@ class CopyRequest:
         pulls: How many manifests are read at the source.
         size: Bytes of the blobs; None where nobody knows.
         blobs: The blobs that are known to travel, and their sizes in bytes.
+        also: Where the same image is wanted, too: a relay feeds these along the way.
     """
 
     source: Reference
@@ -129,6 +130,7 @@ class CopyRequest:
     pulls: int = 1
     size: int | None = None
     blobs: Mapping[Digest, int] = field(default_factory=dict)
+    also: tuple[Reference, ...] = ()
 
 
 class CopyWatcher(Protocol):
@@ -168,6 +170,21 @@ class Journey(Protocol):
 
 
 @dataclass(frozen=True)
+class Fed:
+    """What a destination was given along with another one.
+
+    Attributes:
+        digest: Of the manifest.
+        uploaded: The blobs that were sent.
+        sent: Bytes.
+    """
+
+    digest: Digest
+    uploaded: tuple[Digest, ...]
+    sent: int
+
+
+@dataclass(frozen=True)
 class Route:
     """How skopeo reaches the destination of one copy.
 
@@ -176,12 +193,14 @@ class Route:
         in_targets_words: Puts the destination in the stand-in's place in what skopeo said.
         fault: Why the destination gave no answer on this way; None where it did.
         journey: What the stand-in knows of the copy; None where there is no stand-in.
+        fed: What is there since another destination got it, too; None where a copy is needed.
     """
 
     address: Reference
     in_targets_words: Callable[[str], str] = str
     fault: Callable[[], ImageError | None] = lambda: None
     journey: Journey | None = None
+    fed: Fed | None = None
 
 
 @contextmanager

@@ -7,7 +7,6 @@ asked again, and has the expected digest, or the copy has failed.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from orchestrator.plan.items import Item
 from orchestrator.registry.reader import Reader
 from orchestrator.skopeo.arguments import CopyRequest
 from orchestrator.sync.late_reads import read_until
+from orchestrator.sync.refusals import in_no_form, refusal
 from orchestrator.system.parallel import RetryPolicy
 
 _log = logging.getLogger(__name__)
@@ -112,13 +112,16 @@ class Copier:
         self._retry = retry
         self._learned: dict[tuple[str, str], str] = {}
 
-    def copy(self, verdict: Verdict, previous: Reference | None) -> CopyOutcome:
+    def copy(
+        self, verdict: Verdict, previous: Reference | None, also: tuple[Reference, ...] = ()
+    ) -> CopyOutcome:
         """Copy as planned; where the registry refuses that, in the next best form.
 
         Args:
             verdict: The item, what its destination has to become, and what was found there.
             previous: The same image in the target before this one, which is read in the source's
                 place; None reads the source.
+            also: Where the same is wanted next, and may be brought along.
 
         Raises:
             ImageError: It did not work.
@@ -130,9 +133,13 @@ class Copier:
                 return CopyOutcome(form.expected, note=note, was_there=True)
             is_planned = form is upstream
             try:
-                outcome = self._copy(item, form, previous if is_planned else None)
+                outcome = (
+                    self._copy(item, form, previous, also)
+                    if is_planned
+                    else self._copy_from(item.source, item, form)
+                )
             except ImageError as error:
-                refusals.append(_refusal(error, item, upstream))
+                refusals.append(refusal(error, item, upstream))
                 continue
             self._remember_form(item, upstream, note)
             return replace(outcome, note=note)
@@ -170,7 +177,13 @@ class Copier:
                 tried.add(other.expected)
                 yield note, other
 
-    def _copy(self, item: Item, upstream: Upstream, previous: Reference | None) -> CopyOutcome:
+    def _copy(
+        self,
+        item: Item,
+        upstream: Upstream,
+        previous: Reference | None,
+        also: tuple[Reference, ...],
+    ) -> CopyOutcome:
         """Copy from the target before this one in the chain, or else from the source."""
         if previous is not None:
             try:
@@ -179,11 +192,17 @@ class Copier:
                 if error.registry != previous.registry:
                     raise
                 _log.info("%s; it is read from the source instead", error.message)
-        return self._copy_from(item.source, item, upstream)
+        return self._copy_from(item.source, item, upstream, also)
 
-    def _copy_from(self, origin: Reference, item: Item, upstream: Upstream) -> CopyOutcome:
+    def _copy_from(
+        self,
+        origin: Reference,
+        item: Item,
+        upstream: Upstream,
+        also: tuple[Reference, ...] = (),
+    ) -> CopyOutcome:
         """Copy from one place, and ask the destination what it has."""
-        request = _request(origin, item, upstream)
+        request = replace(_request(origin, item, upstream), also=also)
         subset = upstream.index
         if subset is None or subset.is_whole:
             uploaded = self._bring(request, upstream)
@@ -208,6 +227,7 @@ class Copier:
                 request,
                 source=request.source.at(child.digest),
                 destination=request.destination.at(child.digest),
+                also=tuple(one.at(child.digest) for one in request.also),
                 pulls=1,
                 blobs=_sizes_of(upstream.blobs_of.get(child.digest, ())),
             )
@@ -222,17 +242,18 @@ class Copier:
         if became is None:
             return self._tool.copy(request)
         source = request.source.at(became.origin)
-        blobs = replace(request, source=source, destination=request.destination.at(became.origin))
+        there = request.destination.at(became.origin)
+        blobs = replace(request, source=source, destination=there, also=())
         uploaded = self._tool.copy_blobs(blobs)
         self._tool.push_manifest(became.raw, request.destination, config=became.config)
         return uploaded
 
     def _as_skopeo_converts(
-        self, item: Item, upstream: Upstream, refusal: ImageError
+        self, item: Item, upstream: Upstream, refused: ImageError
     ) -> CopyOutcome:
         """Let skopeo find a form of one image; the content must come out the same."""
         if item.choice.single is None:
-            raise _in_no_form(refusal, item, upstream)
+            raise in_no_form(refused, item, upstream)
         request = replace(
             _request(item.source, item, upstream),
             source=item.source.at(upstream.origin),
@@ -241,7 +262,7 @@ class Copier:
         try:
             uploaded = self._tool.copy(request)
         except ImageError as error:
-            raise _in_no_form(_refusal(error, item, upstream), item, upstream) from None
+            raise in_no_form(refusal(error, item, upstream), item, upstream) from None
         raw = self._read_back(request, upstream, self._content_check(request, upstream))
         return CopyOutcome(digest_of(raw), uploaded, self._sizes(request, raw), _BY_SKOPEO)
 
@@ -334,54 +355,6 @@ def _kind_of_index(item: Item, upstream: Upstream) -> tuple[str, str]:
 
 def _sizes_of(blobs: Iterable[Descriptor]) -> dict[Digest, int]:
     return {blob.digest: blob.size for blob in blobs}
-
-
-def _refusal(error: ImageError, item: Item, upstream: Upstream) -> ImageError:
-    """The error, where it says that the destination does not take the form; else it is raised.
-
-    What was read of the source is good, so a bad manifest is one that is refused.
-    """
-    is_there = error.registry == item.destination.registry
-    if is_there and error.kind is ErrorKind.BAD_MANIFEST:
-        return error
-    if is_there and _has_foreign_layers(upstream) and _FAILED_AT_MANIFEST.search(error.message):
-        raise _foreign(error, item)
-    raise error.about(item.source.familiar) if error.kind is ErrorKind.SOURCE_INCOMPLETE else error
-
-
-def _in_no_form(refusal: ImageError, item: Item, upstream: Upstream) -> ImageError:
-    """What is left to be said where every form was refused."""
-    if _has_foreign_layers(upstream):
-        return _foreign(refusal, item)
-    if item.choice.single:
-        return refusal
-    return ImageError(
-        refusal.kind,
-        refusal.message,
-        hint=f"name one platform with --platform, or {refusal.hint}",
-        registry=refusal.registry,
-    )
-
-
-_FAILED_AT_MANIFEST = re.compile(r"uploading manifest .*HTTP status: 500")
-"""What distribution 2.8 answers to foreign layers whose URLs it does not allow."""
-
-
-def _has_foreign_layers(upstream: Upstream) -> bool:
-    return any(blob.is_foreign for blob in upstream.blobs)
-
-
-def _foreign(error: ImageError, item: Item) -> ImageError:
-    """Say that an image is refused for what its registry does not have, either."""
-    words = error.message.partition(": ")[2]
-    return ImageError(
-        ErrorKind.BAD_MANIFEST,
-        f"{item.destination.familiar}: it has layers that may only be fetched from elsewhere "
-        f"(foreign layers), and its manifest was refused ({words})",
-        hint="allow their URLs in the settings of the registry (distribution: "
-        "validation.manifests.urls.allow), or leave the image out of the list",
-        registry=error.registry,
-    )
 
 
 def _mismatch(request: CopyRequest, expected: Digest, raw: bytes) -> ImageError:

@@ -145,8 +145,9 @@ class Executor:
             attempts += 1
             if self._conflicts:
                 self._conflicts.check(verdict)
+            also = tuple(one.item.destination for one in task.feeds if self._may_be_fed(one))
             with self._conditions.transfers.begun(destination, name=name, sizes=sizes):
-                return self._copier.copy(verdict, previous)
+                return self._copier.copy(verdict, previous, also)
 
         try:
             outcome = self._retry.run(attempt)
@@ -164,6 +165,16 @@ class Executor:
             attempts=attempts,
             note="; ".join(filter(None, (result.note, outcome.note, self._overtaken(verdict)))),
         )
+
+    def _may_be_fed(self, verdict: Verdict) -> bool:
+        """Whether nothing speaks against writing what comes next in the chain along with this."""
+        try:
+            if self._conflicts:
+                self._conflicts.check(verdict)
+        except ImageError as error:
+            _log.debug("%s", error.message)
+            return False
+        return True
 
     def _overtaken(self, verdict: Verdict) -> str:
         """Say that the source has moved on while its copy was made, or just before."""

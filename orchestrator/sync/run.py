@@ -284,7 +284,7 @@ class _Stages:
                 is_proven=self.tools.health.is_proven,
             ),
             schedule_of(copies, self.settings),
-            CopyTaskFactory(links),
+            CopyTaskFactory(links, is_relaying=self.tools.is_relaying),
             PullBudget(self.tools.client.pull_limit, self.tools.pulls, self.options.shard),
         )
         queue: WorkQueue[Step, StepResult] = steps_left

@@ -9,8 +9,8 @@ it needs, no longer, and copies that share nothing fill the gap.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from orchestrator.config.settings import Settings
 from orchestrator.oci.platform import PlatformChoice
@@ -39,6 +39,8 @@ class CopyTask:
         pulls: Counted pulls that its copy takes.
         reads: The registry that it is copied from, whose limit counts, too; empty where the
             target before it feeds it.
+        feeds: The verdicts of what comes after it in its chain and wants the same: a relay brings
+            it there along the way.
     """
 
     place: int
@@ -48,6 +50,7 @@ class CopyTask:
     moves: int = 0
     pulls: int = 0
     reads: str = ""
+    feeds: tuple[Verdict, ...] = ()
 
     @property
     def target(self) -> str:
@@ -71,23 +74,58 @@ class CopyTaskFactory:
 
     Args:
         links: From `chain_links`, or None for each item.
+        is_relaying: Whether one copy may feed several targets.
     """
 
-    def __init__(self, links: Sequence[int | None]) -> None:
+    def __init__(self, links: Sequence[int | None], *, is_relaying: bool = False) -> None:
         self._links = links
+        self._chains = _chains(links) if is_relaying else {}
         self._feeding = set(links)
         self._made: dict[int, CopyTask] = {}
         self._on_the_way: set[Blob] = set()
 
-    def make(self, place: int, planned: PlannedItem) -> CopyTask:
-        """The task of a verdict, which stands there in the run's order."""
+    def chain_of(self, place: int) -> tuple[int, ...]:
+        """The places whose verdicts have to be known before the task of the first can be made."""
+        return self._chains.get(place, (place,))
+
+    def make(
+        self, place: int, planned: PlannedItem, following: Iterable[PlannedItem] = ()
+    ) -> CopyTask:
+        """The task of a verdict.
+
+        Args:
+            place: Where it stands in the run's order.
+            planned: The verdict.
+            following: Those of the rest of its chain, where it is the first of it.
+        """
         link = self._links[place]
         before = self._made[link] if link is not None else None
         task = _task(place, planned, before, self._on_the_way)
+        task = replace(task, feeds=tuple(_fed_by(planned, following)))
         if place in self._feeding:
             self._made[place] = task
         self._on_the_way |= _blobs(planned).keys()
         return task
+
+
+def _chains(links: Sequence[int | None]) -> dict[int, tuple[int, ...]]:
+    """For each place that is linked to another one, all places of its chain."""
+    chains: dict[int, tuple[int, ...]] = {}
+    for place, before in enumerate(links):
+        if before is not None:
+            chain = (*chains.get(before, (before,)), place)
+            chains |= dict.fromkeys(chain, chain)
+    return chains
+
+
+def _fed_by(planned: PlannedItem, following: Iterable[PlannedItem]) -> Iterator[Verdict]:
+    """Those that want the very same, and have room for it whenever it comes."""
+    for one in following:
+        if not (is_copy(planned) and is_copy(one)) or one.item.target.jobs is not None:
+            continue
+        is_same = planned.upstream.expected == one.upstream.expected
+        if is_same and not planned.upstream.rewritten and not one.upstream.rewritten:
+            yield one
 
 
 def _task(

@@ -256,7 +256,8 @@ class StepQueue:
         if step.item.source.is_docker_hub and not is_copy(planned):
             self._counted[bool(step.item.choice.single)] -= 1
         self._verdicts[step.place] = planned
-        place: int | None = step.place
+        chain = self._factory.chain_of(step.place)
+        place: int | None = chain[0] if self._verdicts.keys() >= {*chain} else None
         while place in self._verdicts and self._before[place] not in self._unmade:
             self._make(place)
             place = self._behind.get(place)
@@ -277,7 +278,9 @@ class StepQueue:
     def _make(self, place: int) -> None:
         planned = self._verdicts.pop(place)
         self._unmade.discard(place)
-        task = self._factory.make(place, planned)
+        first, *rest = self._factory.chain_of(place)
+        following = (self._verdicts[one] for one in rest) if place == first else ()
+        task = self._factory.make(place, planned, following)
         if is_copy(planned) and planned.item.source.is_docker_hub:
             self._held.append(task)
         else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from queue import Full, Queue
+from math import inf
+from queue import Empty, Full, Queue
 from threading import Event
 from typing import Protocol
 
@@ -77,6 +78,7 @@ class BodyStream:
         size: In bytes; None where nobody has said.
         count: The bytes that came so far.
         pieces: Hands a chunk on to the sending thread, in parts and as fast as it may be sent.
+        patience: Seconds that the sending thread may take nothing; then they break off for it.
 
     Args:
         chunks: The bytes as they come; `ConnectionError` where they break off.
@@ -89,8 +91,18 @@ class BodyStream:
         self.pieces: Callable[[bytes], Iterable[bytes]] = _at_once
         self._chunks = chunks
         self._held: Queue[bytes | None] = Queue(_HELD)
+        self.patience = inf
+        self._receivers: tuple[BodyStream, ...] = (self,)
         self._is_broken = Event()
         self._is_abandoned = Event()
+
+    def shared(self, number: int) -> tuple[BodyStream, ...]:
+        """The same bytes, so many times over, each to be sent by a thread of its own.
+
+        Whoever reads them reads this one to its end, as fast as the slowest takes them.
+        """
+        self._receivers = tuple(BodyStream(iter(()), self.size) for _ in range(number))
+        return self._receivers
 
     def read_to_end(self) -> None:
         """Read all that comes, whether or not it is still sent on; by the reading thread.
@@ -101,12 +113,15 @@ class BodyStream:
         try:
             for chunk in self._chunks:
                 self.count += len(chunk)
-                self._hold(chunk)
+                for one in self._receivers:
+                    one.hold(chunk)
         except BaseException:
-            self._is_broken.set()
+            for one in self._receivers:
+                one.break_off()
             raise
         finally:
-            self._hold(None)
+            for one in self._receivers:
+                one.hold(None)
 
     def abandon(self) -> None:
         """Send no more of it: what still comes is read and dropped."""
@@ -118,15 +133,33 @@ class BodyStream:
         Raises:
             ConnectionError: They broke off, so that what was sent is no whole body.
         """
-        while (chunk := self._held.get()) is not None:
+        while (chunk := self._next()) is not None:
             yield from self.pieces(chunk)
         if self._is_broken.is_set():
             raise ConnectionError("the body broke off")
 
-    def _hold(self, chunk: bytes | None) -> None:
+    def _next(self) -> bytes | None:
+        while True:
+            try:
+                return self._held.get(timeout=_POLL)
+            except Empty:
+                if self._is_abandoned.is_set():
+                    return None
+
+    def break_off(self) -> None:
+        """Tell whoever sends it that it is no whole body."""
+        self._is_broken.set()
+
+    def hold(self, chunk: bytes | None) -> None:
+        """Take bytes, or their end (None), for the sending thread."""
+        waited = 0.0
         while not self._is_abandoned.is_set():
             try:
                 self._held.put(chunk, timeout=_POLL)
             except Full:
+                waited += _POLL
+                if waited >= self.patience:
+                    self.break_off()
+                    self.abandon()
                 continue
             return

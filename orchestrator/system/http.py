@@ -253,32 +253,6 @@ def location_of(url: str, answer: Response) -> str:
     return there if is_readable else ""
 
 
-class PlainHttp:
-    """A POST by the standard library alone, for where requests could not be installed."""
-
-    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
-        """Send a body; http and https only, and no redirect is followed.
-
-        Raises:
-            HttpError: There was no answer.
-        """
-        import urllib.request as plain  # noqa: PLC0415
-        from http.client import HTTPException  # noqa: PLC0415
-
-        opener = plain.OpenerDirector()
-        for handler in (plain.ProxyHandler(), plain.HTTPHandler(), plain.HTTPSHandler()):
-            opener.add_handler(handler)
-        named = {"User-Agent": f"docker-image-syncer/{__version__}", **headers}
-        request = plain.Request(url, body, named, method="POST")  # noqa: S310 - http alone
-        try:
-            with opener.open(request, timeout=READ_TIMEOUT) as answer:
-                found = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, found, answer.read(BODY_LIMIT))
-        except (OSError, ValueError, HTTPException):
-            fault = HttpError(ErrorKind.UNREACHABLE, f"{host_of(url)} can't be reached")
-        raise fault
-
-
 def _named(verify: bool | Path) -> bool | str:  # noqa: FBT001 - what is trusted, by its name
     return str(verify) if isinstance(verify, Path) else verify
 

@@ -15,6 +15,7 @@ from typing import TextIO
 from orchestrator import __version__
 from orchestrator.cli.arguments import Arguments
 from orchestrator.cli.table import command_named
+from orchestrator.commands.reporting.plain_http import PlainHttp
 from orchestrator.config.settings import GitHubStep, Webhook, github_step
 from orchestrator.config.values import web_url
 from orchestrator.errors import (
@@ -37,7 +38,6 @@ from orchestrator.report.github import (
 from orchestrator.report.json_report import document
 from orchestrator.report.result import Report, new_run_id
 from orchestrator.system.files import write_whole
-from orchestrator.system.http import PlainHttp
 from orchestrator.text import printable
 
 _log = logging.getLogger(__name__)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -451,17 +450,41 @@ def test_many_items_at_once_all_arrive(site: Site) -> None:
     }
 
 
-def test_two_targets_both_get_it(site: Site) -> None:
+UPLOAD, MANIFEST = r"/blobs/uploads/.*digest=", "/manifests/1"
+
+
+@pytest.mark.parametrize(
+    ("rule", "is_fed"),
+    [
+        pytest.param(None, True, id="all is well"),
+        pytest.param(Rule(Response(500), method="PUT", path=UPLOAD, times=1), False, id="a blob"),
+        pytest.param(Rule(Reset(), method="PUT", path=UPLOAD, times=1), False, id="broken off"),
+        pytest.param(Rule(Response(403), method="POST", times=1), False, id="an upload"),
+        pytest.param(Rule(Response(500), method="PUT", path=MANIFEST, times=1), False, id="a tag"),
+    ],
+)
+def test_two_targets_both_get_it_whatever_befalls_the_second(
+    site: Site, rule: Rule | None, *, is_fed: bool
+) -> None:
+    """One copy feeds both; where that goes wrong for the second, it gets a copy of its own."""
     image = build_app()
     site.publish(image)
-    with ExitStack() as stack:
-        proxy = stack.enter_context(FaultProxy(site.mirror.url))
+    with FaultProxy(site.mirror.url) as proxy:
+        if rule:
+            proxy.add(rule)
         site.configure(
-            SYNC_MODE="double", GHCR_REGISTRY=proxy.host, GHCR_NAMESPACE=f"{site.namespace}/ghcr"
+            SYNC_MODE="double",
+            GHCR_REGISTRY=proxy.host,
+            GHCR_NAMESPACE=f"{site.namespace}/ghcr",
+            RELAY="auto",
         )
         outcome = site.sync(site.source())
         assert [item["target"] for item in outcome.report["items"]] == ["aliyun", "ghcr"]
+        assert outcome.report["totals"]["copied"] == 2
+        assert (rule is None) or proxy.struck(rule) == 1
         assert any(one.method in WRITES for one in proxy.exchanges())
     repository = site.mirrored_name().removeprefix(f"{site.namespace}/")
     ghcr = site.mirror.digest(f"{site.namespace}/ghcr/{repository}", "1")
     assert site.mirrored() == ghcr == image.digest
+    read = [one for one in site.asked(site.mirror) if one.method == "GET" and "/blobs/" in one.path]
+    assert bool(read) is not is_fed, "the second is fed by the first one's copy"

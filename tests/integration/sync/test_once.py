@@ -80,3 +80,4 @@ def test_each_layer_goes_once(site: Site, second: Registry, number: int) -> None
     read, *sent = reads(asked[0]), *map(uploads, asked[1:])
     assert {digest: read[digest] for digest in expected} == expected
     assert [{digest: one[digest] for digest in expected} for one in sent] == [expected] * 2
+    assert not reads(asked[1]), "both are fed by one copy"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -14,6 +15,7 @@ from orchestrator.oci.platform import Platform
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.branch import Branch
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
 from orchestrator.relay.target import RelayTarget
@@ -97,15 +99,25 @@ def registry() -> Registry:
     return Registry()
 
 
+SIZES = {digest_of(one): len(one) for one in (ONE, TWO, LONG)}
+
+
+def branch_of(
+    registry: Registry, executor: ThreadPoolExecutor, destination: Reference = APP
+) -> Branch:
+    target = RelayTarget(registry)
+    return Branch(destination, SIZES, target, TargetBlobs(target, executor), Pace(None))
+
+
+def request() -> CopyRequest:
+    source = Reference.parse(f"docker.io/library/app@{digest_of(MANIFEST)}")
+    return CopyRequest(source, APP, Platform("linux", "amd64"), blobs=SIZES)
+
+
 @pytest.fixture
 def passage(registry: Registry) -> Iterator[Passage]:
     with ThreadPoolExecutor(4) as executor:
-        target = RelayTarget(registry)
-        sizes = {digest_of(one): len(one) for one in (ONE, TWO, LONG)}
-        blobs = TargetBlobs(target, executor)
-        source = Reference.parse(f"docker.io/library/app@{digest_of(MANIFEST)}")
-        request = CopyRequest(source, APP, Platform("linux", "amd64"), blobs=sizes)
-        under_test = Passage(request, target, blobs, pace=Pace(None))
+        under_test = Passage(request(), branch_of(registry, executor))
         yield under_test
         under_test.close()
 
@@ -303,3 +315,119 @@ def test_an_upload_that_breaks_off_is_none(passage: Passage, registry: Registry)
         passage.receive(name, BodyStream(broken(), len(LONG)))
     assert passage.put_manifest("1", MANIFEST, "type").status == 502
     assert not registry.blobs
+
+
+# Several targets
+
+
+ELSEWHERE = Reference.parse("other.example/mirror/app:latest")
+
+
+@dataclass
+class Feeding:
+    """A copy to one target that feeds another one."""
+
+    own: Registry
+    other: Registry
+    branch: Branch
+    passage: Passage
+
+    def bring_all(self) -> int:
+        """What skopeo does; the status of the manifest."""
+        for one in (ONE, TWO, LONG):
+            assert bring(self.passage, one) in (200, 201)
+        status = self.passage.put_manifest("1", MANIFEST, "type").status
+        self.passage.close()
+        return status
+
+
+@pytest.fixture
+def feeding(registry: Registry) -> Iterator[Feeding]:
+    other = Registry()
+    with ThreadPoolExecutor(4) as executor:
+        branch = branch_of(other, executor, ELSEWHERE)
+        own = branch_of(registry, executor)
+        passage = Passage(request(), own, [branch], patience_with_others=0.2)
+        yield Feeding(registry, other, branch, passage)
+
+
+ALL = {digest_of(one): one for one in (ONE, TWO, LONG)}
+
+
+@pytest.mark.parametrize("distance", [0.001, 0.25], ids=["near", "far"])
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        pytest.param((), (), id="neither has any"),
+        pytest.param((ONE,), (), id="the target has one"),
+        pytest.param((), (ONE, LONG), id="the other one has two"),
+        pytest.param((LONG,), (TWO,), id="each has another one"),
+        pytest.param((ONE, TWO, LONG), (), id="the target has all"),
+    ],
+)
+def test_one_copy_brings_each_target_what_it_lacks(
+    registry: Registry, own: tuple[bytes, ...], other: tuple[bytes, ...], distance: float
+) -> None:
+    second = Registry()
+    registry.distance = second.distance = distance
+    registry.blobs |= {digest_of(one): one for one in own}
+    second.blobs |= {digest_of(one): one for one in other}
+    with ThreadPoolExecutor(4) as executor:
+        branch = branch_of(second, executor, ELSEWHERE)
+        passage = Passage(request(), branch_of(registry, executor), [branch])
+        feeding = Feeding(registry, second, branch, passage)
+        assert feeding.bring_all() == 201
+    assert (registry.blobs, second.blobs) == (ALL, ALL)
+    assert (registry.manifests, second.manifests) == ({"1": MANIFEST}, {"latest": MANIFEST})
+    assert (registry.parts, second.parts) == ({}, {}), "no upload is left open"
+    assert (branch.takes_part, branch.written) == (True, digest_of(MANIFEST))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(Response(403), id="it refuses"),
+        pytest.param(Inconclusive("it can't be reached"), id="it gives no answer"),
+    ],
+)
+def test_a_target_that_fails_is_let_go_and_harms_nobody(
+    feeding: Feeding, refusal: Response | Inconclusive
+) -> None:
+    feeding.other.refusal = refusal
+    assert feeding.bring_all() == 201
+    assert feeding.own.blobs == ALL
+    assert feeding.passage.fault is None
+    assert (feeding.branch.takes_part, feeding.branch.written) == (False, None)
+    assert feeding.other.manifests == {}
+
+
+def test_a_target_whose_upload_does_not_end_is_let_go(feeding: Feeding) -> None:
+    assert bring(feeding.passage, LONG) == 201
+    feeding.other.gate.clear()
+    assert bring(feeding.passage, ONE) == 201
+    assert feeding.passage.put_manifest("1", MANIFEST, "type").status == 201
+    assert feeding.own.manifests == {"1": MANIFEST}
+    assert feeding.other.manifests == {}
+    feeding.other.gate.set()
+    feeding.passage.close()
+
+
+def test_who_takes_no_bytes_does_not_keep_others_waiting() -> None:
+    pieces = [bytes([n]) for n in range(50)]
+    body = BodyStream(iter(pieces), len(pieces))
+    taker, idler = body.shared(2)
+    idler.patience = 0.1
+    with ThreadPoolExecutor(1) as thread:
+        taken = thread.submit(lambda: list(taker))
+        body.read_to_end()
+        assert taken.result(5) == pieces
+    with pytest.raises(ConnectionError):
+        list(idler)
+
+
+def test_where_the_own_target_fails_that_is_what_is_heard(feeding: Feeding) -> None:
+    feeding.own.refusal = Response(403)
+    assert bring(feeding.passage, LONG) == 201, "the manifest will tell"
+    assert feeding.passage.put_manifest("1", MANIFEST, "type").status == 403
+    feeding.passage.close()
+    assert feeding.own.manifests == {}

@@ -27,7 +27,13 @@ from orchestrator.plan.decision import (
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.pull_budget import OVER_BUDGET, within_budget
-from orchestrator.sync.schedule import SMALLEST_SHARED, CopyTask, Schedule
+from orchestrator.sync.schedule import (
+    SMALLEST_SHARED,
+    CopyTask,
+    CopyTaskFactory,
+    Schedule,
+    chain_links,
+)
 from tests.support.verdicts import reason_of, tasks_of
 
 BIG = SMALLEST_SHARED
@@ -227,6 +233,36 @@ def test_only_one_image_of_one_choice_feeds_another(second: PlannedItem) -> None
 def test_without_chains_all_read_the_source() -> None:
     tasks = tasks_of([planned("a"), planned("a", target=FAR)], chains=False)
     assert [task.after for task in tasks] == [None, None]
+
+
+LIMITED = Target("far", "far.example", jobs=1)
+
+
+def other_form(target: Target) -> PlannedItem:
+    made = planned("a", target=target)
+    assert is_copy(made)
+    return replace(made, upstream=replace(made.upstream, expected=digest_of(b"another form")))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_fed"),
+    [
+        pytest.param(planned("a"), planned("a", target=FAR), True, id="the same"),
+        pytest.param(planned("a"), other_form(FAR), False, id="another form"),
+        pytest.param(planned("a"), planned("a", target=FAR, decision=SKIP), False, id="in sync"),
+        pytest.param(
+            planned("a", decision=SKIP), planned("a", target=FAR), False, id="nothing is copied"
+        ),
+        pytest.param(planned("a"), planned("a", target=LIMITED), False, id="a limit of its own"),
+    ],
+)
+def test_a_copy_feeds_what_wants_the_very_same(
+    first: PlannedItem, second: PlannedItem, is_fed: bool
+) -> None:
+    maker = CopyTaskFactory(chain_links([first.item, second.item]), is_relaying=True)
+    assert maker.chain_of(1) == (0, 1)
+    assert bool(maker.make(0, first, [second]).feeds) is is_fed
+    assert maker.make(1, second).after == 0
 
 
 @pytest.mark.parametrize("outcome", [Outcome.COPIED, Outcome.SKIPPED, Outcome.FAILED])

@@ -78,6 +78,7 @@ def step_queue(
     most_looks: int = 0,
     jobs: int = 9,
     before: Sequence[int | None] | None = None,
+    is_relaying: bool = False,
 ) -> StepQueue:
     links = chain_links(items)
     return StepQueue(
@@ -85,7 +86,7 @@ def step_queue(
         links if before is None else before,
         StepLimits(checks, looks, most_looks or looks),
         Schedule(lambda _size: jobs),
-        CopyTaskFactory(links),
+        CopyTaskFactory(links, is_relaying=is_relaying),
         (limit or Limit()).budget,
     )
 
@@ -127,6 +128,28 @@ def test_a_copy_begins_while_another_item_is_still_looked_at() -> None:
     assert names(taken(under_test)) == ["CopyTask 1"]
     under_test.finish(first, planned(items[0]))
     assert names(taken(under_test)) == ["CopyTask 0"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
+def test_a_copy_that_may_feed_others_waits_until_it_is_known_what_they_want(
+    order: tuple[int, ...],
+) -> None:
+    third = Target("third", "third.example")
+    items = [item("a", to=one) for one in (NEAR, FAR, third)]
+    under_test = step_queue(*items, is_relaying=True)
+    for check in taken(under_test):
+        under_test.finish(check, None)
+    looks = taken(under_test)
+    for place in order[:-1]:
+        under_test.finish(looks[place], planned(items[place]))
+        assert taken(under_test) == []
+    under_test.finish(looks[order[-1]], planned(items[order[-1]]))
+    (task,) = taken(under_test)
+    assert isinstance(task, CopyTask)
+    assert task.place == 0
+    assert [one.item.target.name for one in task.feeds] == ["far", "third"]
+    under_test.finish(task, ended(task))
+    assert names(taken(under_test)) == ["CopyTask 1"]
 
 
 def test_what_heads_have_proved_is_not_looked_at() -> None:
