@@ -36,7 +36,7 @@ def test_a_folder_that_init_wrote_runs_on_github(tmp_path: Path, network: Networ
     image = repository.publish()
     repository.write("images.txt", image)
     run = repository.run(BATCH, push_of(repository))
-    assert run.result == "success"
+    assert run.result == "success", sync(run).step("Sync").log
     assert repository.mirrored("app")
 
 

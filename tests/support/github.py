@@ -17,6 +17,7 @@ from demo.registry import Login, Registry, RegistryOptions
 from tests.support.job_runs import WorkflowRun
 from tests.support.runner import Event, Runner
 from tests.support.step_process import Stop
+from tests.support.warm import WARM
 from tests.support.workflows import ROOT
 
 if TYPE_CHECKING:
@@ -113,19 +114,21 @@ class Repository:
     def runner_environ(self) -> dict[str, str]:
         """What a step sees besides what GitHub gives it; nothing has to be installed."""
         return {
-            "PATH": os.environ["PATH"],
+            # `python3` itself, and no script that looks for it at each start.
+            "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}",
             "HOME": str(self.folder),
-            "SYNCER_PYTHON": sys.executable,
+            "SYNCER_PYTHON": WARM.python(),
             "BADGE_PAUSE": "0",
             **self.environ,
         }
 
     def run(self, workflow: str, event: Event, *, stop: Stop | None = None) -> WorkflowRun:
         """Let GitHub run a workflow."""
+        real = {"SYNCER_PYTHON": sys.executable} if stop else {}
         runner = Runner(
             self.checkout,
             self.temporary,
-            self.runner_environ,
+            {**self.runner_environ, **real},
             repository=f"{OWNER}/mirror",
             server=self.server,
         )

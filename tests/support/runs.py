@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from demo.images import noise_layer, push
 from tests.support.schema import faults_of
-from tests.support.warm import WarmProgram, needs_real_start
+from tests.support.warm import WARM
+from tests.support.warm_client import needs_real_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from demo.registry import Registry, Request
 
 TIMEOUT = 120
-_WARM = WarmProgram()
 WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _REPORTING = frozenset({"batch", "merge", "aliyun", "ghcr", "double", "copy", "plan"})
 
@@ -284,11 +284,11 @@ class Site:
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
         """Run the program to its end."""
         given = self._environ(environ or {})
-        if needs_real_start(given):
+        if needs_real_start(list(given)):
             with self.running(*arguments, environ=environ) as run:
                 return run.finish()
         report, words = self._reporting(arguments)
-        status, out, err = _WARM.run(words, self.folder, given, timeout=TIMEOUT)
+        status, out, err = WARM.run(words, self.folder, given, timeout=TIMEOUT)
         return Outcome(status, out.decode(), err.decode(), _read(report))
 
     @contextmanager

@@ -9,140 +9,107 @@ What depends on how Python starts (its locale, its own variables) is for a real 
 from __future__ import annotations
 
 import atexit
-import json
 import os
-import pkgutil
+import shlex
 import signal
 import socket
 import subprocess
 import sys
-from importlib import import_module
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypedDict
+from typing import TYPE_CHECKING, final
+
+from tests.support import warm_client, warm_server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LAZY = ("docker_image.reference", "requests", "sqlite3", "tabulate")
-"""What the program imports when it comes to need it."""
-
-_OF_PYTHON = ("LANG", "LC_", "PYTHON", "TZ", "LD_")
-"""How the variables begin that are read while Python starts; LANGUAGE is the program's own."""
-
-_LARGEST_REQUEST = 1 << 20
+_PROGRAM = "import sys; from orchestrator.__main__ import main; sys.exit(main())"
 
 
-class _Request(TypedDict):
-    arguments: list[str]
-    folder: str
-    environ: dict[str, str]
-
-
-def needs_real_start(environ: Mapping[str, str]) -> bool:
-    """Whether a variable would come too late."""
-    return any(name.startswith(_OF_PYTHON) and name != "LANGUAGE" for name in environ)
-
-
+@final
 class WarmProgram:
-    """Runs the program by forking; started at its first use."""
+    """Runs the program by forking, one run at a time; started at its first use."""
 
     def __init__(self) -> None:
-        self._connection: socket.socket | None = None
+        self._folder = tempfile.TemporaryDirectory(prefix="warm-")
+        self._address = str(Path(self._folder.name) / "socket")
         self._process: subprocess.Popen[bytes] | None = None
+        atexit.register(self._stop)
 
     def run(
         self, arguments: list[str], folder: Path, environ: Mapping[str, str], *, timeout: float
     ) -> tuple[int, bytes, bytes]:
         """The exit status (negative: the signal that ended it) and what it wrote."""
-        connection = self._connection or self._start()
+        self._start()
+        request: dict[str, object] = {
+            "code": _PROGRAM,
+            "arguments": arguments,
+            "folder": str(folder),
+            "environ": dict(environ),
+        }
+        nothing = os.open(os.devnull, os.O_RDONLY)
         out, err = (os.memfd_create(name) for name in ("out", "err"))
         try:
-            request = _Request(arguments=arguments, folder=str(folder), environ=dict(environ))
-            socket.send_fds(connection, [json.dumps(request).encode()], [out, err])
-            connection.settimeout(timeout)
-            status = int(connection.recv(16))
+            files = [nothing, out, err]
+            status = warm_client.ask(self._address, request, files, timeout=timeout)
             return status, _written(out), _written(err)
         except TimeoutError:
             self._kill()
             raise
         finally:
-            os.close(out)
-            os.close(err)
+            for file in (nothing, out, err):
+                os.close(file)
+
+    def python(self) -> str:
+        """A program to start in the place of Python, which forks for what `-c` gives it.
+
+        Of our modules it has those of this checkout. A signal ends it alone, and not what it has
+        begun: what is to be stopped needs a real Python.
+        """
+        self._start()
+        python = Path(self._folder.name) / "python"
+        if not python.exists():
+            client = shlex.join([sys.executable, "-IS", warm_client.__file__, self._address])
+            python.write_text(f'#!/bin/sh\nexec {client} "$@"\n', encoding="utf-8")
+            python.chmod(0o755)
+        return str(python)
+
+    def _start(self) -> None:
+        if self._process is not None:
+            return
+        Path(self._address).unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(self._address)
+            listener.listen()
+            self._process = subprocess.Popen(
+                [sys.executable, warm_server.__file__, str(listener.fileno())],
+                env={"PATH": os.environ["PATH"]},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[listener.fileno()],
+                start_new_session=True,
+            )
 
     def _stop(self) -> None:
-        if self._connection is not None and self._process is not None:
-            self._connection.close()
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
             self._process.wait()
+        self._folder.cleanup()
 
     def _kill(self) -> None:
         """End it and the run that it has begun."""
-        if self._connection is not None and self._process is not None:
+        if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-            self._connection.close()
-            self._connection = None
+            self._process = None
 
-    def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
-                env={"PATH": os.environ["PATH"]},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )
-        self._connection = ours
-        atexit.register(self._stop)
-        return ours
+
+WARM = WarmProgram()
+"""The one of this worker."""
 
 
 def _written(file: int) -> bytes:
     os.lseek(file, 0, os.SEEK_SET)
     with os.fdopen(os.dup(file), "rb") as stream:
         return stream.read()
-
-
-def _import_all() -> None:
-    package = import_module("orchestrator")
-    for found in pkgutil.walk_packages(package.__path__, "orchestrator."):
-        import_module(found.name)
-    for name in _LAZY:
-        import_module(name)
-
-
-def _serve(connection: socket.socket) -> None:
-    while True:
-        raw, files, _, _ = socket.recv_fds(connection, _LARGEST_REQUEST, 2)
-        if not raw:
-            return
-        child = os.fork()
-        if child == 0:
-            connection.close()
-            _become(json.loads(raw), *files)
-        for file in files:
-            os.close(file)
-        _, status = os.waitpid(child, 0)
-        connection.send(str(os.waitstatus_to_exitcode(status)).encode())
-
-
-def _become(request: _Request, out: int, err: int) -> NoReturn:
-    """The program, as it would have been started."""
-    from orchestrator.__main__ import main  # noqa: PLC0415  (on a path that the script has set)
-
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.close(out)
-    os.close(err)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environ"])
-    sys.argv = ["orchestrator", *request["arguments"]]
-    sys.exit(main())
-
-
-if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
-    _import_all()
-    _serve(socket.socket(fileno=int(sys.argv[1])))
