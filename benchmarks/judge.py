@@ -104,8 +104,15 @@ def _judge_choices(measured: _Measured, bench: Bench) -> Iterator[Verdict]:
     title = f"{bench.lines} lines that choose tags"
     asked = measured.most(warm, _count(ErrorKind.MANIFEST_HEAD))
     yield from _at_most(f"{title}: manifest HEADs", asked, heads)
-    gets = measured.most(warm, _count(ErrorKind.MANIFEST_GET, ErrorKind.BLOB_GET))
-    yield from _at_most(f"{title}: GETs of manifests and blobs", gets, 0)
+    pages = measured.most(warm, _count(ErrorKind.TAGS))
+    yield from _at_most(f"{title}: pages of tags", pages, bench.lines * -(-bench.tags // 1000))
+    others = measured.most(
+        warm,
+        lambda run: (
+            run.traffic.count() - run.traffic.count(ErrorKind.MANIFEST_HEAD, ErrorKind.TAGS)
+        ),
+    )
+    yield from _at_most(f"{title}: other requests", others, 0)
     starts = measured.most(warm, lambda run: run.programs or 0)
     yield from _at_most(f"{title}: skopeo processes", starts, 0)
 
