@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from orchestrator.config.settings import Webhook
 from orchestrator.errors import ExitStatus
+from orchestrator.hosts import host_of
+from orchestrator.oci.reference import Reference
+from orchestrator.registry.pull_limit import PullLimit
+from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.json_report import SCHEMA, as_document
 from orchestrator.report.tables import Columns, markdown_table
 from orchestrator.system.terminal import coloured
@@ -52,6 +57,43 @@ class CheckResult:
         """The same without secrets, and no longer than anybody reads."""
         finding, remedy = redact(self.finding)[:_LONGEST], redact(self.remedy)[:_LONGEST]
         return replace(self, finding=finding, remedy=remedy)
+
+
+def check_pull_limit(
+    limit: PullLimit | None, *, has_login: bool, was_asked: bool = True
+) -> CheckResult:
+    """How many pulls Docker Hub's limit leaves, where it could be asked."""
+    if limit is None and not was_asked:
+        return CheckResult("pull limit", CheckStatus.NOTE, "Docker Hub could not be asked")
+    if limit is None:
+        return CheckResult("pull limit", CheckStatus.FINE, "Docker Hub names none here")
+    finding = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
+    if limit.remaining:
+        return CheckResult("pull limit", CheckStatus.FINE, finding)
+    login = "" if has_login else ", or set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN for more"
+    return CheckResult(
+        "pull limit", CheckStatus.WRONG, finding, f"wait for the next of its six hours{login}"
+    )
+
+
+def check_webhooks(webhooks: tuple[Webhook, ...]) -> CheckResult:
+    """Which webhooks would be notified; none is."""
+    if not webhooks:
+        return CheckResult("webhooks", CheckStatus.NOTE, "none is set, so that a run tells no chat")
+    hosts = ", ".join([f"{host_of(one.url)} ({one.on.value})" for one in webhooks])
+    return CheckResult("webhooks", CheckStatus.FINE, f"{hosts}; nothing was sent")
+
+
+def mirror_check(source: Reference, place: str, found: object) -> CheckResult:
+    """Whether a source's mirror answers, by its answer; what it lacks comes from the source."""
+    status, remedy = CheckStatus.FINE, ""
+    finding = f"{place} answers, and has {source.familiar}"
+    if isinstance(found, NotFound):
+        finding = f"{place} answers, and has no {source.familiar}: the source itself is read for it"
+    if isinstance(found, Inconclusive):
+        status, finding = CheckStatus.WRONG, found.reason
+        remedy = f"correct `mirror` in targets.toml; until then {source.registry} itself is read"
+    return CheckResult(f"mirror of {source.registry}", status, finding, remedy)
 
 
 def text_checks(checks: Iterable[CheckResult], *, is_coloured: bool) -> str:

@@ -10,28 +10,30 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from orchestrator.catalog.image import MirroredImage
 from orchestrator.commands.checks import (
     CheckResult,
     CheckStatus,
+    check_pull_limit,
+    check_webhooks,
     json_checks,
     markdown_checks,
+    mirror_check,
     text_checks,
 )
 from orchestrator.commands.inputs import Invocation, chosen_targets, read_images
 from orchestrator.config.authfile import ready_targets, run_logins, sealing_logins
 from orchestrator.config.image_list import ImageList
-from orchestrator.config.settings import RelayUse, Settings, Webhook
-from orchestrator.config.targets import Target
+from orchestrator.config.settings import RelayUse, Settings
+from orchestrator.config.targets import MirrorPlace, Target
 from orchestrator.errors import ConfigurationError, ErrorKind, ExitStatus, SyncerError, UsageError
-from orchestrator.hosts import host_of
 from orchestrator.oci.reference import DOCKER_HUB, Reference
 from orchestrator.plan.items import NamedItems, name_items
 from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.health import Precautions
-from orchestrator.registry.pull_limit import PullLimit
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.report.github import stopped_commands
 from orchestrator.skopeo.adapter import Skopeo
@@ -41,6 +43,7 @@ from orchestrator.state.directory import private_folder
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.sync.followup.visible import pullable
+from orchestrator.sync.upstream.mirrors import mirrored, places_of
 from orchestrator.system.http import HttpClient
 from orchestrator.system.parallel import FifoQueue, map_bounded
 from orchestrator.system.program import ProgramRunner
@@ -167,31 +170,6 @@ def check_clock(skew: float | None) -> CheckResult:
     )
 
 
-def check_pull_limit(
-    limit: PullLimit | None, *, has_login: bool, was_asked: bool = True
-) -> CheckResult:
-    """How many pulls Docker Hub's limit leaves, where it could be asked."""
-    if limit is None and not was_asked:
-        return CheckResult("pull limit", CheckStatus.NOTE, "Docker Hub could not be asked")
-    if limit is None:
-        return CheckResult("pull limit", CheckStatus.FINE, "Docker Hub names none here")
-    finding = f"Docker Hub leaves {limit.remaining} of {limit.limit} pulls"
-    if limit.remaining:
-        return CheckResult("pull limit", CheckStatus.FINE, finding)
-    login = "" if has_login else ", or set DOCKERHUB_USERNAME and DOCKERHUB_TOKEN for more"
-    return CheckResult(
-        "pull limit", CheckStatus.WRONG, finding, f"wait for the next of its six hours{login}"
-    )
-
-
-def check_webhooks(webhooks: tuple[Webhook, ...]) -> CheckResult:
-    """Which webhooks would be notified; none is."""
-    if not webhooks:
-        return CheckResult("webhooks", CheckStatus.NOTE, "none is set, so that a run tells no chat")
-    hosts = ", ".join([f"{host_of(one.url)} ({one.on.value})" for one in webhooks])
-    return CheckResult("webhooks", CheckStatus.FINE, f"{hosts}; nothing was sent")
-
-
 class _Examination:
     """The checks of one `doctor` command; later ones use what earlier ones found."""
 
@@ -265,6 +243,7 @@ class _Examination:
         logins = run_logins(self._settings, self._usable)
         client = client_of(self._settings, http, logins)
         sources = {entry.source.registry: entry.source for entry in reversed(self._images.entries)}
+        mirrors = places_of(self._settings.sources)
         questions = [
             *(
                 _NetworkCheck(f"target {name}", self._asking_target(name, client))
@@ -273,6 +252,11 @@ class _Examination:
             *(
                 _NetworkCheck(f"source {host}", self._asking_source(sources[host], client))
                 for host in sorted(sources)
+            ),
+            *(
+                _NetworkCheck(f"mirror of {host}", partial(_check_mirror, source, place, client))
+                for host, source in sorted(sources.items())
+                if (place := mirrors.get(host))
             ),
         ]
         found = dict(map_bounded(_NetworkCheck.answered, FifoQueue(questions), jobs=_AT_ONCE))
@@ -358,6 +342,14 @@ class _Examination:
             connection = connection_of(self._settings, self._usable, folder, logins)
             precautions = Precautions(check_login=client.check_login)
             yield Skopeo(self._programs, connection, precautions=precautions)
+
+
+def _check_mirror(
+    source: Reference, place: MirrorPlace, client: RegistryClient
+) -> Iterator[CheckResult]:
+    there = mirrored(source, place)
+    found = client.tags(there) if there.is_repository else client.head(there)
+    yield mirror_check(source, str(place), found)
 
 
 def _is_final(found: Inconclusive) -> bool:

@@ -33,7 +33,7 @@ TARGET_KEYS = (
     "limits",
     "requests_per_second",
 )
-SOURCE_KEYS = ("username", "password", "jobs", "requests_per_second")
+SOURCE_KEYS = ("username", "password", "mirror", "jobs", "requests_per_second")
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RESERVED = ("double", "none")
 """What SYNC_MODE means by itself."""

@@ -102,11 +102,23 @@ def aliyun_profile(registry: str) -> Profile:
 
 
 @dataclass(frozen=True)
+class MirrorPlace:
+    """A registry that has what another one has, at `registry/path/REPOSITORY`."""
+
+    registry: str
+    path: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.path}" if self.path else self.registry
+
+
+@dataclass(frozen=True)
 class SourceRules:
     """What targets.toml says of a registry that images come from.
 
     Attributes:
         username: Of the login there; empty where none is given.
+        mirror: Is asked first for what a digest names; None where there is none.
         requests_per_second: How many requests of ours it may be sent; None is no limit.
         jobs: How many copies may read from it at once; None is the run's own limit.
     """
@@ -115,6 +127,7 @@ class SourceRules:
     password: str = field(default="", repr=False)
     requests_per_second: float | None = None
     jobs: int | None = None
+    mirror: MirrorPlace | None = None
 
 
 @dataclass(frozen=True)

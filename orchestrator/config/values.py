@@ -19,12 +19,13 @@ from orchestrator.config.targets import (
     ALIYUN_PERSONAL,
     PROFILES,
     Limits,
+    MirrorPlace,
     Profile,
     SourceRules,
     check_naming,
 )
 from orchestrator.errors import FormatError, did_you_mean
-from orchestrator.oci.reference import is_host, is_repository
+from orchestrator.oci.reference import is_host, is_repository, registry_of
 from orchestrator.text import shortened
 
 if TYPE_CHECKING:  # a failed installation is told without the packages that reading files needs
@@ -206,13 +207,29 @@ def source_rules(table: Mapping[str, Value], registry: str) -> SourceRules:
         missing = "password" if username else "username"
         raise FormatError(f"its {missing} is missing", hint="a login has a username and a password")
     rate, at_once = texts.get("requests_per_second"), texts.get("jobs")
-    host(registry)
+    place, own = texts.get("mirror"), host(registry)
     return SourceRules(
         username,
         password,
         requests_per_second(rate) if rate else None,
         count(at_once) if at_once else None,
+        mirror(place, of=own) if place else None,
     )
+
+
+def mirror(text: str, *, of: str) -> MirrorPlace:
+    """A host that has what another registry has, with the path below it where there is one.
+
+    Raises:
+        FormatError: It is no place, or that of the registry itself.
+    """
+    name, _, path = text.strip().rpartition("://")[2].partition("/")
+    place = MirrorPlace(registry_of(host(name)), namespace(path))
+    if "://" in text:
+        raise FormatError("a mirror is a host and a path, not a URL", hint=f"write '{place}'")
+    if not place.registry or place.registry == registry_of(of):
+        raise FormatError(f"'{shortened(text)}' is no other registry than {of}")
+    return place
 
 
 def count(text: str) -> int:

@@ -47,7 +47,7 @@ from orchestrator.registry.responses import (
     upload_in,
     written_in,
 )
-from orchestrator.registry.transport import Transport
+from orchestrator.registry.transport import RateOf, Transport, rates_of
 from orchestrator.system.http import DEADLINE, HttpClient, Response
 
 _MOST_PAGES = 1000
@@ -101,7 +101,7 @@ def client_of(
         ca_of=cache(settings.ca_of),
         conf=read_registries_conf(usual_paths(settings.tool_environ)),
     )
-    client.limit(settings.request_rates)
+    client.limit(rates_of(settings.request_rates, http.pause))
     if health:
         client.tell_health(health)
     return client
@@ -142,9 +142,9 @@ class RegistryClient:
         self._lock = threading.Lock()
         self._pull_limit: PullLimit | None = None
 
-    def limit(self, rates: Mapping[str, float]) -> None:
+    def limit(self, rate_of: RateOf) -> None:
         """Bound the requests a second that hosts are sent, before any is."""
-        self._transport = self._transport.limited(rates)
+        self._transport = self._transport.limited(rate_of)
 
     def tell_health(self, health: HostHealth) -> None:
         """Tell it who answers, and ask a host for it before that is given up."""

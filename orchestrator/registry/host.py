@@ -126,7 +126,8 @@ class RegistryHost:
         # A write goes on where the registry is known: its faults are its own, and so are others'.
         may_go_on = request.is_write and bool(self._base)
         if self._failure and answer is None and not may_go_on:
-            return Inconclusive(f"{self._failure}; {self._name} was left alone", kind=self._kind)
+            said = f"{self._failure}; {self._name} was left alone"
+            return Inconclusive(said, kind=self._kind, was_left_alone=True)
         answer = answer or self._ask(request, login)
         is_own_fault = request.is_write or request.is_list
         if isinstance(answer, Inconclusive) and answer.ends_host and not is_own_fault:

@@ -77,10 +77,24 @@ class HttpRegistry(Protocol):
 
 
 class InconclusiveError(ImageError):
-    """HTTP did not settle it; another way has to be asked."""
+    """HTTP did not settle it; another way has to be asked.
 
-    def __init__(self, reference: Reference, reason: str) -> None:
-        super().__init__(ErrorKind.UNREACHABLE, f"{reference.familiar}: nothing by HTTP: {reason}")
+    Attributes:
+        reason: Why, without the image's name.
+        is_of_host: Whether the registry as a whole was out of order.
+    """
+
+    def __init__(
+        self,
+        reference: Reference,
+        reason: str,
+        *,
+        is_of_host: bool = False,
+        kind: ErrorKind = ErrorKind.UNREACHABLE,
+    ) -> None:
+        super().__init__(kind, f"{reference.familiar}: nothing by HTTP: {reason}")
+        self.reason = reason
+        self.is_of_host = is_of_host
 
 
 class CountedRegistry:
@@ -200,6 +214,8 @@ class HttpReader:
                 return None
             raise InconclusiveError(reference, "HEAD and GET do not agree")
         answer = _settled(self._registry.read(reference), reference)
+        if answer is None and reference.digest:
+            raise InconclusiveError(reference, "it is not there", kind=ErrorKind.NOT_FOUND)
         if answer is None or digest_of(answer) != digest:
             raise InconclusiveError(reference, "HEAD and GET do not agree")
         self._read_by_tag[reference.at(digest)] = answer
@@ -209,6 +225,8 @@ class HttpReader:
         try:
             raw = self._manifest(reference)
             manifest = parse_manifest(raw or b"", of=reference.familiar)
+        except InconclusiveError:
+            raise
         except ImageError as error:
             raise InconclusiveError(reference, error.message) from None
         if not isinstance(manifest, Image):
@@ -308,5 +326,5 @@ def _untold(answer: Inconclusive, reference: Reference, what: str, hint: str) ->
 def _settled(answer: T | NotFound | Inconclusive, reference: Reference) -> T | None:
     """What HTTP settled; None where it settled that there is nothing."""
     if isinstance(answer, Inconclusive):
-        raise InconclusiveError(reference, answer.reason)
+        raise InconclusiveError(reference, answer.reason, is_of_host=answer.is_of_host)
     return None if isinstance(answer, NotFound) else answer

@@ -41,11 +41,18 @@ class Inconclusive:
         reason: Why, for the log.
         ends_host: Whether the registry is left alone for the rest of the run.
         kind: The class of fault, where there was one.
+        was_left_alone: Whether the registry was not asked, since it had failed before.
     """
 
     reason: str
     ends_host: bool = False
     kind: ErrorKind | None = None
+    was_left_alone: bool = False
+
+    @property
+    def is_of_host(self) -> bool:
+        """Whether the registry as a whole is out of order, now or since it failed."""
+        return self.ends_host or self.was_left_alone
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,18 @@ def unlimited(host: str) -> None:
     del host
 
 
+def rates_of(rates: Mapping[str, float], pause: Callable[[float], object]) -> RateOf:
+    """So many requests a second to the hosts that these registries are, whoever sends them.
+
+    Args:
+        rates: Requests a second, by the registry, or by the token server's host.
+        pause: Waits so many seconds, or less where nothing is to be asked any more.
+    """
+    served = {DOCKER_HUB: DOCKER_HUB_SERVER}
+    gates = {served.get(name, name): RequestRate(rate, pause) for name, rate in rates.items()}
+    return gates.get
+
+
 @dataclass(frozen=True)
 class Transport:
     """Sends requests to registries and token servers.
@@ -47,12 +59,9 @@ class Transport:
     clock: Callable[[], float]
     rate_of: RateOf = unlimited
 
-    def limited(self, rates: Mapping[str, float]) -> Transport:
-        """The same, with so many requests a second to the hosts that these registries are."""
-        served = {DOCKER_HUB: DOCKER_HUB_SERVER}
-        pause = self.http.pause
-        gates = {served.get(name, name): RequestRate(rate, pause) for name, rate in rates.items()}
-        return replace(self, rate_of=gates.get)
+    def limited(self, rate_of: RateOf) -> Transport:
+        """The same, with so many requests a second."""
+        return replace(self, rate_of=rate_of)
 
     def ask(
         self, method: str, url: str, headers: Mapping[str, str], *, limit: int | None

@@ -115,6 +115,7 @@ class CopyRequest:
         destination: By tag.
         platform: The one that is wanted; None copies an index with all its children.
         is_image: Whether it is an image, which a policy may want signed, and no signature itself.
+        is_upstream: Whether it is read where it comes from, and not from a target that has it.
         keeps_digests: Whether a copy that would change a digest is an error.
         pulls: How many manifests are read at the source.
         size: Bytes of the blobs; None where nobody knows.
@@ -126,6 +127,7 @@ class CopyRequest:
     destination: Reference
     platform: Platform | None
     is_image: bool = True
+    is_upstream: bool = True
     keeps_digests: bool = True
     pulls: int = 1
     size: int | None = None

@@ -342,6 +342,7 @@ def _request(origin: Reference, item: Item, upstream: Upstream) -> CopyRequest:
         source=origin.at(upstream.expected),
         destination=item.destination,
         platform=item.choice.single,
+        is_upstream=origin is item.source,
         pulls=upstream.manifests,
         size=sum(blob.size for blob in upstream.blobs) or None,
         blobs=_sizes_of(upstream.blobs),

@@ -43,7 +43,6 @@ from orchestrator.sync.followup.gone import GoneSources
 from orchestrator.sync.followup.memory import remember
 from orchestrator.sync.followup.signatures import Signatures
 from orchestrator.sync.followup.visible import visible
-from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, chain_links, schedule_of
 from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
 from orchestrator.sync.steps import (
@@ -55,6 +54,7 @@ from orchestrator.sync.steps import (
     StepResult,
     guarded,
 )
+from orchestrator.sync.upstream.pull_budget import PullBudget
 from orchestrator.system.parallel import FifoQueue, RetryPolicy, WorkQueue, map_bounded
 from orchestrator.system.progress import Progress, Transfers, progress
 from orchestrator.text import first_lines
@@ -176,7 +176,7 @@ def _carried_out(
         settled = stages.hold_back(items)
         left_out += (one for one in settled if isinstance(one, HeldItem))
         results = stages.carry_out(tuple(one for one in settled if isinstance(one, Item)))
-        results = stages.gone.back(results)
+        results = tools.told_of_mirrors(stages.gone.back(results))
         remember(results, tools.state)
         remember_speeds(results, tools.transfers, tools.state)
         results = visible(results, tools.stranger, tools.state) if writes else results
@@ -193,7 +193,7 @@ def _carried_out(
             results=results,
             pulls=tools.pulls.count if writes else sum(one.pulls for one in results),
             is_interrupted=stop.event.is_set(),
-            warnings=(*report.warnings, *tools.state.warnings),
+            warnings=(*report.warnings, *tools.warnings),
             counts=() if writes else counts_of(results, tools.state.speed, settings.bandwidth_of),
         )
         return _recorded(report, tools.state) if writes else report
@@ -229,7 +229,7 @@ class _Stages:
     def expand(self, images: ImageList) -> Expanded:
         """Name what lines choose."""
         tools, most = self.tools, self.settings.max_tags
-        expander = Expander(tools.client, tools.skopeo, self._retry, most=most, jobs=HEADS_AT_ONCE)
+        expander = Expander(tools.lister, tools.skopeo, self._retry, most=most, jobs=HEADS_AT_ONCE)
         return expander.expand(images, lambda one: _named(one, self.settings, self.options))
 
     def hold_back(self, items: tuple[Item, ...]) -> tuple[Item | HeldItem, ...]:
@@ -250,11 +250,11 @@ class _Stages:
             attestations=self.settings.attestations,
             is_forced=self.options.is_forced,
         )
-        http, state = self.tools.http, self.tools.state
+        http, has_blob, state = self.tools.http, self.tools.has_blob, self.tools.state
         reader = RetryingReader(self.tools.reader, self._retry)
-        once = self._completeness(http, http.has_blob)
+        once = self._completeness(http, has_blob)
         patient = self._completeness(
-            reader, lambda there, digest: self._retry.run(lambda: http.has_blob(there, digest))
+            reader, lambda there, digest: self._retry.run(lambda: has_blob(there, digest))
         )
         return Planner(reader, options, FastPath(http, state, once, self.tools.pool), patient)
 
@@ -285,7 +285,7 @@ class _Stages:
             ),
             schedule_of(copies, self.settings),
             CopyTaskFactory(links, is_relaying=self.tools.is_relaying),
-            PullBudget(self.tools.client.pull_limit, self.tools.pulls, self.options.shard),
+            PullBudget(self.tools.pull_limit, self.tools.pulls, self.options.shard),
         )
         queue: WorkQueue[Step, StepResult] = steps_left
         ended: SimpleQueue[Future[StepResult] | None] = SimpleQueue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -18,20 +18,32 @@ from types import FrameType
 
 from orchestrator.config.authfile import merged, parse_authfile, run_logins, sealing_logins
 from orchestrator.config.settings import RelayUse, Settings
+from orchestrator.oci.reference import DOCKER_HUB, Digest, Reference
 from orchestrator.plan.items import Item
 from orchestrator.registry.client import RegistryClient, client_of, http_of
 from orchestrator.registry.health import QUESTION, HostHealth, Precautions
-from orchestrator.registry.pull_limit import PullCounter
-from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader
+from orchestrator.registry.pull_limit import PullCounter, PullLimit
+from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader, Reader
+from orchestrator.registry.transport import RateOf, rates_of
 from orchestrator.relay.relay import Relay
+from orchestrator.report.result import Result
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import connection_of, straight
 from orchestrator.state.directory import locked, private_folder
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.sync.copier import CopyTool
-from orchestrator.sync.pull_budget import CountedTool
+from orchestrator.sync.upstream.mirrors import (
+    MirrorFirstLister,
+    MirrorFirstReader,
+    MirrorFirstTool,
+    Mirrors,
+    places_of,
+    told_of_mirrors,
+)
+from orchestrator.sync.upstream.pull_budget import CountedTool
 from orchestrator.system.concurrency import CopyLimit
+from orchestrator.system.http import HttpClient
 from orchestrator.system.program import ProgramRunner
 from orchestrator.system.progress import Transfers
 
@@ -110,6 +122,8 @@ class Session:
         client: Registries over HTTP.
         stranger: Makes one that has no logins.
         http: Reads sources over HTTP, each once.
+        has_blob: Whether a repository has a blob, over HTTP.
+        mirrors: Where sources are read first.
         pool: Asks many small questions at once.
         state: What is remembered between runs.
         pulls: What Docker Hub has counted of this run.
@@ -123,7 +137,9 @@ class Session:
     tool: CopyTool
     client: RegistryClient
     stranger: Callable[[], RegistryClient]
-    http: HttpReader
+    http: Reader
+    has_blob: Callable[[Reference, Digest], bool]
+    mirrors: Mirrors
     pool: Executor
     state: State
     pulls: PullCounter
@@ -146,6 +162,24 @@ class Session:
         if self.is_relaying:
             new = (one.destination for one in items if not self.state.writer(str(one.destination)))
             self.client.open_ahead({one.registry for one in new})
+
+    @property
+    def lister(self) -> MirrorFirstLister:
+        """Lists tags over HTTP."""
+        return MirrorFirstLister(self.client.tags, self.mirrors)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user should know that came up meanwhile."""
+        return (*self.state.warnings, *self.mirrors.warnings)
+
+    def told_of_mirrors(self, results: Iterable[Result]) -> tuple[Result, ...]:
+        """The same results, with what is to be said of mirrors."""
+        return told_of_mirrors(results, self.mirrors)
+
+    def pull_limit(self) -> PullLimit | None:
+        """Docker Hub's pull limit, where it counts: a mirror's pulls are not Docker Hub's."""
+        return None if self.mirrors.place_of(DOCKER_HUB) else self.client.pull_limit()
 
 
 @contextmanager
@@ -183,6 +217,8 @@ def session(
         seals = Seals(sealing_logins(settings, logins))
         state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))
         client = client_of(settings, http, logins, health)
+        rate_of = rates_of(settings.request_rates, http.pause)
+        client.limit(rate_of)
         relay = stack.enter_context(_relay(settings, client)) if is_writing else None
         connection = connection_of(settings, targets, folder, _with_relay(logins, relay))
         skopeo = Skopeo(
@@ -194,12 +230,17 @@ def session(
             precautions=Precautions(health, client.check_login, longest_question),
         )
         transfers = Transfers()
+        http_reader = HttpReader(CountedRegistry(client, pulls))
+        mirrors = Mirrors(places_of(settings.sources))
+        judges = settings.policy is not None
         yield Session(
             skopeo=skopeo,
-            tool=CountedTool(skopeo, pulls),
+            tool=MirrorFirstTool(CountedTool(skopeo, pulls), mirrors, judges=judges),
             client=client,
-            stranger=partial(client_of, settings, http, b"{}"),
-            http=HttpReader(CountedRegistry(client, pulls)),
+            stranger=partial(_stranger, settings, http, rate_of),
+            http=MirrorFirstReader(http_reader, mirrors),
+            has_blob=http_reader.has_blob,
+            mirrors=mirrors,
             pool=stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE)),
             state=state,
             pulls=pulls,
@@ -212,6 +253,13 @@ def session(
             ),
             is_relaying=relay is not None,
         )
+
+
+def _stranger(settings: Settings, http: HttpClient, rate_of: RateOf) -> RegistryClient:
+    """A client without logins, whose requests count where the others' do."""
+    stranger = client_of(settings, http, b"{}")
+    stranger.limit(rate_of)
+    return stranger
 
 
 @contextmanager

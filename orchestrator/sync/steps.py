@@ -20,8 +20,8 @@ from orchestrator.oci.reference import Digest
 from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem, Verdict, is_copy
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
-from orchestrator.sync.pull_budget import PullBudget
 from orchestrator.sync.schedule import Blob, CopyTask, CopyTaskFactory, Schedule
+from orchestrator.sync.upstream.pull_budget import PullBudget
 
 _log = logging.getLogger(__name__)
 

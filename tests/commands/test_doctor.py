@@ -14,8 +14,8 @@ from demo.faults import Response, Rule
 from demo.images import build_image
 from demo.proxy import FaultProxy
 from demo.registry import Client, Login, Registry, RegistryOptions
-from orchestrator.commands.checks import CheckStatus
-from orchestrator.commands.doctor import check_clock, check_pull_limit
+from orchestrator.commands.checks import CheckStatus, check_pull_limit
+from orchestrator.commands.doctor import check_clock
 from orchestrator.registry.pull_limit import PullLimit
 from tests.support.certificates import make_certificate
 from tests.support.runs import path_without_skopeo
@@ -82,6 +82,30 @@ def uploads(registry: Registry, namespace: str) -> list[tuple[str, int]]:
         for one in registry.requests()
         if f"/{namespace}/" in one.path and "/blobs/uploads/" in one.path
     ]
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [
+        pytest.param("{upstream}", "ok     mirror of {origin}: {place} answers, and has", id="has"),
+        pytest.param(
+            "{upstream}/of",
+            "ok     mirror of {origin}: {place} answers, and has no ",
+            id="lacks",
+        ),
+        pytest.param(NOBODY_THERE, "WRONG  mirror of {origin}: ", id="nobody is there"),
+    ],
+)
+def test_the_mirror_of_a_source_is_tried(healthy: Site, place: str, found: str) -> None:
+    origin = healthy.upstream.host.replace("127.0.0.1", "localhost")
+    place = place.format(upstream=healthy.upstream.host)
+    table = f'[sources."{origin}"]\nmirror = "{place}"\n'
+    (healthy.folder / "targets.toml").write_text(table, encoding="utf-8")
+    healthy.list_images(healthy.source(host=origin))
+    outcome = healthy.run("doctor")
+    said = line(outcome, f"mirror of {origin}")
+    assert said.startswith(found.format(origin=origin, place=place))
+    assert line(outcome, f"source {origin}").startswith("ok")
 
 
 def test_where_all_is_well_each_line_is_green_and_nothing_is_left(healthy: Site) -> None:

@@ -16,9 +16,10 @@ from demo.registry import Login, Registry, RegistryOptions
 from orchestrator.config.authfile import merged
 from orchestrator.config.registries_conf import read_registries_conf
 from orchestrator.config.settings import Login as OurLogin
-from orchestrator.hosts import is_loopback
+from orchestrator.hosts import host_of, is_loopback
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.transport import rates_of
 from orchestrator.system.http import HttpClient
 from tests.support.tokens import Account, TokenOptions, TokenServer
 
@@ -74,6 +75,20 @@ def test_the_fast_path_renews_a_token_that_has_run_out(tmp_path: Path) -> None:
         users = [grant.user for grant in tokens.grants()[before:]]
     assert len(users) >= 2
     assert set(users) == {PULLER.user}
+
+
+def test_a_token_server_is_a_host_of_its_own_to_be_limited(tmp_path: Path) -> None:
+    """So many requests a second of a registry are no bound for the host that gives its tokens."""
+    rate, number = 20.0, 9
+    with guarded(tmp_path) as (registry, tokens), client_of(registry, PULLER) as client:
+        server = host_of(tokens.auth.realm)
+        client.limit(rates_of({server: rate}, time.sleep))
+        before, began = len(tokens.grants()), time.monotonic()
+        for one in range(number):
+            client.head(Reference.parse(f"{registry.host}/private/{one}:1"))
+        took, asked = time.monotonic() - began, len(tokens.grants()) - before
+    assert asked == number
+    assert took >= (number - 1) / rate
 
 
 def test_a_run_outlives_its_tokens(site: Site, tmp_path: Path) -> None:

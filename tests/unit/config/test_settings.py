@@ -34,6 +34,7 @@ from orchestrator.config.targets import (
     GHCR,
     SWR,
     Limits,
+    MirrorPlace,
     Profile,
 )
 from orchestrator.errors import ConfigurationError, ExitStatus
@@ -1107,6 +1108,20 @@ def test_a_source_is_known_by_the_name_that_its_images_have(
 
 
 @pytest.mark.parametrize(
+    ("written", "mirror"),
+    [
+        pytest.param("near.example.com", MirrorPlace("near.example.com"), id="a host"),
+        pytest.param("Near.example.com:443/", MirrorPlace("near.example.com:443"), id="a port"),
+        pytest.param("a.example.com/hub/x/", MirrorPlace("a.example.com", "hub/x"), id="a path"),
+    ],
+)
+def test_a_source_may_have_a_mirror(base: Path, written: str, mirror: MirrorPlace) -> None:
+    settings = load(base, toml=f'[sources."index.docker.io"]\nmirror="{written}"\n')
+    assert settings.sources["docker.io"].mirror == mirror
+    assert settings.logins == ()
+
+
+@pytest.mark.parametrize(
     ("toml", "message"),
     [
         ('[sources."quay.io"]\nusername="me"', "its password is missing"),
@@ -1118,6 +1133,16 @@ def test_a_source_is_known_by_the_name_that_its_images_have(
         ('[sources."https://quay.io"]\nrequests_per_second=1', "https://quay.io"),
         ("sources=3", "sources as"),
         ('[sources]\n"quay.io"=3', "quay.io"),
+        ('[sources."quay.io"]\nmirror="https://a.example.com/q/"', "write 'a.example.com/q'"),
+        ('[sources."quay.io"]\nmirror="https://me:word@a.example.com"', "a host holds no login"),
+        ('[sources."quay.io"]\nmirror="mirror"', "it has neither a dot nor a port"),
+        ('[sources."quay.io"]\nmirror="a.example.com/Q"', "write 'q'"),
+        ('[sources."quay.io"]\nmirror="/q"', "is no other registry than quay.io"),
+        ('[sources."quay.io"]\nmirror="Quay.io/q"', "is no other registry than quay.io"),
+        (
+            '[sources."docker.io"]\nmirror="registry-1.docker.io"',
+            "no other registry than docker.io",
+        ),
     ],
 )
 def test_a_bad_source_says_what_to_write(base: Path, toml: str, message: str) -> None:

@@ -26,7 +26,6 @@ from orchestrator.plan.decision import (
 )
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
-from orchestrator.sync.pull_budget import OVER_BUDGET, within_budget
 from orchestrator.sync.schedule import (
     SMALLEST_SHARED,
     CopyTask,
@@ -34,6 +33,7 @@ from orchestrator.sync.schedule import (
     Schedule,
     chain_links,
 )
+from orchestrator.sync.upstream.pull_budget import OVER_BUDGET, within_budget
 from tests.support.verdicts import reason_of, tasks_of
 
 BIG = SMALLEST_SHARED

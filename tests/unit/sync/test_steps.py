@@ -28,9 +28,9 @@ from orchestrator.plan.decision import (
 from orchestrator.plan.items import Item
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.report.result import Outcome, Result
-from orchestrator.sync.pull_budget import OVER_BUDGET, PullBudget
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
 from orchestrator.sync.steps import MOST_PULLS, HeadCheck, Inspect, StepLimits, StepQueue
+from orchestrator.sync.upstream.pull_budget import OVER_BUDGET, PullBudget
 from tests.support.verdicts import reason_of
 
 if TYPE_CHECKING:

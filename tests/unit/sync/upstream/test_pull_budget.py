@@ -15,8 +15,8 @@ from orchestrator.plan.decision import FailedItem
 from orchestrator.plan.shard import Shard
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.skopeo.arguments import CopyRequest
-from orchestrator.sync.pull_budget import CountedTool, PullBudget
 from orchestrator.sync.schedule import CopyTask
+from orchestrator.sync.upstream.pull_budget import CountedTool, PullBudget
 from tests.support.fake_registry import FakeRegistries
 from tests.support.verdicts import fault, item
 

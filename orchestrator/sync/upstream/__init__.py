@@ -1,0 +1,1 @@
+"""Sources: where they are read first, and what that costs."""
