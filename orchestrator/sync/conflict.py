@@ -9,6 +9,7 @@ filled a destination is remembered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 
 from orchestrator.errors import ErrorKind, ImageError, Problem
@@ -19,10 +20,17 @@ from orchestrator.registry.reader import HttpRegistry, digest_or_none
 
 
 class ConflictCheck:
-    """Notices that another run may have been here meanwhile; safe to be asked by many threads."""
+    """Notices that another run may have been here meanwhile; safe to be asked by many threads.
 
-    def __init__(self, registry: HttpRegistry) -> None:
+    Args:
+        registry: Is asked.
+        pool: Asks the source while the destination is asked.
+    """
+
+    def __init__(self, registry: HttpRegistry, pool: Executor) -> None:
         self._registry = registry
+        self._pool = pool
+        self._asked: dict[Reference, Future[Digest | None]] = {}
 
     def check(self, verdict: Verdict) -> None:
         """Before a copy: has another run brought something newer since this one looked?
@@ -44,16 +52,19 @@ class ConflictCheck:
             registry=destination.registry,
         )
 
-    def destination_has(self, destination: Reference, digest: Digest) -> bool:
-        """Whether a HEAD tells that a destination has this digest now."""
-        return self._head(destination) == digest
+    def has_arrived(self, item: Item, digest: Digest) -> bool:
+        """After a copy: does a HEAD tell that the destination has it? The source is asked, too."""
+        if not item.source.digest:
+            self._asked[item.destination] = self._pool.submit(self._head, item.source)
+        return self._head(item.destination) == digest
 
     def new_source_digest(self, verdict: Verdict) -> Digest | None:
         """What the source is now, where that is known to be something else than was looked at."""
         source = verdict.item.source
         if source.digest:
             return None
-        now = self._head(source)
+        asked = self._asked.pop(verdict.item.destination, None)
+        now = asked.result() if asked else self._head(source)
         return now if now != verdict.upstream.digest else None
 
     def _head(self, reference: Reference) -> Digest | None:

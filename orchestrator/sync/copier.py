@@ -95,7 +95,7 @@ class Copier:
     Args:
         tool: Copies, and reads destinations.
         forms: Knows other forms that a target may take.
-        has: Whether a HEAD tells that a destination has a digest.
+        has: Whether a HEAD tells that an item's destination has a digest.
         retry: How long is waited for what was written to be seen.
     """
 
@@ -103,7 +103,7 @@ class Copier:
         self,
         tool: CopyTool,
         forms: Forms,
-        has: Callable[[Reference, Digest], bool],
+        has: Callable[[Item, Digest], bool],
         retry: RetryPolicy,
     ) -> None:
         self._tool = tool
@@ -208,7 +208,7 @@ class Copier:
             uploaded = self._bring(request, upstream)
         else:
             uploaded = self._assemble(request, upstream, subset)
-        if subset is None and upstream.blobs and self._has(item.destination, upstream.expected):
+        if subset is None and upstream.blobs and self._has(item, upstream.expected):
             sizes = {blob.digest: blob.size for blob in upstream.blobs}
             return CopyOutcome(upstream.expected, uploaded, sizes)
         raw = self._read_back(request, upstream, lambda raw: digest_of(raw) == upstream.expected)

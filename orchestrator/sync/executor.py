@@ -77,7 +77,7 @@ class Executor:
         self._copier = Copier(
             tool,
             forms,
-            conflicts.destination_has if conflicts else lambda _destination, _digest: False,
+            conflicts.has_arrived if conflicts else lambda _item, _digest: False,
             retry,
         )
         self._retry = retry

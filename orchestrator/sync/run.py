@@ -326,7 +326,7 @@ class _Stages:
             self._retry,
             conditions,
             self.stop.event,
-            conflicts=ConflictCheck(self.tools.client),
+            conflicts=ConflictCheck(self.tools.client, self.tools.pool),
         )
 
         refused = RefusedLogins(self.tools.client.refuses_login, self.settings.login_of)

@@ -12,7 +12,7 @@ from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.plan.decision import Action, Decision, Reason, Upstream, Verdict
 from orchestrator.registry.responses import Inconclusive, NotFound
 from orchestrator.sync.conflict import ConflictCheck, filled_by_others
-from tests.support.verdicts import NoHttp, item
+from tests.support.verdicts import POOL, NoHttp, item
 
 SEEN, NEWER, BEFORE, OTHER = (digest_of(text.encode()) for text in ("seen", "newer", "old", "else"))
 SILENT = Inconclusive("it did not answer")
@@ -56,10 +56,10 @@ VERDICT = Verdict(
 )
 def test_a_conflict_is_where_both_ends_have_moved(heads: Heads, is_conflict: bool) -> None:
     if not is_conflict:
-        ConflictCheck(heads).check(VERDICT)
+        ConflictCheck(heads, POOL).check(VERDICT)
         return
     with pytest.raises(ImageError) as caught:
-        ConflictCheck(heads).check(VERDICT)
+        ConflictCheck(heads, POOL).check(VERDICT)
     assert (caught.value.kind, caught.value.registry) == (ErrorKind.CONFLICT, "near.example")
     assert caught.value.hint == "what is there was left alone; the next run looks again"
 
@@ -76,19 +76,19 @@ def test_a_conflict_is_where_both_ends_have_moved(heads: Heads, is_conflict: boo
 def test_a_source_has_moved_on_where_it_says_so(
     now: Digest | NotFound | Inconclusive, new: Digest | None
 ) -> None:
-    assert ConflictCheck(Heads(now)).new_source_digest(VERDICT) == new
+    assert ConflictCheck(Heads(now), POOL).new_source_digest(VERDICT) == new
 
 
 def test_a_pinned_source_never_moves_and_is_not_asked() -> None:
     heads = Heads(NEWER, NEWER)
     pinned = replace(VERDICT, item=replace(VERDICT.item, source=VERDICT.item.source.at(SEEN)))
-    ConflictCheck(heads).check(pinned)
+    ConflictCheck(heads, POOL).check(pinned)
     assert heads.asked == []
 
 
 def test_each_check_asks_anew() -> None:
     heads = Heads(SEEN, BEFORE)
-    conflicts = ConflictCheck(heads)
+    conflicts = ConflictCheck(heads, POOL)
     conflicts.check(VERDICT)
     heads.source = heads.destination = NEWER
     with pytest.raises(ImageError):
@@ -104,8 +104,16 @@ def test_each_check_asks_anew() -> None:
     ],
 )
 def test_a_destination_has_what_a_head_names(there: Digest | Inconclusive, has: bool) -> None:
-    conflicts = ConflictCheck(Heads(destination=there))
-    assert conflicts.destination_has(VERDICT.item.destination, SEEN) is has
+    conflicts = ConflictCheck(Heads(destination=there), POOL)
+    assert conflicts.has_arrived(VERDICT.item, SEEN) is has
+
+
+def test_after_a_copy_the_source_is_asked_once_beside_the_destination() -> None:
+    heads = Heads(NEWER, OTHER)
+    conflicts = ConflictCheck(heads, POOL)
+    assert conflicts.has_arrived(VERDICT.item, OTHER)
+    assert conflicts.new_source_digest(VERDICT) == NEWER
+    assert sorted(heads.asked) == ["near.example", "source.example"]
 
 
 # One name for two sources

@@ -33,7 +33,7 @@ HERE = "near.example/lab/app:1"
 NEAR, FAR = "near.example", "far.example"
 
 
-def nobody_knows(_where: Reference, _digest: Digest) -> bool:
+def nobody_knows(_item: Item, _digest: Digest) -> bool:
     return False
 
 
@@ -42,7 +42,7 @@ class Bench:
     """A copier over registries in a dictionary."""
 
     registries: FakeRegistries = field(default_factory=FakeRegistries)
-    has: Callable[[Reference, Digest], bool] = nobody_knows
+    has: Callable[[Item, Digest], bool] = nobody_knows
 
     def verdict(self, one: Item) -> Verdict:
         planned = planner(self.registries).plan(one)
@@ -101,8 +101,8 @@ def test_manifests_in_dockers_types_follow_their_blobs(bench: Bench) -> None:
 def test_a_head_spares_reading_what_was_copied(bench: Bench) -> None:
     asked: list[tuple[str, str]] = []
 
-    def has(where: Reference, digest: Digest) -> bool:
-        asked.append((str(where), digest))
+    def has(one: Item, digest: Digest) -> bool:
+        asked.append((str(one.destination), digest))
         return True
 
     bench.has = has

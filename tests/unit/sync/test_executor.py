@@ -27,6 +27,7 @@ from tests.support.verdicts import (
     ATTESTED,
     BASE,
     INDEX,
+    POOL,
     SOURCE,
     NoHttp,
     Patience,
@@ -559,7 +560,7 @@ def test_a_source_that_moved_while_it_was_copied_is_named(
         run.patience.rule,
         run.conditions,
         run.is_ending,
-        conflicts=ConflictCheck(Moved()),
+        conflicts=ConflictCheck(Moved(), POOL),
     )
     (task,) = run.tasks(item())
     result = executor.execute(task)
