@@ -10,6 +10,7 @@ import pytest
 from demo.faults import Call, Corrupt, Hang, Refuse, Reset, Response, Rule, Truncate, WrongDigest
 from demo.images import MIB, build_image, build_index, noise_layer
 from demo.proxy import FaultProxy
+from demo.registry import Registry
 from tests.support.runs import WRITES, Gate
 
 if TYPE_CHECKING:
@@ -488,3 +489,30 @@ def test_two_targets_both_get_it_whatever_befalls_the_second(
     assert site.mirrored() == ghcr == image.digest
     read = [one for one in site.asked(site.mirror) if one.method == "GET" and "/blobs/" in one.path]
     assert bool(read) is not is_fed, "the second is fed by the first one's copy"
+
+
+def test_an_index_and_a_part_of_it_are_brought_to_two_targets_by_one_copy(site: Site) -> None:
+    index = build_index([build_image(), build_image("linux/arm64"), build_image("linux/s390x")])
+    site.publish(index)
+    with Registry() as second:
+        site.configure(
+            SYNC_MODE="double",
+            GHCR_REGISTRY=second.host,
+            GHCR_NAMESPACE=site.namespace,
+            RELAY="auto",
+        )
+        outcome = site.sync(
+            f"--platform=all {site.source()} --name=whole:1",
+            f"--platform=linux/amd64,linux/arm64 {site.source()} --name=part:1",
+        )
+        assert outcome.report["totals"]["copied"] == 4
+        there = {
+            name: {one.digest(f"{site.namespace}/{name}", "1") for one in (site.mirror, second)}
+            for name in ("whole", "part")
+        }
+    expected = {item["expected_digest"] for item in outcome.report["items"]}
+    assert there["whole"] == {index.digest}
+    assert there["whole"] | there["part"] == expected
+    assert not [
+        one for one in site.asked(site.mirror) if one.method == "GET" and "/blobs/" in one.path
+    ]
