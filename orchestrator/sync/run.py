@@ -44,7 +44,7 @@ from orchestrator.sync.followup.memory import remember
 from orchestrator.sync.followup.signatures import Signatures
 from orchestrator.sync.followup.visible import visible
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, chain_links, schedule_of
-from orchestrator.sync.session import HEADS_AT_ONCE, Session, StopSignal, session
+from orchestrator.sync.session import CHECKS_AT_ONCE, HEADS_AT_ONCE, Session, StopSignal, session
 from orchestrator.sync.steps import (
     HeadCheck,
     Inspect,
@@ -53,6 +53,7 @@ from orchestrator.sync.steps import (
     StepQueue,
     StepResult,
     guarded,
+    is_brief,
 )
 from orchestrator.sync.upstream.pull_budget import PullBudget
 from orchestrator.system.parallel import FifoQueue, RetryPolicy, WorkQueue, map_bounded
@@ -60,9 +61,6 @@ from orchestrator.system.progress import Progress, Transfers, progress
 from orchestrator.text import first_lines
 
 _log = logging.getLogger(__name__)
-
-_HEAD_CHECKS_AT_ONCE = 2 * HEADS_AT_ONCE
-"""An item asks two registries, one of which is slower; so both are kept busy."""
 
 _FIRST_INSPECTIONS = 4
 """Inspections at once to begin with: enough to keep ahead of the copies that they lead to."""
@@ -278,10 +276,11 @@ class _Stages:
             # In a dry run the bytes of a blob count for the first in the list that needs it.
             (None, *range(len(items) - 1)) if self.options.is_dry_run else links,
             StepLimits(
-                _HEAD_CHECKS_AT_ONCE,
+                CHECKS_AT_ONCE,
                 inspections=inspections,
                 most_inspections=most,
                 is_proven=self.tools.health.is_proven,
+                enough_checks=self.tools.enough_checks,
             ),
             schedule_of(copies, self.settings),
             CopyTaskFactory(links, is_relaying=self.tools.is_relaying),
@@ -298,8 +297,9 @@ class _Stages:
         self.tools.skopeo.listen(on_upload, transfers)
         done = {}
         with self._progress(len(items), self.settings.words.gettext("syncing"), transfers) as shown:
-            at_once = _HEAD_CHECKS_AT_ONCE + 2 * most
-            for step, found in map_bounded(self._steps(), queue, jobs=at_once, ended=ended):
+            at_once = CHECKS_AT_ONCE + 2 * most
+            ends = map_bounded(self._steps(), queue, jobs=at_once, ended=ended, is_brief=is_brief)
+            for step, found in ends:
                 if isinstance(found, Result):
                     done[step.place] = found
                     shown.step(result_line(found, self.settings.words), is_news=is_news(found))

@@ -42,7 +42,7 @@ from orchestrator.sync.upstream.mirrors import (
     told_of_mirrors,
 )
 from orchestrator.sync.upstream.pull_budget import CountedTool
-from orchestrator.system.concurrency import CopyLimit
+from orchestrator.system.concurrency import CopyLimit, questions_for
 from orchestrator.system.http import HttpClient
 from orchestrator.system.program import ProgramRunner
 from orchestrator.system.progress import Transfers
@@ -52,6 +52,9 @@ _FIRST_PORT, _PORTS = 20_000, 10_000
 
 HEADS_AT_ONCE = 32
 """Questions to one registry at once; they are small, and none is counted."""
+
+CHECKS_AT_ONCE = 2 * HEADS_AT_ONCE
+"""Items that are checked at once: each asks two registries, and so both are kept busy."""
 
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -147,6 +150,11 @@ class Session:
     transfers: Transfers
     copies: CopyLimit
     is_relaying: bool
+
+    def enough_checks(self) -> int:
+        """How many items to check at once, by what is known of the way by now."""
+        farthest = max(self.client.round_trips().values(), default=0.0)
+        return questions_for(round_trip=farthest, most=CHECKS_AT_ONCE)
 
     @property
     def reader(self) -> HttpFirstReader:

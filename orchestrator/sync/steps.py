@@ -17,7 +17,14 @@ from typing import TypeAlias
 
 from orchestrator.errors import SyncerError, image_fault
 from orchestrator.oci.reference import Digest
-from orchestrator.plan.decision import DeferredItem, FailedItem, PlannedItem, Verdict, is_copy
+from orchestrator.plan.decision import (
+    Action,
+    DeferredItem,
+    FailedItem,
+    PlannedItem,
+    Verdict,
+    is_copy,
+)
 from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.schedule import Blob, CopyTask, CopyTaskFactory, Schedule
@@ -72,12 +79,14 @@ class StepLimits:
             loading. Each one that leads to none makes room for one more.
         most_inspections: As many as there ever are.
         is_proven: Whether a registry has answered in this run; others get a small share.
+        enough_checks: How many checks at once keep us busy; it may change as the run goes on.
     """
 
     checks: int
     inspections: int
     most_inspections: int
     is_proven: Callable[[str], bool] = lambda _: True
+    enough_checks: Callable[[], int] | None = None
 
 
 Hosts: TypeAlias = "tuple[str, str]"
@@ -199,6 +208,8 @@ class StepQueue:
         self._schedule = schedule
         self._factory = factory
         self._budget = budget
+        self._checks = limits.checks
+        self._enough_checks = limits.enough_checks or (lambda: limits.checks)
         self._room = {HeadCheck: limits.checks, Inspect: limits.inspections}
         self._more_inspections = limits.most_inspections - limits.inspections
         self._verdicts: dict[int, PlannedItem] = {}
@@ -216,6 +227,8 @@ class StepQueue:
             return task
         if (place := self._next_of(Inspect, self._unseen)) is not None:
             return Inspect(place, self._items[place])
+        if self._checks - self._room[HeadCheck] >= self._enough_checks():
+            return None
         if (place := self._next_of(HeadCheck, self._unchecked)) is not None:
             return HeadCheck(place, self._items[place])
         return None
@@ -299,6 +312,15 @@ class StepQueue:
         left = self._budget.left()
         several, single = self._counted[False], self._counted[True]
         return left is None or (not several and left >= MOST_PULLS * single)
+
+
+def is_brief(step: Step) -> bool:
+    """Whether a step waits for nothing: that nothing is to be done only has to be said."""
+    return (
+        isinstance(step, CopyTask)
+        and isinstance(step.planned, Verdict)
+        and step.planned.decision.action is Action.SKIP
+    )
 
 
 def guarded(step: Step, work: Callable[[Step], StepResult]) -> StepResult:

@@ -60,6 +60,7 @@ def map_bounded(
     *,
     jobs: int,
     ended: SimpleQueue[Future[R] | None] | None = None,
+    is_brief: Callable[[T], bool] = lambda _: False,
 ) -> Iterator[tuple[T, R]]:
     """Do `work` on every task, `jobs` at once, and yield task and result as they come.
 
@@ -74,6 +75,8 @@ def map_bounded(
         jobs: How many at once.
         ended: Where what has ended is put; who puts a None there, from any thread, has the queue
             asked again at once.
+        is_brief: Whether a task waits for nothing: it is done here, which takes less than to hand
+            it to another thread.
     """
     ended = SimpleQueue() if ended is None else ended  # `futures.wait` would look at all of them
     with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -81,6 +84,10 @@ def map_bounded(
         has_threads = False
         while True:
             while len(running) < jobs and (task := queue.take()) is not None:
+                if is_brief(task):
+                    queue.finish(task, result := work(task))
+                    yield task, result
+                    continue
                 future: Future[R] = Future()
                 future.add_done_callback(ended.put)
                 running[future] = task

@@ -29,7 +29,14 @@ from orchestrator.plan.items import Item
 from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, Schedule, chain_links
-from orchestrator.sync.steps import MOST_PULLS, HeadCheck, Inspect, StepLimits, StepQueue
+from orchestrator.sync.steps import (
+    MOST_PULLS,
+    HeadCheck,
+    Inspect,
+    StepLimits,
+    StepQueue,
+    is_brief,
+)
 from orchestrator.sync.upstream.pull_budget import OVER_BUDGET, PullBudget
 from tests.support.verdicts import reason_of
 
@@ -116,6 +123,32 @@ def seen(under_test: StepQueue, *items: Item, decisions: Sequence[Decision | Non
 
 def ended(task: CopyTask, outcome: Outcome = Outcome.COPIED) -> Result:
     return Result(task.planned.item, outcome, "why")
+
+
+def test_no_more_is_checked_at_once_than_keeps_us_busy() -> None:
+    enough = [3]
+    items = [item(str(number)) for number in range(9)]
+    limits = StepLimits(6, 4, 4, enough_checks=lambda: enough[0])
+    links, budget = (None,) * len(items), Limit().budget
+    under_test = StepQueue(
+        items, links, limits, Schedule(lambda _size: 9), CopyTaskFactory(links), budget
+    )
+    first, *others = taken(under_test)
+    assert len(others) == 2
+    under_test.finish(first, planned(items[0], SKIP))
+    step = under_test.take()
+    assert isinstance(step, CopyTask)
+    assert is_brief(step)
+    assert names(taken(under_test)) == ["HeadCheck 3"]
+    enough[0] = 100
+    assert names(taken(under_test)) == ["HeadCheck 4", "HeadCheck 5", "HeadCheck 6"]
+
+
+@pytest.mark.parametrize("decision", [pytest.param(COPY, id="copy"), pytest.param(None, id="none")])
+def test_what_may_take_long_is_not_brief(decision: Decision | None) -> None:
+    one = item("a")
+    assert not is_brief(CopyTaskFactory((None,)).make(0, planned(one, decision)))
+    assert not is_brief(HeadCheck(0, one))
 
 
 def test_a_copy_begins_while_another_item_is_still_looked_at() -> None:

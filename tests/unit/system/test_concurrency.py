@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.system.concurrency import FEWEST, MOST, CopyLimit, RequestRate, copies_for
+from orchestrator.system.concurrency import (
+    FEWEST,
+    MOST,
+    CopyLimit,
+    RequestRate,
+    copies_for,
+    questions_for,
+)
 
 MB = 1e6
 
@@ -46,6 +53,19 @@ class Way:
 )
 def test_copies_fill_the_way(size: float, round_trip: float, rate: float, copies: int) -> None:
     assert copies_for(size=size, round_trip=round_trip, rate=rate) == copies
+
+
+@pytest.mark.parametrize(
+    ("round_trip", "questions"),
+    [
+        pytest.param(0.0, 64, id="nobody has been asked yet"),
+        pytest.param(0.0005, 9, id="on this machine"),
+        pytest.param(0.01, 38, id="near"),
+        pytest.param(0.25, 64, id="far"),
+    ],
+)
+def test_more_is_asked_at_once_the_farther_it_is(round_trip: float, questions: int) -> None:
+    assert questions_for(round_trip=round_trip, most=64) == questions
 
 
 def test_fewer_run_once_the_way_has_shown_what_it_carries() -> None:

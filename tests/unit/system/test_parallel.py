@@ -94,6 +94,15 @@ def test_every_piece_is_done_once_and_comes_with_its_result(pieces: int, jobs: i
     assert sorted(done) == [(piece, piece * 2) for piece in range(pieces)]
 
 
+def test_what_is_brief_is_done_here_and_the_rest_by_others() -> None:
+    queue: FifoQueue[int, int] = FifoQueue(range(20))
+    done = map_bounded(
+        lambda _: threading.get_ident(), queue, jobs=3, is_brief=lambda number: number % 2 == 1
+    )
+    here = {number for number, thread in done if thread == threading.get_ident()}
+    assert here == set(range(1, 20, 2))
+
+
 def test_one_job_keeps_the_order() -> None:
     queue: FifoQueue[int, int] = FifoQueue(range(20))
     assert [piece for piece, _ in map_bounded(lambda n: n, queue, jobs=1)] == list(range(20))
