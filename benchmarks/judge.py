@@ -145,11 +145,20 @@ def _judge_far(measured: _Measured) -> Iterator[Verdict]:
         yield from _times(measured, ours.COPYING.name, peer.name, 0.8, "far target")
 
 
+_TRIP_GOALS = {
+    trips.FOUR_LAYERS: (trips.TARGET, 9),
+    trips.TWELVE_LAYERS: (trips.TARGET, 9),
+    trips.WITH_TOKENS: (trips.TARGET, 9),
+    trips.NOOP: (trips.BOTH, 4),
+}
+"""By task: the side that is far, and the round trips at most."""
+
+
 def _judge_trips(counted: Sequence[trips.Trips]) -> Iterator[Verdict]:
     """With each skopeo; our own without the relay is what the peers are, a figure to compare."""
     judged = {trips.OURS.name, *(tool.name for tool in ours.OTHER_SKOPEOS)}
     for one in counted:
-        side, most = (trips.BOTH, 4) if one.task == trips.NOOP else (trips.TARGET, 9)
+        side, most = _TRIP_GOALS.get(one.task, ("", 0))
         found = one.counts.get(side)
         if one.tool in judged and found is not None:
             goal = f"{one.task}, {one.tool}, far: {side}: {most} round trips at most"

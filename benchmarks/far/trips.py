@@ -37,6 +37,7 @@ FOUR_LAYERS = "copy, 4 layers"
 TWELVE_LAYERS = "copy, 12 layers"
 WITH_TOKENS = "copy, 4 layers, tokens"
 NOOP = "6 in sync"
+NOOP_WITH_TOKENS = "6 in sync, tokens"
 
 _IN_SYNC = 6
 _LAYER = 16_384
@@ -84,13 +85,17 @@ _COPIES = (
     Task(TWELVE_LAYERS, 12, (OURS, ours.RELAY_OFF, *_PEERS)),
     TOKENS,
 )
-_CHECK = Task(NOOP, 2, (CHECKING, *_CHECKING_PEERS), far=(NEAR, TARGET, SOURCE, BOTH))
+_TO_ALL = (NEAR, TARGET, SOURCE, BOTH)
+_CHECKS = (
+    Task(NOOP, 2, (CHECKING, *_CHECKING_PEERS), far=_TO_ALL),
+    Task(NOOP_WITH_TOKENS, 2, (CHECKING, *_CHECKING_PEERS), far=_TO_ALL, has_tokens=True),
+)
 
 
 def trips(bench: Bench) -> tuple[Run, ...]:
     """One image is copied, and a few are found in sync."""
     copied = (run for task in _COPIES for run in _copies(bench, task))
-    return (*copied, *_checks(bench, _CHECK))
+    return (*copied, *(run for task in _CHECKS for run in _checks(bench, task)))
 
 
 def _copies(bench: Bench, task: Task) -> Iterator[Run]:
@@ -113,7 +118,10 @@ def copies_on(bench: Bench, site: Site, task: Task) -> Iterator[Run]:
 
 def _checks(bench: Bench, task: Task) -> Iterator[Run]:
     """Nothing is to be done, and the tool has been here before."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, opened(Path(folder)) as site:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        opened(Path(folder), has_tokens=task.has_tokens) as site,
+    ):
         images = [_push(site.source, number, task.layers) for number in range(_IN_SYNC)]
         for number in range(_IN_SYNC):
             _push(site.targets[0], number, task.layers, namespace=TARGET_NAMESPACE)

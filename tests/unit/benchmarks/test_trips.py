@@ -82,6 +82,7 @@ def test_a_table_has_a_row_for_each_task_and_tool() -> None:
         pytest.param(TASK, TARGET, ours.RELAY_OFF.name, 2.0, [], id="nor has skopeo's own push"),
         pytest.param(trips.NOOP, BOTH, "syncer", 1.5, [True], id="in sync: four"),
         pytest.param(trips.NOOP, BOTH, "syncer", 1.75, [False], id="in sync: five"),
+        pytest.param(trips.NOOP_WITH_TOKENS, BOTH, "syncer", 9.0, [], id="tokens have no goal"),
     ],
 )
 def test_round_trips_have_goals(
