@@ -14,9 +14,11 @@ from demo.faults import Response, Rule
 from demo.images import build_image
 from demo.proxy import FaultProxy
 from demo.registry import Client, Login, Registry, RegistryOptions
-from orchestrator.commands.checks import CheckStatus, check_pull_limit
+from orchestrator.commands.checks import CheckStatus, check_pull_limit, mirror_check
 from orchestrator.commands.doctor import check_clock
+from orchestrator.oci.reference import Reference
 from orchestrator.registry.pull_limit import PullLimit
+from orchestrator.registry.responses import NotFound
 from tests.support.certificates import make_certificate
 from tests.support.runs import path_without_skopeo
 from tests.support.tokens import Account, TokenOptions, TokenServer
@@ -88,11 +90,6 @@ def uploads(registry: Registry, namespace: str) -> list[tuple[str, int]]:
     ("place", "found"),
     [
         pytest.param("{upstream}", "ok     mirror of {origin}: {place} answers, and has", id="has"),
-        pytest.param(
-            "{upstream}/of",
-            "ok     mirror of {origin}: {place} answers, and has no ",
-            id="lacks",
-        ),
         pytest.param(NOBODY_THERE, "WRONG  mirror of {origin}: ", id="nobody is there"),
     ],
 )
@@ -106,6 +103,14 @@ def test_the_mirror_of_a_source_is_tried(healthy: Site, place: str, found: str) 
     said = line(outcome, f"mirror of {origin}")
     assert said.startswith(found.format(origin=origin, place=place))
     assert line(outcome, f"source {origin}").startswith("ok")
+
+
+def test_a_mirror_that_lacks_an_image_is_well() -> None:
+    found = mirror_check(Reference.parse("nginx"), "near.example.com/hub", NotFound())
+    assert found.status is CheckStatus.FINE
+    assert found.finding == (
+        "near.example.com/hub answers, and has no nginx:latest: the source itself is read for it"
+    )
 
 
 def test_where_all_is_well_each_line_is_green_and_nothing_is_left(healthy: Site) -> None:

@@ -133,7 +133,6 @@ def test_what_the_mirror_lacks_comes_from_the_origin_and_that_is_said_once(near:
     [
         pytest.param(Refuse(), "", id="down"),
         pytest.param(Response(404, body=b"<html>"), "/manifests/", id="no mirror at all"),
-        pytest.param(Response.error(401, "UNAUTHORIZED", "no"), "", id="for others"),
         pytest.param(Corrupt(20), "/manifests/", id="another manifest than asked for"),
         pytest.param(Corrupt(20), "/blobs/", id="another blob than asked for"),
     ],
