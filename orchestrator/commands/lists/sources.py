@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,8 @@ from orchestrator.plan.items import name_items
 from orchestrator.plan.tags import choose
 from orchestrator.state.store import State
 from orchestrator.text import one_line
+
+_log = logging.getLogger(__name__)
 
 STDIN = "-"
 
@@ -111,8 +114,9 @@ def mirror_at(name: str, invocation: Invocation) -> tuple[Mirror, bool]:
     """
     settings = invocation.settings
     images = read_images(invocation.arguments, settings)
-    mirrored = _mirrored(settings) if images.selects else ()
-    chosen = chosen_tags(images, mirrored)
+    mirrored = _mirrored(settings, name) if images.selects else ()
+    choosing = (one for one in images.entries if not one.to or name in one.to)
+    chosen = chosen_tags(choosing, mirrored)
     named = name_items(
         _with_tags(images, chosen),
         targets={name: settings.target(name)},
@@ -131,13 +135,17 @@ def mirror_at(name: str, invocation: Invocation) -> tuple[Mirror, bool]:
     return Mirror.of(items, settings.default_platform, chosen), not named.problems
 
 
-def _mirrored(settings: Settings) -> tuple[MirroredImage, ...]:
+def _mirrored(settings: Settings, target: str) -> tuple[MirroredImage, ...]:
     with closing(State(settings.state_dir)) as state:
-        return tuple(image for image in state.images() if image.is_there)
+        images = state.images()
+        warnings = state.warnings
+    for warning in warnings:
+        _log.warning("%s", warning)
+    return tuple(image for image in images if image.is_there and image.target == target)
 
 
 def chosen_tags(
-    images: ImageList, mirrored: Iterable[MirroredImage]
+    entries: Iterable[Entry], mirrored: Iterable[MirroredImage]
 ) -> dict[Entry, tuple[str, ...]]:
     """What each line that chooses tags would choose of those that were mirrored."""
     tags: dict[str, list[str]] = defaultdict(list)
@@ -146,7 +154,7 @@ def chosen_tags(
         tags[name].append(tag)
     return {
         entry: choose(tags[entry.source.name], entry.selection)
-        for entry in images.entries
+        for entry in entries
         if entry.selection
     }
 

@@ -5,13 +5,16 @@ Each row is a file, the lines that a list lacks for it, and the lines at which s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
+from orchestrator.catalog.image import MirroredImage
 from orchestrator.commands.lists.importing import missing_lines
+from orchestrator.commands.lists.sources import chosen_tags
 from orchestrator.config.image_list import parse_list
 from orchestrator.config.load import load_settings
 from orchestrator.errors import FormatError
@@ -21,6 +24,7 @@ from orchestrator.manifests.rewrite import compose_override, kustomize_images, w
 from orchestrator.manifests.usage import Reading
 from orchestrator.manifests.yaml_tree import read_documents
 from orchestrator.plan.items import name_items
+from tests.support.reports import STARTED
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
@@ -476,3 +480,32 @@ def test_variables_that_double_are_said_and_fill_no_memory() -> None:
 def test_an_empty_document_is_none() -> None:
     assert read_documents("") == ()
     assert [note.text for note in read_images_of("a: 1\n").notes] == ["no image is named in it"]
+
+
+SEEN = MirroredImage(
+    destination="registry.example/mine/nginx:1",
+    source="docker.io/library/nginx:1",
+    platform="linux/amd64",
+    target="aliyun",
+    outcome="copied",
+    reason="missing",
+    tried=STARTED,
+    digest="sha256:1",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "chosen"),
+    [
+        pytest.param("nginx --latest=2", ("1.27.1", "1.27.0"), id="the newest"),
+        pytest.param("nginx --tags=*-perl,edge", ("1.27.1-perl", "edge"), id="a pattern"),
+        pytest.param("redis --latest=2", (), id="another repository"),
+    ],
+)
+def test_a_line_that_chooses_tags_chooses_of_those_that_were_mirrored(
+    line: str, chosen: tuple[str, ...]
+) -> None:
+    tags = ("1.26.0", "1.27.0", "1.27.1", "1.27.1-perl", "edge")
+    seen = [replace(SEEN, source=f"docker.io/library/nginx:{tag}") for tag in tags]
+    listed = parse_list(f"{line}\nnginx:1\n".encode(), file="images.txt")
+    assert list(chosen_tags(listed.entries, seen).values()) == [chosen]
