@@ -326,5 +326,6 @@ def _untold(answer: Inconclusive, reference: Reference, what: str, hint: str) ->
 def _settled(answer: T | NotFound | Inconclusive, reference: Reference) -> T | None:
     """What HTTP settled; None where it settled that there is nothing."""
     if isinstance(answer, Inconclusive):
-        raise InconclusiveError(reference, answer.reason, is_of_host=answer.is_of_host)
+        kind = answer.kind or ErrorKind.UNREACHABLE
+        raise InconclusiveError(reference, answer.reason, is_of_host=answer.is_of_host, kind=kind)
     return None if isinstance(answer, NotFound) else answer

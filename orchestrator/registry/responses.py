@@ -102,7 +102,8 @@ def manifest_in(answer: Response, reference: Reference) -> bytes | NotFound | In
         return declared
     promised = {digest for digest in (declared, reference.digest) if digest}
     if promised != {digest_of(answer.body)}:
-        return Inconclusive(f"{reference.registry} sent other content than its digest says")
+        lie = f"{reference.registry} sent other content than its digest says"
+        return Inconclusive(lie, kind=ErrorKind.DIGEST_MISMATCH)
     return answer.body
 
 
@@ -111,9 +112,11 @@ def blob_in(answer: Response, wanted: Descriptor, *, registry: str) -> bytes | I
     if answer.status != 200:
         return Inconclusive(f"{registry} answered {answer.status} for a blob")
     if not answer.is_whole or len(answer.body) != wanted.size:
-        return Inconclusive(f"{registry} sent a blob of another size than its manifest says")
+        lie = f"{registry} sent a blob of another size than its manifest says"
+        return Inconclusive(lie, kind=ErrorKind.DIGEST_MISMATCH)
     if digest_of(answer.body) != wanted.digest:
-        return Inconclusive(f"{registry} sent another blob than was asked for")
+        lie = f"{registry} sent another blob than was asked for"
+        return Inconclusive(lie, kind=ErrorKind.DIGEST_MISMATCH)
     return answer.body
 
 
