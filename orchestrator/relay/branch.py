@@ -8,6 +8,7 @@ else's; it gets its own copy afterwards.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -28,8 +29,8 @@ moves nothing is ended by the watchdog of programs."""
 _MOST_BLOBS = 20_000
 """Blobs that one copy may name; an index of many platforms has some hundred."""
 
-_LAST_WAIT = 5.0
-"""Seconds for a sender to end once skopeo has."""
+_LAST_WAIT = 2.0
+"""Seconds for all senders to end once skopeo has: one that waits for an answer gets none."""
 
 
 class PushTarget(Protocol):
@@ -244,8 +245,11 @@ class Branch:
     def close(self) -> None:
         """Skopeo has ended: what was left open is cancelled, and nobody waits for it any more."""
         self._known.give_up(self._number)
+        deadline = time.monotonic() + _LAST_WAIT
         for sender in self._senders:
-            sender.join(_LAST_WAIT)
+            sender.join(max(0.0, deadline - time.monotonic()))
+        if any(sender.is_alive() for sender in self._senders):
+            return  # a target that says nothing would be as silent to this
         pooled = (one for uploads in self._uploads.values() for one in uploads)
         for upload in (*pooled, *self._never_asked_for()):
             self._target.cancel(upload)

@@ -19,7 +19,7 @@ from orchestrator.relay.branch import Branch
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
 from orchestrator.relay.server import RelayServer
-from orchestrator.relay.target import RelayTarget, Writer
+from orchestrator.relay.target import RelayTarget, SentAnew, Writer
 from orchestrator.skopeo.arguments import CopyRequest, Fed, Route
 
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Relay:
                 if other.takes_part and other.written is not None:
                     fed = Fed(other.written, other.uploaded, other.sent)
                     self._fed[other.destination] = fed
-            if passage.fault is not None:
+            if passage.fault is not None and not isinstance(passage.fault, SentAnew):
                 with self._lock:
                     before = self._faults.get(destination.registry, 0)
                     self._faults[destination.registry] = before + 1

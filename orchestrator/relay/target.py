@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlencode
 
@@ -27,6 +28,11 @@ _FAR = 0.02
 
 _REFUSES_WHOLE = frozenset({400, 405, 413})
 """What registries say that take no body in the PUT which ends an upload."""
+
+
+@dataclass(frozen=True)
+class SentAnew(Inconclusive):
+    """Why an upload failed which another try makes otherwise: no fault of the way there."""
 
 
 class Writer(Protocol):
@@ -79,6 +85,8 @@ class RelayTarget:
             answer = self._ask("PUT", upload, _with_digest(upload.path, digest), body)
             if isinstance(answer, Response) and _refuses_whole(answer):
                 self._has_refused_whole = True
+                registry = upload.repository.registry
+                return Refused(SentAnew(f"{registry} takes no blob in one request"))
             return _refused(answer, created=True)
         begun = self.send_part(upload, body)
         return begun if isinstance(begun, Refused) else self.end(begun, digest)
@@ -158,7 +166,15 @@ class RelayTarget:
             body=body,
             content_type=_BYTES,
         )
-        return self._writer.send(request, upload.repository)
+        answer = self._writer.send(request, upload.repository)
+        if isinstance(answer, Response) and answer.status == 404 and not _is_nameless(answer):
+            return SentAnew(f"{upload.repository.registry} has forgotten an upload")
+        return answer
+
+
+def _is_nameless(answer: Response) -> bool:
+    """Whether there is no such repository, which only some registries say as late as that."""
+    return "NAME_UNKNOWN" in error_codes(answer)
 
 
 def _refuses_whole(answer: Response) -> bool:

@@ -145,6 +145,18 @@ ROWS: Mapping[str, Row] = {
 }
 
 
+FAR = 0.03
+"""Seconds to a target that is far, which gets each blob in one request."""
+
+FAR_ROWS: Mapping[str, Row] = {
+    "404 to an upload": Row(Response(404), {"destination blob": "unreachable"}),
+    "400 to a body": Row(Response(400), {"destination blob": "denied"}),
+    "405 to a body": Row(Response(405), {"destination blob": "read-only"}),
+    "413 to a body": Row(Response(413), {"destination blob": "too-large"}),
+    "slow": Row(Drip(30_000, side="request"), {"destination blob": ""}, settings=QUIET),
+}
+"""What the relay makes good by another way, so that one such answer is no verdict."""
+
 BEHIND_THE_RELAY = tuple(name for name, row in ROWS.items() if RELAYED.keys() & row.places.keys())
 
 
@@ -236,6 +248,68 @@ def check(site: Site, row: Row, relay: str, places: Mapping[str, tuple[str, str]
                 assert item["error"] is not None
                 assert item["error"]["hint"]
                 assert found in (None, case.image.digest), where
+
+
+@pytest.mark.parametrize("settings", [{}, QUIET], ids=["answers", "silence"])
+def test_a_fault_of_a_far_target_strikes_a_blob_in_its_one_request(
+    site: Site, settings: Mapping[str, object]
+) -> None:
+    """All in one run: each has a target of its own, so that none spoils the way for another."""
+    image = build_image(layers=[site.noise(LAYER), noise_layer(3 * LAYER, seed=1)])
+    site.publish(image)
+    with ExitStack() as stack:
+        targets = [
+            FarTarget(stack.enter_context(FaultProxy(site.mirror.url)), name, times, image)
+            for name, row in {**ROWS, **FAR_ROWS}.items()
+            if row.settings == settings and "destination blob" in row.places
+            for times in ((1, None) if name in FAR_ROWS else (1,) if row.passes else ())
+        ]
+        (site.folder / "targets.toml").write_text(
+            "".join(
+                f"[targets.far{place}]\nregistry = '{one.proxy.host}'\n"
+                f"namespace = '{site.namespace}/far{place}'\n"
+                for place, one in enumerate(targets)
+            ),
+            encoding="utf-8",
+        )
+        site.configure(RETRIES=TRIES, JOBS=16, RELAY="auto", **settings)
+        places = range(len(targets))
+        site.list_images(*(f"--to=far{place} --name=app:1 {site.source()}" for place in places))
+        items = site.run("batch").report["items"]
+        for place, item in enumerate(items):
+            found = site.mirror.digest(f"{site.namespace}/far{place}/app", "1")
+            targets[place].check(item, found)
+
+
+class FarTarget:
+    """A target for one image, and what becomes of that."""
+
+    def __init__(self, proxy: FaultProxy, name: str, times: int | None, image: Image) -> None:
+        self.proxy = proxy
+        self._name = name
+        self._image = image
+        self._row = {**ROWS, **FAR_ROWS}[name]
+        self._rule = Rule(self._row.fault, method="PUT", path="/blobs/uploads/", times=times)
+        proxy.delay = FAR
+        proxy.add(self._rule)
+
+    def check(self, item: ItemDocument, found: str | None) -> None:
+        """Once heals, and what has arrived is not sent again; for ever is told."""
+        about, kind = f"{self._name}: {item}", self._row.places["destination blob"]
+        assert self.proxy.struck(self._rule) > 0, about
+        if self._rule.times is None and kind:
+            assert (item["action"], item["reason"], found) == ("failed", kind, None), about
+            return
+        assert (item["action"], found) == ("copied", self._image.digest), about
+        sent = [one for one in self.proxy.exchanges() if "/blobs/uploads/" in one.path]
+        arrived = [
+            one.path.partition("digest=")[2]
+            for one in sent
+            if (one.method, one.status) == ("PUT", 201)
+        ]
+        assert len(arrived) == len(set(arrived)) == len(self._image.layers) + 1, about
+        with_body = {one.method for one in sent if one.sent_bytes}
+        assert with_body == {"PUT"} or self._name.endswith("to a body"), about
 
 
 def test_a_slow_drip_is_no_stall(site: Site) -> None:
