@@ -254,12 +254,10 @@ def check(site: Site, row: Row, relay: str, places: Mapping[str, tuple[str, str]
 def test_a_fault_of_a_far_target_strikes_a_blob_in_its_one_request(
     site: Site, settings: Mapping[str, object]
 ) -> None:
-    """All in one run: each has a target of its own, so that none spoils the way for another."""
-    image = build_image(layers=[site.noise(LAYER), noise_layer(3 * LAYER, seed=1)])
-    site.publish(image)
+    """All in one run: each has a target and an image of its own, so that none spoils another's."""
     with ExitStack() as stack:
         targets = [
-            FarTarget(stack.enter_context(FaultProxy(site.mirror.url)), name, times, image)
+            FarTarget(stack.enter_context(FaultProxy(site.mirror.url)), name, times)
             for name, row in {**ROWS, **FAR_ROWS}.items()
             if row.settings == settings and "destination blob" in row.places
             for times in ((1, None) if name in FAR_ROWS else (1,) if row.passes else ())
@@ -273,8 +271,11 @@ def test_a_fault_of_a_far_target_strikes_a_blob_in_its_one_request(
             encoding="utf-8",
         )
         site.configure(RETRIES=TRIES, JOBS=16, RELAY="auto", **settings)
-        places = range(len(targets))
-        site.list_images(*(f"--to=far{place} --name=app:1 {site.source()}" for place in places))
+        for place, one in enumerate(targets):
+            site.publish(one.image, f"app{place}:1")
+        lines = [f"--to=far{place} --name=app:1" for place in range(len(targets))]
+        sources = [site.source(f"app{place}:1") for place in range(len(targets))]
+        site.list_images(*map("{} {}".format, lines, sources))
         items = site.run("batch").report["items"]
         for place, item in enumerate(items):
             found = site.mirror.digest(f"{site.namespace}/far{place}/app", "1")
@@ -284,10 +285,11 @@ def test_a_fault_of_a_far_target_strikes_a_blob_in_its_one_request(
 class FarTarget:
     """A target for one image, and what becomes of that."""
 
-    def __init__(self, proxy: FaultProxy, name: str, times: int | None, image: Image) -> None:
+    def __init__(self, proxy: FaultProxy, name: str, times: int | None) -> None:
         self.proxy = proxy
         self._name = name
-        self._image = image
+        layers = [noise_layer(size, seed=hash((name, times))) for size in (LAYER, 3 * LAYER)]
+        self.image = build_image(layers=layers)
         self._row = {**ROWS, **FAR_ROWS}[name]
         self._rule = Rule(self._row.fault, method="PUT", path="/blobs/uploads/", times=times)
         proxy.delay = FAR
@@ -300,14 +302,14 @@ class FarTarget:
         if self._rule.times is None and kind:
             assert (item["action"], item["reason"], found) == ("failed", kind, None), about
             return
-        assert (item["action"], found) == ("copied", self._image.digest), about
+        assert (item["action"], found) == ("copied", self.image.digest), about
         sent = [one for one in self.proxy.exchanges() if "/blobs/uploads/" in one.path]
         arrived = [
             one.path.partition("digest=")[2]
             for one in sent
             if (one.method, one.status) == ("PUT", 201)
         ]
-        assert len(arrived) == len(set(arrived)) == len(self._image.layers) + 1, about
+        assert len(arrived) == len(set(arrived)) == len(self.image.layers) + 1, about
         with_body = {one.method for one in sent if one.sent_bytes}
         assert with_body == {"PUT"} or self._name.endswith("to a body"), about
 
