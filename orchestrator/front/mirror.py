@@ -14,8 +14,8 @@ from orchestrator.front.places import Place, Places
 from orchestrator.front.request import Wanted
 from orchestrator.front.wishes import Wishes
 from orchestrator.oci.reference import Reference
-from orchestrator.registry.host import Request
 from orchestrator.registry.responses import Inconclusive
+from orchestrator.registry.transport import Request
 from orchestrator.system.http import Response
 
 _log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from orchestrator.config.authfile import Credentials, FoundLogin
@@ -33,6 +34,11 @@ _DEFAULT_LIFETIME = 60
 """Seconds a token lives where the server doesn't say (token specification, `expires_in`)."""
 _LONGEST_LIFETIME = 24 * 3600
 _FRACTION = re.compile(r"\.\d+")
+OPEN = (200, 404)
+"""What a registry answers where it wants no login; the 404 is of what was asked for."""
+_DAY = 24 * 3600.0
+_BELIEVED = 30 * _DAY
+"""Seconds; past these, a token server's name may long be somebody else's."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,92 @@ class Challenge:
     scheme: str
     realm: str = ""
     service: str = ""
+
+
+@dataclass(frozen=True)
+class KnownChallenge:
+    """How a registry wanted a client to log in when it was last asked.
+
+    Attributes:
+        challenge: None where it wanted no login.
+        seen_at: When that was, in seconds since the epoch.
+    """
+
+    challenge: Challenge | None
+    seen_at: float
+
+
+class ChallengeMemory(Protocol):
+    """What earlier runs were asked for by registries, as the state directory keeps it.
+
+    Whoever has a login is asked for one where a stranger is not, so the two are kept apart.
+    """
+
+    def challenge(self, registry: str, *, has_login: bool) -> KnownChallenge | None:
+        """What a registry asked for, where it may be gone by."""
+        ...
+
+    def remember_challenge(self, registry: str, known: KnownChallenge, *, has_login: bool) -> None:
+        """Keep what a registry asked for."""
+        ...
+
+
+class NoChallenges:
+    """For those who remember nothing."""
+
+    def challenge(self, registry: str, *, has_login: bool) -> None:
+        """Nothing is known."""
+
+    def remember_challenge(self, registry: str, known: KnownChallenge, *, has_login: bool) -> None:
+        """Nothing is kept."""
+
+
+class Recollection:
+    """What one registry wanted in an earlier run, and what the next run is to know of it.
+
+    Args:
+        memory: Where it is kept.
+        registry: Its name.
+        clock: Seconds since the epoch.
+        is_safe: Whether a token server's address may be trusted; one that may not can hold a login.
+    """
+
+    def __init__(
+        self,
+        memory: ChallengeMemory,
+        registry: str,
+        clock: Callable[[], float],
+        is_safe: Callable[[str], bool],
+    ) -> None:
+        self._memory = memory
+        self._registry = registry
+        self._clock = clock
+        self._is_safe = is_safe
+        self._is_old = False
+
+    def recall(self, *, has_login: bool) -> KnownChallenge | None:
+        """What it wanted, where that may still be gone by."""
+        known = self._memory.challenge(self._registry, has_login=has_login)
+        age = self._clock() - known.seen_at if known else _BELIEVED
+        if known is None or not 0 <= age < _BELIEVED:
+            return None
+        # That it wants no login of whoever has one is not shown by an image that all may have.
+        self._is_old = age > _DAY and (known.challenge is not None or not has_login)
+        return known
+
+    def renew(self, wanted: Challenge | None, *, has_login: bool) -> None:
+        """Say that it still wants that: a question that was asked so was answered."""
+        if self._is_old:
+            self._is_old = False
+            self.keep(wanted, 200, has_login=has_login)
+
+    def keep(self, wanted: Challenge | None, status: int, *, has_login: bool) -> None:
+        """Keep what it wants, as far as an answer of this status makes that clear."""
+        is_clear = status in OPEN or (wanted is not None and status == 401)
+        is_safe = wanted is None or wanted.scheme == "basic" or self._is_safe(wanted.realm)
+        if is_clear and is_safe:
+            known = KnownChallenge(wanted, self._clock())
+            self._memory.remember_challenge(self._registry, known, has_login=has_login)
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from orchestrator.config.settings import Settings
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.manifest import LARGEST, LARGEST_LIST, OCI_INDEX, Descriptor
 from orchestrator.oci.reference import Digest, Reference, digest_of
+from orchestrator.registry.challenge import ChallengeMemory, NoChallenges
 from orchestrator.registry.health import HostHealth
-from orchestrator.registry.host import RegistryHost, Request
+from orchestrator.registry.host import RegistryHost
 from orchestrator.registry.pull_limit import PullLimit, pull_limit_in
 from orchestrator.registry.responses import (
     Inconclusive,
@@ -47,7 +48,7 @@ from orchestrator.registry.responses import (
     upload_in,
     written_in,
 )
-from orchestrator.registry.transport import RateOf, Transport, rates_of
+from orchestrator.registry.transport import RateOf, Request, Transport, rates_of
 from orchestrator.system.http import DEADLINE, HttpClient, Response
 
 _MOST_PAGES = 1000
@@ -80,16 +81,13 @@ def http_of(settings: Settings, *, connections: int, longest: float = DEADLINE) 
     )
 
 
-def client_of(
-    settings: Settings, http: HttpClient, logins: bytes, health: HostHealth | None = None
-) -> RegistryClient:
+def client_of(settings: Settings, http: HttpClient, logins: bytes) -> RegistryClient:
     """A client that reaches registries as the settings say.
 
     Args:
         settings: Which hosts are insecure, or have an authority of their own.
         http: From `http_of`.
         logins: The run's own authfile.
-        health: Learns who answers.
 
     Raises:
         ConfigurationError: The logins can't be read.
@@ -102,8 +100,6 @@ def client_of(
         conf=read_registries_conf(usual_paths(settings.tool_environ)),
     )
     client.limit(rates_of(settings.request_rates, http.pause))
-    if health:
-        client.tell_health(health)
     return client
 
 
@@ -137,6 +133,7 @@ class RegistryClient:
         self._logins = (parse_authfile(authfile, origin="the run's authfile"),)
         self._conf = conf
         self._health = HostHealth()
+        self._memory: ChallengeMemory = NoChallenges()
         self._hosts: dict[str, RegistryHost] = {}
         self._shown_since: dict[Reference, str] = {}
         self._lock = threading.Lock()
@@ -146,9 +143,12 @@ class RegistryClient:
         """Bound the requests a second that hosts are sent, before any is."""
         self._transport = self._transport.limited(rate_of)
 
-    def tell_health(self, health: HostHealth) -> None:
-        """Tell it who answers, and ask a host for it before that is given up."""
-        self._health = health
+    def share(self, health: HostHealth, memory: ChallengeMemory) -> None:
+        """Share who answers with the run, and how hosts want a login with later runs.
+
+        A host is asked for a sign of life before it is given up.
+        """
+        self._health, self._memory = health, memory
         health.ask_last_by(lambda registry: self._host(registry).is_alive())
 
     def expect(self, references: Iterable[Reference]) -> None:
@@ -391,7 +391,8 @@ class RegistryClient:
     def _host(self, registry: str) -> RegistryHost:
         with self._lock:
             if registry not in self._hosts:
-                self._hosts[registry] = RegistryHost(registry, self._transport, self._health)
+                found = RegistryHost(registry, self._transport, self._health, self._memory)
+                self._hosts[registry] = found
             return self._hosts[registry]
 
 

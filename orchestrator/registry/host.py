@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from threading import Thread
+from typing import TypeAlias
 
 from orchestrator.config.authfile import Credentials, FoundLogin, NoCredentials
 from orchestrator.errors import ErrorKind
 from orchestrator.hosts import host_of
-from orchestrator.oci.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.oci.reference import DOCKER_HUB, DOCKER_HUB_SERVER
 from orchestrator.registry.challenge import (
+    OPEN,
     Challenge,
+    ChallengeMemory,
+    NoChallenges,
+    Recollection,
     basic_authorization,
     is_realm_safe,
     usable_challenge,
@@ -22,73 +26,31 @@ from orchestrator.registry.challenge import (
 from orchestrator.registry.health import HostHealth
 from orchestrator.registry.pull_limit import is_over_limit
 from orchestrator.registry.responses import Inconclusive, moment_in
-from orchestrator.registry.tokens import Tokens
-from orchestrator.registry.transport import Transport
+from orchestrator.registry.tokens import READ, Tokens
+from orchestrator.registry.transport import Request, Transport
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import HttpError, Response
 
 _SERVED_AT: Mapping[str, str] = {DOCKER_HUB: DOCKER_HUB_SERVER}
 _OPENED_AHEAD = 16
 """Connections for the blobs of one image, which are all asked for at once; few images have more."""
+_OPENING = 5.0
+"""Seconds that one is waited for, where a token is there before it stands."""
 
-_ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
-"""All four always: a registry converts, or hides, what a client doesn't say it takes."""
+_HIDDEN = (403, 404)
+"""What some registries tell strangers of what is there."""
+_UNREACHED = (ErrorKind.UNREACHABLE, ErrorKind.TLS)
 
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request to a registry, without the login.
-
-    Attributes:
-        path: Below the repository, as `manifests/latest`; empty for "who are you?".
-        limit: Bytes of the answer that are read; None leaves the body of a good answer open.
-        actions: What the login has to allow, with commas between.
-        body: What is written there; None where nothing is.
-        content_type: The body's.
-        range: The part that is asked for, as the header `Range` has it; empty for all.
-    """
-
-    method: str
-    repository: str
-    path: str
-    limit: int | None = LARGEST
-    actions: str = "pull"
-    body: bytes | BodyStream | None = None
-    content_type: str = ""
-    range: str = ""
-
-    @property
-    def url_path(self) -> str:
-        """The path below the registry's address; one that begins with a slash is whole."""
-        if self.path.startswith("/"):
-            return self.path
-        return f"/v2/{self.repository}/{self.path}" if self.path else "/v2/"
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """What goes along, but for the login."""
-        if self.content_type:
-            return {"Content-Type": self.content_type}
-        is_of_manifests = self.path.startswith("manifests/") or "/referrers/" in self.path
-        accepted = _ACCEPT if is_of_manifests else {}
-        return {**accepted, "Range": self.range} if self.range else accepted
-
-    @property
-    def is_list(self) -> bool:
-        """Whether it asks for a list, of tags or of what refers to a digest.
-
-        A registry that fails with one may well have all its images.
-        """
-        return "/referrers/" in self.path or "/tags/list" in self.path
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it brings something: then a fault is its own, and no reason to ask no more."""
-        return self.body is not None
+_Way: TypeAlias = "tuple[str, Challenge | None]"
+"""How a registry is asked: its address, and what it wants of a client."""
 
 
 class RegistryHost:
     """One registry; any number of threads may ask.
+
+    What it wanted of a client in an earlier run is gone by at once: a token is asked for while the
+    connections are opened, and no question waits for another. Whatever goes wrong then may do so
+    since it wants something else now; so it is asked anew before that is believed.
 
     Attributes:
         round_trip: Seconds that its fastest answer took; None before there was one.
@@ -96,8 +58,16 @@ class RegistryHost:
             none then, as it goes by the answer to "who are you?" alone.
     """
 
-    def __init__(self, name: str, transport: Transport, health: HostHealth | None = None) -> None:
-        self._name = name
+    def __init__(
+        self,
+        name: str,
+        transport: Transport,
+        health: HostHealth | None = None,
+        memory: ChallengeMemory | None = None,
+    ) -> None:
+        self._name, self._address = name, _SERVED_AT.get(name, name)
+        self._is_recalled = self._is_unsure = False
+        self._past = Recollection(memory or NoChallenges(), name, transport.clock, self._is_safe)
         self._transport = transport
         self._health = health or HostHealth()
         self._has_pinged = False
@@ -118,11 +88,12 @@ class RegistryHost:
 
     def open_ahead(self) -> None:
         """Have connections stand for what will be asked at once."""
-        self._transport.open_ahead(_SERVED_AT.get(self._name, self._name), _OPENED_AHEAD)
+        self._transport.open_ahead(self._address, _OPENED_AHEAD)
 
     def ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask; a registry that failed once is left alone from then on."""
-        answer = None if self._is_known else self._meet(request, login)
+        is_known = self._is_known or self._recall(request, login)
+        answer = None if is_known else self._meet(request, login)
         # A write goes on where the registry is known: its faults are its own, and so are others'.
         may_go_on = request.is_write and bool(self._base)
         if self._failure and answer is None and not may_go_on:
@@ -148,10 +119,9 @@ class RegistryHost:
 
     def is_alive(self) -> bool:
         """Whether it says anything when it is asked who it is."""
-        host = _SERVED_AT.get(self._name, self._name)
         for scheme in self._schemes:
             try:
-                self._transport.ask("GET", f"{scheme}://{host}/v2/", {}, limit=0)
+                self._transport.ask("GET", f"{scheme}://{self._address}/v2/", {}, limit=0)
             except HttpError:
                 continue
             return True
@@ -178,7 +148,7 @@ class RegistryHost:
         challenge = self._challenge
         if challenge is None or challenge.scheme != "bearer":
             return ""
-        if is_realm_safe(challenge.realm, self._transport.is_insecure):
+        if self._is_safe(challenge.realm):
             return ""
         return f"its token server {host_of(challenge.realm)} can't be trusted with a login"
 
@@ -212,25 +182,67 @@ class RegistryHost:
         with self._meeting:
             if self._is_known:
                 return None
-            asks_who = not isinstance(login, NoCredentials) or request.is_write
-            first = Request("GET", request.repository, "") if asks_who else request
-            found = self._find(first)
+            asks_who = _asks_who(request, login)
+            found = self._find(Request("GET", request.repository, "") if asks_who else request)
             if isinstance(found, Inconclusive):
                 self._failure, self._kind = found.reason, found.kind
                 return found
             base, answer = found
-            self._learn(answer)
-            if asks_who:
-                self._has_pinged, self._is_led_elsewhere = True, _is_refused_elsewhere(answer)
-            self._base = base  # last, since it lets the other threads go on
+            self._take(base, answer, asks_who=asks_who)
             is_answered = not asks_who and answer.status != 401
             return self._judge(answer) if is_answered else None
 
+    def _take(self, base: str, answer: Response, *, asks_who: bool) -> None:
+        """Take an answer to a question without a login for how the registry is asked."""
+        if answer.status in OPEN:
+            self._challenge = None
+        self._learn(answer)
+        if asks_who:
+            self._has_pinged, self._is_led_elsewhere = True, _is_refused_elsewhere(answer)
+        if base.startswith("https:"):
+            self._past.keep(self._challenge, answer.status, has_login=asks_who)
+        self._base = base  # last, since it lets the other threads go on
+
+    def _recall(self, request: Request, login: FoundLogin) -> bool:
+        """Go by what it wanted in an earlier run; whether it is known now.
+
+        By TLS alone: over plain HTTP nothing is sent before it is clear that there is no other way.
+        """
+        known = self._past.recall(has_login=_asks_who(request, login))
+        with self._meeting:
+            if known and not self._is_known:
+                self._challenge, self._is_recalled, self._is_unsure = known.challenge, True, True
+                self._base = f"https://{self._address}"
+            return self._is_known
+
+    def _is_otherwise(self, used: _Way, request: Request, login: FoundLogin) -> bool:
+        """Whether it wants something else than was gone by; it is asked, once in a run."""
+        with self._meeting:
+            if self._is_unsure:
+                self._is_unsure = False
+                asks_who = _asks_who(request, login)
+                found = self._find(Request("GET", request.repository, "") if asks_who else request)
+                if not isinstance(found, Inconclusive):
+                    self._take(*found, asks_who=asks_who)
+            return self._way != used
+
+    def _is_doubtful(self, answer: Response | Inconclusive, login: FoundLogin) -> bool:
+        """Whether an answer may be due to what was recalled."""
+        if isinstance(answer, Inconclusive):
+            return len(self._schemes) > 1 and answer.kind in _UNREACHED
+        return isinstance(login, Credentials) and answer.status in _HIDDEN
+
+    @property
+    def _way(self) -> _Way:
+        return self._base, self._challenge
+
+    def _is_safe(self, realm: str) -> bool:
+        return is_realm_safe(realm, self._transport.is_insecure)
+
     def _find(self, request: Request) -> tuple[str, Response] | Inconclusive:
-        host = _SERVED_AT.get(self._name, self._name)
         failures: list[HttpError] = []
         for scheme in self._schemes:
-            base = f"{scheme}://{host}"
+            base = f"{scheme}://{self._address}"
             try:
                 return base, self._send(base, request, "")
             except HttpError as error:
@@ -239,24 +251,35 @@ class RegistryHost:
 
     def _ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask under the login that the registry wants; once more where that has run out."""
+        used = self._way
         is_shared = self._tokens.is_shared(login, request.repository)
         known = self._authorization(request, login)
-        if isinstance(known, Inconclusive):
-            return known
-        answer = self._try(request, known)
-        if isinstance(answer, Inconclusive) or not _is_refused(answer, is_shared=is_shared):
+        answer = known if isinstance(known, Inconclusive) else self._try(request, known)
+        is_once = isinstance(request.body, BodyStream)  # its bytes are gone then
+        if self._is_recalled and not is_once:
+            is_doubtful = isinstance(known, Inconclusive) or self._is_doubtful(answer, login)
+            if is_doubtful and self._is_otherwise(used, request, login):
+                return self._ask(request, login)
+        if isinstance(known, Inconclusive) or isinstance(answer, Inconclusive):
             return answer
-        had_none = self._challenge is None
+        if answer.status == 200 and self._is_recalled:
+            self._past.renew(self._challenge, has_login=_asks_who(request, login))
+        if not _is_refused(answer, is_shared=is_shared):
+            return answer
         self._learn(answer)
-        self.asks_late = self.asks_late or (had_none and self._challenge is not None)
-        if isinstance(request.body, BodyStream):
-            return answer  # its bytes are gone
-        fresh = self._authorization(request, login, is_fresh=bool(known))
+        is_new = self._challenge != used[1]
+        if is_new and self._base.startswith("https:"):
+            self._past.keep(self._challenge, 401, has_login=_asks_who(request, login))
+        self.asks_late |= used[1] is None and is_new and not self._is_recalled
+        if is_once:
+            return answer
+        is_fresh = bool(known) and not is_new
+        fresh = self._authorization(request, login, is_fresh=is_fresh)
         if isinstance(fresh, Inconclusive) or fresh == known:
             return fresh if isinstance(fresh, Inconclusive) else answer
         again = self._try(request, fresh)
         if (
-            known
+            is_fresh
             and is_shared
             and isinstance(again, Response)
             and not _is_refused(again, is_shared=True)
@@ -268,20 +291,25 @@ class RegistryHost:
         self, request: Request, login: FoundLogin, *, is_fresh: bool = False
     ) -> str | Inconclusive:
         """The Authorization header's value; empty where the registry asks for none."""
-        if self._challenge is None:
+        challenge = self._challenge
+        if challenge is None:
             return ""
-        if self._challenge.scheme == "basic":
+        if challenge.scheme == "basic":
             if isinstance(login, Credentials):
                 return basic_authorization(login)
             return Inconclusive(f"{self._name} wants a login", kind=ErrorKind.UNAUTHORIZED)
-        token = self._tokens.get(
-            self._challenge,
-            login,
-            request.repository,
-            actions=request.actions,
-            is_fresh=is_fresh,
-        )
+        actions, repository = request.actions, request.repository
+        has_to_wait = not is_fresh and not self._tokens.has(challenge, login, repository)
+        opening = self._open_one() if has_to_wait and actions == READ else ()
+        token = self._tokens.get(challenge, login, repository, actions=actions, is_fresh=is_fresh)
+        for one in opening:
+            one.join(_OPENING)
         return token if isinstance(token, Inconclusive) else f"Bearer {token.text}"
+
+    def _open_one(self) -> Iterable[Thread]:
+        """Open the connection that a token will be used on while it is asked for."""
+        is_tls = self._base.startswith("https:")
+        return self._transport.open_ahead(self._address, 1) if is_tls else ()
 
     def _try(self, request: Request, authorization: str) -> Response | Inconclusive:
         try:
@@ -321,6 +349,11 @@ class RegistryHost:
         if answer.status == 401:
             header = answer.headers.get("www-authenticate", "")
             self._challenge = usable_challenge(header) or self._challenge
+
+
+def _asks_who(request: Request, login: FoundLogin) -> bool:
+    """Whether the first question is who is there, and not what is wanted."""
+    return not isinstance(login, NoCredentials) or request.is_write
 
 
 def _is_refused_elsewhere(answer: Response) -> bool:

@@ -30,7 +30,7 @@ _SCOPES = 20
 """Repositories in one token: it names them all, and travels in every request's header."""
 
 _LARGEST = 256 * 1024
-_READ = "pull"
+READ = "pull"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _TokenRequest:
     challenge: Challenge
     login: FoundLogin
     repositories: tuple[str, ...]
-    actions: str = _READ
+    actions: str = READ
 
     @property
     def token_server(self) -> tuple[str, FoundLogin]:
@@ -93,7 +93,7 @@ class Tokens:
         login: FoundLogin,
         repository: str,
         *,
-        actions: str = _READ,
+        actions: str = READ,
         is_fresh: bool = False,
     ) -> Token | Inconclusive:
         """A token that opens the repository, as far as its server says so.
@@ -105,13 +105,25 @@ class Tokens:
             actions: What is to be done there; a token to write is for one repository alone.
             is_fresh: What is kept did not do: ask anew, for this repository alone.
         """
-        if actions == _READ and self.is_shared(login, repository) and not is_fresh:
-            found = self._kept(_TokenRequest(challenge, login, self._batch(login, repository)))
+        if actions == READ and self.is_shared(login, repository) and not is_fresh:
+            found = self._kept(self._first(challenge, login, repository))
             if isinstance(found, Token) or found.ends_host:
                 return found
         return self._kept(
             _TokenRequest(challenge, login, (repository,), actions), is_fresh=is_fresh
         )
+
+    def has(self, challenge: Challenge, login: FoundLogin, repository: str) -> bool:
+        """Whether a token to read was asked for already, whatever came of it."""
+        with self._lock:
+            slot = self._slots.get(self._first(challenge, login, repository))
+        return slot is not None and bool(slot.token or slot.refusal)
+
+    def _first(self, challenge: Challenge, login: FoundLogin, repository: str) -> _TokenRequest:
+        """What is asked for first to read: one token for many repositories, while that does."""
+        is_shared = self.is_shared(login, repository)
+        repositories = self._batch(login, repository) if is_shared else (repository,)
+        return _TokenRequest(challenge, login, repositories)
 
     def _batch(self, login: FoundLogin, repository: str) -> tuple[str, ...]:
         return self._batches.get((login, repository), (repository,))

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Thread
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from orchestrator.errors import ErrorKind
 from orchestrator.hosts import host_of
+from orchestrator.oci.manifest import LARGEST, MANIFEST_TYPES
 from orchestrator.oci.reference import DOCKER_HUB, DOCKER_HUB_SERVER
 from orchestrator.system.body import BodyStream
 from orchestrator.system.concurrency import RequestRate
@@ -28,6 +30,62 @@ RateOf: TypeAlias = "Callable[[str], RequestRate | None]"
 def unlimited(host: str) -> None:
     """For those who set no limit."""
     del host
+
+
+_ACCEPT: Mapping[str, str] = {"Accept": ", ".join(MANIFEST_TYPES)}
+"""All four always: a registry converts, or hides, what a client doesn't say it takes."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request to a registry, without the login.
+
+    Attributes:
+        path: Below the repository, as `manifests/latest`; empty for "who are you?".
+        limit: Bytes of the answer that are read; None leaves the body of a good answer open.
+        actions: What the login has to allow, with commas between.
+        body: What is written there; None where nothing is.
+        content_type: The body's.
+        range: The part that is asked for, as the header `Range` has it; empty for all.
+    """
+
+    method: str
+    repository: str
+    path: str
+    limit: int | None = LARGEST
+    actions: str = "pull"
+    body: bytes | BodyStream | None = None
+    content_type: str = ""
+    range: str = ""
+
+    @property
+    def url_path(self) -> str:
+        """The path below the registry's address; one that begins with a slash is whole."""
+        if self.path.startswith("/"):
+            return self.path
+        return f"/v2/{self.repository}/{self.path}" if self.path else "/v2/"
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What goes along, but for the login."""
+        if self.content_type:
+            return {"Content-Type": self.content_type}
+        is_of_manifests = self.path.startswith("manifests/") or "/referrers/" in self.path
+        accepted = _ACCEPT if is_of_manifests else {}
+        return {**accepted, "Range": self.range} if self.range else accepted
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it asks for a list, of tags or of what refers to a digest.
+
+        A registry that fails with one may well have all its images.
+        """
+        return "/referrers/" in self.path or "/tags/list" in self.path
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it brings something: then a fault is its own, and no reason to ask no more."""
+        return self.body is not None
 
 
 def rates_of(rates: Mapping[str, float], pause: Callable[[float], object]) -> RateOf:
@@ -136,9 +194,9 @@ class Transport:
         headers = _without(answer.headers, "www-authenticate")
         return replace(answer, headers=headers, is_elsewhere=True)
 
-    def open_ahead(self, host: str, number: int) -> None:
-        """Open connections, so that what is asked at once need not wait for them."""
-        self.http.open_ahead(f"https://{host}", number, verify=self._verify(host))
+    def open_ahead(self, host: str, number: int) -> list[Thread]:
+        """Open connections by threads, so that what is asked at once need not wait for them."""
+        return self.http.open_ahead(f"https://{host}", number, verify=self._verify(host))
 
     def _verify(self, host: str) -> bool | Path:
         return False if self.is_insecure(host) else self.ca_of(host) or True

@@ -14,8 +14,8 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from orchestrator.oci.reference import Digest, Reference
-from orchestrator.registry.host import Request
 from orchestrator.registry.responses import Inconclusive, error_codes, upload_in
+from orchestrator.registry.transport import Request
 from orchestrator.relay.blobs import Begun, Present, Refused, Upload
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response

@@ -4,6 +4,8 @@ An index's digest names its bytes, so what follows from it for a platform choice
 good, and so does what it names; so does what a registry made of a source when it was converted
 on the way there. Who filled a destination is remembered, so that nobody else does it unnoticed,
 since when a source is gone, so that this is told once, and how fast copies to a registry were.
+How a registry wants a login is remembered to save a round trip: the address of its token server,
+never a token.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from orchestrator.errors import FormatError
 from orchestrator.oci.reference import Digest, parse_digest
 from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
+from orchestrator.registry.challenge import Challenge, KnownChallenge
 from orchestrator.report.result import Speed
 from orchestrator.state.database import DamagedError, Row, Table
 from orchestrator.state.seals import Seals
@@ -84,6 +87,16 @@ def _speed(count: str, milliseconds: str) -> Speed:
     return Speed(int(count), int(milliseconds) / 1000)
 
 
+def _challenge_texts(challenge: Challenge | None) -> tuple[str, str, str]:
+    return (challenge.scheme, challenge.realm, challenge.service) if challenge else ("", "", "")
+
+
+def _known_challenge(texts: tuple[str, ...]) -> KnownChallenge:
+    scheme, realm, service, seen_at = texts
+    challenge = Challenge(scheme, realm, service) if scheme else None
+    return KnownChallenge(challenge, _moment(seen_at) or 0.0)
+
+
 EXPECTED = Fact(
     Table(
         "expected",
@@ -134,5 +147,21 @@ SPEEDS = Fact(
     lambda speed: (str(speed.bytes), f"{speed.seconds * 1000:.0f}"),
     lambda texts: _speed(*texts),
 )
-NEWER_TABLES = (SIGHTINGS.table, GONE.table, VISIBILITY.table, SPEEDS.table)
+CHALLENGES = Fact(
+    Table(
+        "challenges",
+        tuple("registry asked_by scheme realm service seen_at seal".split()),
+        key=("registry", "asked_by"),
+    ),
+    lambda known: (*_challenge_texts(known.challenge), f"{known.seen_at:.0f}"),
+    _known_challenge,
+)
+"""How a registry wants a client to log in; no scheme is no login."""
+NEWER_TABLES = (
+    SIGHTINGS.table,
+    GONE.table,
+    VISIBILITY.table,
+    SPEEDS.table,
+    CHALLENGES.table,
+)
 """What databases of earlier versions lack; it stands behind all else in new ones too."""

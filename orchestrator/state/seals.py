@@ -33,6 +33,11 @@ class Seals:
         self._logins = tuple(logins)
         self._key = OncePerKey(_key_of)
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether nobody else can make one."""
+        return bool(self._logins)
+
     def make(self, *texts: str) -> str:
         """The seal of some texts, in this order."""
         return _seal(self._key(self._logins[0]) if self._logins else b"", texts)

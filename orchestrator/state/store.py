@@ -15,10 +15,12 @@ from orchestrator.catalog.image import MirroredImage, completed, images_after
 from orchestrator.oci.reference import Digest
 from orchestrator.plan.ages import Sighting
 from orchestrator.plan.decision import KnownImage
+from orchestrator.registry.challenge import KnownChallenge
 from orchestrator.report.history import PastResult, PastRun
 from orchestrator.report.result import Report, Speed
 from orchestrator.state.database import Database, Row, Schema, Statement
 from orchestrator.state.facts import (
+    CHALLENGES,
     CHILDREN,
     CONVERTED,
     EXPECTED,
@@ -37,7 +39,7 @@ from orchestrator.state.seals import Seals
 
 T = TypeVar("T")
 
-_SCHEMA = Schema(5, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
+_SCHEMA = Schema(6, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
 _BUSY_TIMEOUT = 2.0
 _BATCH = 500
 """Facts that are written at once; a run that is killed loses no more than these."""
@@ -152,6 +154,16 @@ class State:
         """Keep what was moved to a registry."""
         self._keep(SPEEDS, speed, registry)
 
+    def challenge(self, registry: str, *, has_login: bool) -> KnownChallenge | None:
+        """How a registry wanted a login; a token server is named only by this user's own runs."""
+        known = self._fact(CHALLENGES, registry, _asked_by(has_login=has_login))
+        is_ours = self._seals.is_secret or (known is not None and known.challenge is None)
+        return known if is_ours else None
+
+    def remember_challenge(self, registry: str, known: KnownChallenge, *, has_login: bool) -> None:
+        """Keep how a registry wanted a login."""
+        self._keep(CHALLENGES, known, registry, _asked_by(has_login=has_login))
+
     def record(self, report: Report) -> Report:
         """Add a run to the history, and let the oldest go; one of the same id is replaced.
 
@@ -229,6 +241,10 @@ class State:
                 fact.table.select_by_key, key, lambda row: fact.value_in(self._seals, row)
             )
             return found[0] if found else None
+
+
+def _asked_by(*, has_login: bool) -> str:
+    return "login" if has_login else "nobody"
 
 
 def _statements(unwritten: dict[tuple[str, Row], Row]) -> Iterator[Statement]:

@@ -224,7 +224,8 @@ def session(
         logins = run_logins(settings, targets)
         seals = Seals(sealing_logins(settings, logins))
         state = stack.enter_context(closing(State(settings.state_dir, seals=seals)))
-        client = client_of(settings, http, logins, health)
+        client = client_of(settings, http, logins)
+        client.share(health, state)
         rate_of = rates_of(settings.request_rates, http.pause)
         client.limit(rate_of)
         relay = stack.enter_context(_relay(settings, client)) if is_writing else None

@@ -12,6 +12,7 @@ from orchestrator.system.body import BodyStream
 from orchestrator.system.http import BODY_LIMIT, HttpClient, HttpError, Response
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -55,6 +56,13 @@ class ScriptedHttp(HttpClient):
         if isinstance(answer, HttpError):
             raise answer
         return answer
+
+    def open_ahead(
+        self, url: str, number: int, *, verify: bool | Path = True
+    ) -> list[threading.Thread]:
+        """Nothing has to stand."""
+        del url, number, verify
+        return []
 
     def answer_to(self, url: str) -> Response | HttpError:
         """What comes of a request."""

@@ -13,8 +13,8 @@ from orchestrator.catalog.image import MirroredImage
 from orchestrator.config.targets import ALIYUN_HOSTS
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.reference import Reference
-from orchestrator.registry.host import Request
 from orchestrator.registry.responses import Inconclusive
+from orchestrator.registry.transport import Request
 from orchestrator.report.result import Outcome, Result
 from orchestrator.system.http import Response
 from orchestrator.system.parallel import FifoQueue, map_bounded

@@ -19,14 +19,19 @@ from orchestrator.config.settings import Login as OurLogin
 from orchestrator.hosts import host_of, is_loopback
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.client import RegistryClient
+from orchestrator.registry.health import HostHealth
 from orchestrator.registry.transport import rates_of
+from orchestrator.state.seals import Seals
+from orchestrator.state.store import State
 from orchestrator.system.http import HttpClient
+from tests.support.certificates import make_certificate
 from tests.support.tokens import Account, TokenOptions, TokenServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from demo.registry import Certificate
     from tests.support.runs import Site
 
 ALICE, PULLER = Login("alice", "wonderland"), Login("puller", "only")
@@ -36,26 +41,35 @@ INDEX = build_index([build_image(), build_image("linux/arm64")])
 
 
 @contextmanager
-def guarded(folder: Path, lifetime: int = SHORT) -> Iterator[tuple[Registry, TokenServer]]:
+def guarded(
+    folder: Path, lifetime: int = SHORT, certificate: Certificate | None = None
+) -> Iterator[tuple[Registry, TokenServer]]:
     """A registry whose tokens are good for so many seconds."""
     options = TokenOptions(ACCOUNTS, lifetime=lifetime)
     with ExitStack() as stack:
         tokens = stack.enter_context(TokenServer(folder, options))
-        registry = Registry(RegistryOptions(login=ALICE, token=tokens.auth))
+        registry = Registry(RegistryOptions(ALICE, certificate, tokens.auth))
         yield stack.enter_context(registry), tokens
 
 
 @contextmanager
-def client_of(registry: Registry, login: Login) -> Iterator[RegistryClient]:
-    document = merged((), [OurLogin(registry.host, login.user, login.password)])
-    with closing(HttpClient(8)) as http:
-        yield RegistryClient(
-            http,
-            document,
+def client_of(
+    registry: Registry, login: Login, folder: Path | None = None
+) -> Iterator[RegistryClient]:
+    """What a run asks registries by; in a folder it finds what earlier ones remember."""
+    ours = OurLogin(registry.host, login.user, login.password)
+    with ExitStack() as stack:
+        client = RegistryClient(
+            stack.enter_context(closing(HttpClient(8))),
+            merged((), [ours]),
             is_insecure=is_loopback,
             ca_of=lambda _: None,
             conf=read_registries_conf(()),
         )
+        if folder:
+            state = stack.enter_context(closing(State(folder, seals=Seals([ours]))))
+            client.share(HostHealth(), state)
+        yield client
 
 
 def configure(site: Site, registry: Registry, login: Login, **settings: object) -> Site:
@@ -89,6 +103,25 @@ def test_a_token_server_is_a_host_of_its_own_to_be_limited(tmp_path: Path) -> No
         took, asked = time.monotonic() - began, len(tokens.grants()) - before
     assert asked == number
     assert took >= (number - 1) / rate
+
+
+def test_a_later_run_asks_nothing_but_for_the_token_and_the_image(tmp_path: Path) -> None:
+    made = make_certificate(tmp_path)
+    with guarded(tmp_path, certificate=made) as (registry, tokens):
+        push(registry.url, "private/app", "1", INDEX, auth=ALICE, authority=made.authority)
+        reference = Reference.parse(f"{registry.host}/private/app:1")
+        asked = []
+        for _ in range(2):
+            before, granted = len(registry.requests()), len(tokens.grants())
+            with client_of(registry, PULLER, tmp_path) as client:
+                assert client.head(reference) == INDEX.digest
+            new = registry.requests()[before:]
+            asked.append([(one.method, one.path.count("/"), one.status) for one in new])
+            assert len(tokens.grants()) == granted + 1
+    assert asked == [[("GET", 2, 401), ("HEAD", 5, 200)], [("HEAD", 5, 200)]]
+    kept = (tmp_path / "state.db").read_bytes()
+    assert tokens.auth.realm.encode() in kept
+    assert b"eyJ" not in kept, "no token is"
 
 
 def test_a_run_outlives_its_tokens(site: Site, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from orchestrator.registry.host import Request
+    from orchestrator.registry.transport import Request
 
 AMD64 = PlatformChoice.parse("linux/amd64")
 DIGEST = "sha256:" + "ab" * 32

@@ -9,8 +9,9 @@ import pytest
 from orchestrator.config.authfile import Credentials, FoundLogin, NeedsHelper, NoCredentials
 from orchestrator.errors import ErrorKind
 from orchestrator.oci.reference import DOCKER_HUB
-from orchestrator.registry.host import RegistryHost, Request
+from orchestrator.registry.host import RegistryHost
 from orchestrator.registry.responses import Inconclusive
+from orchestrator.registry.transport import Request
 from orchestrator.system.http import HttpError, Response
 from tests.support.scripted_http import ScriptedHttp, transport_over, unreachable
 

@@ -14,8 +14,8 @@ from orchestrator.relay.target import RelayTarget
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from orchestrator.registry.host import Request
     from orchestrator.registry.responses import Inconclusive
+    from orchestrator.registry.transport import Request
     from orchestrator.system.http import Response
 
 P = ParamSpec("P")

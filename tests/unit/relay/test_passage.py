@@ -26,7 +26,7 @@ from orchestrator.system.http import Response
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from orchestrator.registry.host import Request
+    from orchestrator.registry.transport import Request
 
 APP = Reference.parse("registry.example/mirror/app:1")
 ONE, TWO = b"one layer", b"two layer"

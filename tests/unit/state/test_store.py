@@ -16,6 +16,7 @@ import pytest
 from orchestrator.config.settings import Login
 from orchestrator.oci.reference import Digest, digest_of
 from orchestrator.plan.decision import KnownImage
+from orchestrator.registry.challenge import Challenge, KnownChallenge
 from orchestrator.report.result import Speed, Totals
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
@@ -158,6 +159,27 @@ def test_who_filled_a_destination_last_is_remembered(tmp_path: Path) -> None:
 LOGIN = Login("registry.example", "me", "correct horse")
 
 
+BEARER = KnownChallenge(Challenge("bearer", "https://auth.example/token", "service"), 1.7e9)
+BASIC, NOTHING = replace(BEARER, challenge=Challenge("basic")), replace(BEARER, challenge=None)
+
+
+@pytest.mark.parametrize("known", [BEARER, BASIC, NOTHING], ids=["bearer", "basic", "nothing"])
+@pytest.mark.parametrize("logins", [(), (LOGIN,)], ids=["no login", "a login"])
+def test_who_wants_a_login_is_remembered_but_for_what_anybody_may_have_made_up(
+    known: KnownChallenge, logins: tuple[Login, ...], tmp_path: Path
+) -> None:
+    seals = Seals(logins)
+    with closing(State(tmp_path, seals=seals)) as state:
+        state.remember_challenge("registry.example", known, has_login=True)
+    with closing(State(tmp_path, seals=seals)) as state:
+        found = state.challenge("registry.example", has_login=True)
+        assert found == (known if logins or known is NOTHING else None)
+        assert state.challenge("registry.example", has_login=False) is None
+        assert state.challenge("other.example", has_login=True) is None
+    with closing(State(tmp_path, seals=Seals((replace(LOGIN, password="another"),)))) as state:
+        assert state.challenge("registry.example", has_login=True) is None
+
+
 def test_a_fact_that_somebody_else_wrote_is_no_fact(tmp_path: Path) -> None:
     filled(tmp_path)
     seals = Seals([LOGIN])
@@ -185,7 +207,7 @@ def test_a_seal_of_one_kind_of_fact_is_none_of_another(tmp_path: Path) -> None:
 
 def test_the_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(filled(tmp_path), isolation_level=None)) as connection:
-        for table in ("children", "writers", "speeds", "images"):
+        for table in ("children", "writers", "speeds", "images", "challenges"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
     with opened(tmp_path) as state:
