@@ -82,19 +82,17 @@ class InconclusiveError(ImageError):
     Attributes:
         reason: Why, without the image's name.
         is_of_host: Whether the registry as a whole was out of order.
+        is_out_of_reach: Whether it gave no answer at all.
     """
 
     def __init__(
-        self,
-        reference: Reference,
-        reason: str,
-        *,
-        is_of_host: bool = False,
-        kind: ErrorKind = ErrorKind.UNREACHABLE,
+        self, reference: Reference, reason: str, answer: Inconclusive | None = None
     ) -> None:
+        kind = (answer and answer.kind) or ErrorKind.UNREACHABLE
         super().__init__(kind, f"{reference.familiar}: nothing by HTTP: {reason}")
         self.reason = reason
-        self.is_of_host = is_of_host
+        self.is_of_host = answer is not None and answer.is_of_host
+        self.is_out_of_reach = answer is not None and answer.is_out_of_reach
 
 
 class CountedRegistry:
@@ -215,7 +213,8 @@ class HttpReader:
             raise InconclusiveError(reference, "HEAD and GET do not agree")
         answer = _settled(self._registry.read(reference), reference)
         if answer is None and reference.digest:
-            raise InconclusiveError(reference, "it is not there", kind=ErrorKind.NOT_FOUND)
+            absent = Inconclusive("it is not there", kind=ErrorKind.NOT_FOUND)
+            raise InconclusiveError(reference, absent.reason, absent)
         if answer is None or digest_of(answer) != digest:
             raise InconclusiveError(reference, "HEAD and GET do not agree")
         self._read_by_tag[reference.at(digest)] = answer
@@ -326,6 +325,5 @@ def _untold(answer: Inconclusive, reference: Reference, what: str, hint: str) ->
 def _settled(answer: T | NotFound | Inconclusive, reference: Reference) -> T | None:
     """What HTTP settled; None where it settled that there is nothing."""
     if isinstance(answer, Inconclusive):
-        kind = answer.kind or ErrorKind.UNREACHABLE
-        raise InconclusiveError(reference, answer.reason, is_of_host=answer.is_of_host, kind=kind)
+        raise InconclusiveError(reference, answer.reason, answer)
     return None if isinstance(answer, NotFound) else answer

@@ -54,6 +54,11 @@ class Inconclusive:
         """Whether the registry as a whole is out of order, now or since it failed."""
         return self.ends_host or self.was_left_alone
 
+    @property
+    def is_out_of_reach(self) -> bool:
+        """Whether the registry gave no answer at all; a 5xx is one, and may have passed soon."""
+        return self.is_of_host and self.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMEOUT)
+
 
 @dataclass(frozen=True)
 class PushAllowed:

@@ -240,7 +240,7 @@ def session(
         )
         transfers = Transfers()
         http_reader = HttpReader(CountedRegistry(client, pulls))
-        mirrors = Mirrors(places_of(settings.sources))
+        mirrors = Mirrors(places_of(settings.sources), settings.retries)
         judges = settings.policy is not None
         yield Session(
             skopeo=skopeo,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -38,10 +39,13 @@ class Mirrors:
 
     Args:
         places: A mirror for each registry that has one.
+        tries: Passing faults of an origin that are waited out before the mirror's word is taken.
     """
 
-    def __init__(self, places: Mapping[str, MirrorPlace]) -> None:
+    def __init__(self, places: Mapping[str, MirrorPlace], tries: int = 1) -> None:
         self._places = places
+        self._tries = tries
+        self._faults: Counter[Reference] = Counter()
         self._lock = threading.Lock()
         self._out_of_order: set[str] = set()
         self._said: dict[tuple[str, str], str] = {}
@@ -73,6 +77,21 @@ class Mirrors:
         """The mirror whose word it is what a source's tag names; None where it is the origin's."""
         return self._places[source.registry] if source in self._taken else None
 
+    def has_no_answer(self, source: Reference, error: ImageError) -> bool:
+        """Whether a failure means that an origin's word can't be had in this run.
+
+        By HTTP it is asked once, so that only what gave no answer at all is known; a fault that
+        may pass is tried again, by skopeo, before that.
+        """
+        self.note_fault(source.registry, error)
+        if isinstance(error, InconclusiveError):
+            return error.is_out_of_reach
+        if error.kind not in _OF_HOST:
+            return False
+        with self._lock:
+            self._faults[source] += 1
+            return self._faults[source] >= self._tries or not error.is_transient
+
     def take_word(self, source: Reference, reason: str) -> None:
         """Remember that what a source's tag names, or which there are, is the mirror's word.
 
@@ -85,14 +104,13 @@ class Mirrors:
         place = self._places[source.registry]
         self._say(source.registry, "tags", f"{word} {place}, and may be old: {reason}")
 
-    def note_fault(self, registry: str, error: ImageError) -> bool:
+    def note_fault(self, registry: str, error: ImageError) -> None:
         """Learn from a failure whether a registry as a whole is out of order."""
         is_of_host = error.kind in _OF_HOST
         if isinstance(error, InconclusiveError):
             is_of_host = error.is_of_host
         if is_of_host:
             self._out_of_order.add(registry)
-        return is_of_host
 
     def lacks(self, source: Reference) -> None:
         """Say, once of a mirror, that it has not everything."""
@@ -149,8 +167,9 @@ class MirrorFirstReader:
         try:
             return self._reader.read_digest(reference, side=side)
         except ImageError as error:
-            is_of_host = self._mirrors.note_fault(reference.registry, error)
-            place = self._place(reference, side) if is_of_host else None
+            place = self._place(reference, side)
+            if place and not self._mirrors.has_no_answer(reference, error):
+                raise
             found = self._digest_at(place, reference) if place else None
             if found is None:
                 raise
@@ -221,7 +240,7 @@ class MirrorFirstLister:
         """All tags of a repository, as far as they are known."""
         answer = self._tags(reference)
         place = self._mirrors.place_of(reference.registry)
-        if place is None or not isinstance(answer, Inconclusive) or not answer.is_of_host:
+        if place is None or not isinstance(answer, Inconclusive) or not answer.is_out_of_reach:
             return answer
         found = self._tags(mirrored(reference, place))
         if not isinstance(found, tuple):
@@ -287,7 +306,7 @@ def _told(result: Result, mirrors: Mirrors) -> Result:
     place = mirrors.word_on(source)
     if place is None:
         return result
-    said = f"what its tag names is the word of {place}, as {source.registry} gave no answer"
+    said = f"what its tag names is the word of {place}, as {source.registry} did not say"
     return replace(result, note="; ".join(filter(None, (result.note, said))))
 
 

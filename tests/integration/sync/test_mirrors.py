@@ -149,10 +149,16 @@ def test_where_the_mirror_fails_the_origin_is_read(near: Near, fault: Fault, pat
     assert near.proxy.host in said
 
 
-def test_where_the_origin_is_dark_the_mirrors_tag_is_taken_and_that_is_said(near: Near) -> None:
+@pytest.mark.parametrize(
+    "fault", [pytest.param(Refuse(), id="dark"), pytest.param(Response(503), id="503")]
+)
+def test_where_the_origin_does_not_say_the_mirrors_tag_is_taken_and_that_is_said(
+    near: Near, fault: Fault
+) -> None:
     near.image()
     near.hold(OLD)
-    near.origin.add(Rule(Refuse()))
+    near.origin.add(Rule(fault))
+    near.site.configure(RETRIES=1)
     outcome = near.sync()
     assert near.copied == OLD.digest
     assert outcome.item["note"] == near.as_here(shown("mirror-word")).strip()

@@ -124,22 +124,49 @@ def test_what_is_not_at_the_origin_is_not_there() -> None:
     assert "near.example.com" not in places_asked(made)
 
 
-OF_HOST = [
-    InconclusiveError(TAG, "it answered 503", is_of_host=True),
+def by_http(answer: Inconclusive) -> InconclusiveError:
+    return InconclusiveError(TAG, answer.reason, answer)
+
+
+OUT_OF_REACH = [
+    by_http(Inconclusive("no route", ends_host=True, kind=ErrorKind.UNREACHABLE)),
+    by_http(Inconclusive("left alone", was_left_alone=True, kind=ErrorKind.TIMEOUT)),
     fault(ErrorKind.UNREACHABLE, at="it"),
     fault(ErrorKind.TIMEOUT, at="it"),
     fault(ErrorKind.RATE_LIMITED, at="it"),
 ]
-OF_IMAGE = [InconclusiveError(TAG, "it answered 403"), fault(ErrorKind.DENIED, at="it")]
+OF_HOST = [*OUT_OF_REACH, by_http(Inconclusive("it answered 503", ends_host=True))]
+OF_IMAGE = [by_http(Inconclusive("it answered 403")), fault(ErrorKind.DENIED, at="it")]
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        pytest.param(fault(ErrorKind.UNREACHABLE, at="it"), 2, id="it may pass"),
+        pytest.param(
+            ImageError(ErrorKind.TIMEOUT, "it was given up", transient=False), 0, id="for good"
+        ),
+    ],
+)
+def test_what_may_pass_is_tried_again_before_the_mirrors_word_is_taken(
+    error: ImageError, raised: int
+) -> None:
+    made, mirrors = world(mirror=OLD), Mirrors(PLACES, tries=3)
+    made.faults["read", "docker.io"] = [error] * 9
+    reader = MirrorFirstReader(made, mirrors)
+    for _ in range(raised):
+        with pytest.raises(ImageError):
+            by_tag(reader)
+    assert by_tag(reader) == OLD.manifest
 
 
 LIES = [
-    InconclusiveError(TAG, "it sent other content", kind=ErrorKind.DIGEST_MISMATCH),
+    by_http(Inconclusive("it sent other content", kind=ErrorKind.DIGEST_MISMATCH)),
     fault(ErrorKind.DIGEST_MISMATCH, at="it"),
 ]
 
 
-@pytest.mark.parametrize("error", OF_HOST, ids=lambda one: one.kind.value)
+@pytest.mark.parametrize("error", OUT_OF_REACH, ids=lambda one: one.kind.value)
 def test_where_the_origin_is_out_of_order_the_mirrors_tag_is_taken(error: ImageError) -> None:
     made, mirrors = world(mirror=OLD), Mirrors(PLACES)
     made.faults["read", "docker.io"] = [error] * 9
@@ -151,8 +178,16 @@ def test_where_the_origin_is_out_of_order_the_mirrors_tag_is_taken(error: ImageE
     assert said.startswith("what tags of docker.io name is the word of its mirror near.example.com")
 
 
-@pytest.mark.parametrize("error", OF_IMAGE, ids=lambda one: one.kind.value)
-def test_an_image_that_the_origin_refuses_is_not_the_mirrors_to_give(error: ImageError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        by_http(Inconclusive("it answered 503", ends_host=True)),
+        by_http(Inconclusive("it answered 429", ends_host=True, kind=ErrorKind.RATE_LIMITED)),
+        by_http(Inconclusive("an odd certificate", ends_host=True, kind=ErrorKind.TLS)),
+        *OF_IMAGE,
+    ],
+)
+def test_an_origin_that_answers_is_asked_again_or_believed(error: ImageError) -> None:
     made, mirrors = world(mirror=OLD), Mirrors(PLACES)
     made.faults["read", "docker.io"] = [error]
     with pytest.raises(ImageError) as caught:
@@ -182,20 +217,23 @@ def test_where_both_are_out_of_order_the_mirror_is_still_tried() -> None:
     assert by_tag(reader) == IMAGE.manifest
 
 
+AWAY = Inconclusive("no route", ends_host=True, kind=ErrorKind.TIMEOUT)
+
+
 @pytest.mark.parametrize(
     ("origin", "mirror", "found"),
     [
         pytest.param(("1", "2"), ("1",), ("1", "2"), id="the origin's"),
         pytest.param(NotFound(), ("1",), NotFound(), id="there is none"),
         pytest.param(Inconclusive("odd"), ("1",), Inconclusive("odd"), id="skopeo has to ask"),
-        pytest.param(Inconclusive("503", ends_host=True), ("1",), ("1",), id="out of order"),
-        pytest.param(Inconclusive("503", was_left_alone=True), ("1",), ("1",), id="left alone"),
         pytest.param(
             Inconclusive("503", ends_host=True),
-            NotFound(),
+            ("1",),
             Inconclusive("503", ends_host=True),
-            id="and the mirror has none",
+            id="503",
         ),
+        pytest.param(AWAY, ("1",), ("1",), id="out of reach"),
+        pytest.param(AWAY, NotFound(), AWAY, id="and the mirror has none"),
     ],
 )
 def test_tags_are_the_origins_as_long_as_it_answers(
