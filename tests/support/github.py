@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass, field
-from importlib.util import cache_from_source
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -147,20 +148,12 @@ class Repository:
 
 
 def use_template(checkout: Path) -> None:
-    """Use this template: the tracked files.
-
-    What Python has compiled of them comes along, or each checkout would be compiled anew.
-    """
+    """Use this template: the tracked files; a link stands for the program, which no run changes."""
     for name in _template_files():
-        _copy(ROOT / name, checkout / name)
-        compiled = Path(cache_from_source(name)) if name.endswith(".py") else None
-        if compiled and (ROOT / compiled).is_file():
-            _copy(ROOT / compiled, checkout / compiled)
-
-
-def _copy(file: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(file, to)
+        copy = checkout / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, copy)
+    (checkout / "orchestrator").symlink_to(ROOT / "orchestrator")
 
 
 def use_init(checkout: Path) -> None:
@@ -188,14 +181,26 @@ README = "# mirror\n\n<!-- badge -->\n<!-- /badge -->\n\nMine.\n"
 
 def _make_remote(repository: Repository) -> None:
     """A branch `main` with a README that has room for the badge, and nothing else."""
-    repository.remote.mkdir(parents=True)
-    repository.git("init", "--quiet", "--bare", "--initial-branch=main")
-    work = repository.folder / "first"
-    git(repository.folder, "clone", "--quiet", str(repository.remote), str(work))
-    (work / "README.md").write_text(README, encoding="utf-8")
-    git(work, "add", "README.md")
-    git(work, "commit", "--quiet", "--message=First")
-    git(work, "push", "--quiet", "origin", "HEAD:main")
+    for name, content in _first_remote().items():
+        file = repository.remote / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+@cache
+def _first_remote() -> Mapping[str, bytes]:
+    """The files of the remote as it is at first."""
+    with tempfile.TemporaryDirectory() as folder:
+        remote, work = Path(folder, "remote"), Path(folder, "work")
+        remote.mkdir()
+        git(remote, "init", "--quiet", "--bare", "--initial-branch=main")
+        git(Path(folder), "clone", "--quiet", str(remote), str(work))
+        (work / "README.md").write_text(README, encoding="utf-8")
+        git(work, "add", "README.md")
+        git(work, "commit", "--quiet", "--message=First")
+        git(work, "push", "--quiet", "origin", "HEAD:main")
+        files = (path for path in remote.rglob("*") if path.is_file())
+        return {str(path.relative_to(remote)): path.read_bytes() for path in files}
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -208,11 +213,12 @@ def git(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@cache
 def _template_files() -> tuple[str, ...]:
     """What git has, and what will be added to it: but no state and no environment."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    wanted = ("orchestrator/", "bin/", ".github/", "config.env", "images.txt")
+    wanted = ("bin/", ".github/", "config.env", "images.txt")
     return tuple(
         name for name in listed.split("\0") if name.startswith(wanted) and (ROOT / name).is_file()
     )

@@ -40,8 +40,8 @@ from tests.support.loopback import Loopback, Reply, Request, serving
 from tests.support.schema import faults_of
 
 IS_LONG = bool(os.environ.get("SOAK"))
-EXAMPLES = 5000 if IS_LONG else 300
-GOOD = 10
+EXAMPLES = 5000 if IS_LONG else 100
+GOOD = 5
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 NOTHING = b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'
@@ -117,7 +117,7 @@ HUGE = {"mediaType": LAYER_TYPE, "digest": digest_of(b"a"), "size": 2**62}
 
 
 class Registry:
-    """A server of ten good images, in sync, and of bad ones that change from run to run."""
+    """A server of five good images, in sync, and of bad ones that change from run to run."""
 
     def __init__(self) -> None:
         self.good = build_image("linux/amd64")
@@ -147,7 +147,7 @@ class Registry:
 
 @contextmanager
 def site(folder: Path, server: Loopback) -> Iterator[Settings]:
-    """A list of ten good images, and room for two more; everything is on one server."""
+    """A list of five good images, and room for two more; everything is on one server."""
     tools = folder / "bin"
     tools.mkdir()
     if not IS_LONG:
