@@ -10,10 +10,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from orchestrator.oci.reference import Digest, Reference, digest_of
 from orchestrator.registry.responses import Inconclusive
@@ -21,6 +22,8 @@ from orchestrator.relay.blobs import Begun, Present, Refused, TargetBlobs, Uploa
 from orchestrator.relay.pace import Pace
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response
+
+T = TypeVar("T")
 
 _PATIENCE = 3600.0
 """Seconds; whoever waits for another copy's blob waits as long as that one moves, and a copy that
@@ -177,7 +180,7 @@ class Branch:
             finally:
                 self._known.finish(self._number, self.destination, digest, arrived=refused is None)
                 body.abandon()
-                sent.set_result(refused)
+                _settle(sent, refused)
 
         self._start(send)
 
@@ -196,7 +199,7 @@ class Branch:
                     result = begun
             finally:
                 body.abandon()
-                brought.set_result(result)
+                _settle(brought, result)
 
         self._start(send)
         return brought
@@ -214,7 +217,7 @@ class Branch:
                 refused = self._target.end(upload, digest)
             finally:
                 self._known.finish(self._number, self.destination, digest, arrived=refused is None)
-                ended.set_result(refused)
+                _settle(ended, refused)
 
         self._start(end)
         return ended
@@ -228,11 +231,13 @@ class Branch:
             destination: Where it goes.
             raw: The manifest; the bytes stay as they are.
             media_type: Its type.
-            patience: Seconds that are waited for an upload's end.
+            patience: Seconds that are waited for all uploads to end.
         """
+        deadline = time.monotonic() + patience
         for blob in tuple(self._blobs.values()):
+            left = max(0.0, deadline - time.monotonic())
             try:
-                refused = blob.sent.result(patience) if blob.sent is not None else None
+                refused = blob.sent.result(left) if blob.sent is not None else None
             except FutureTimeoutError:
                 return Inconclusive("an upload did not end in time")
             if refused is not None:
@@ -248,6 +253,9 @@ class Branch:
         deadline = time.monotonic() + _LAST_WAIT
         for sender in self._senders:
             sender.join(max(0.0, deadline - time.monotonic()))
+        for blob in tuple(self._blobs.values()):
+            if blob.sent is not None:
+                _settle(blob.sent, Refused(Inconclusive("the copy has ended")))
         if any(sender.is_alive() for sender in self._senders):
             return  # a target that says nothing would be as silent to this
         pooled = (one for uploads in self._uploads.values() for one in uploads)
@@ -299,6 +307,12 @@ class Branch:
         sender = threading.Thread(target=work, name="relay-upload", daemon=True)
         self._senders.append(sender)
         sender.start()
+
+
+def _settle(future: Future[T], result: T) -> None:
+    """Wake whoever waits, unless the end of the copy has."""
+    with suppress(InvalidStateError):
+        future.set_result(result)
 
 
 def is_written(answer: Response | Inconclusive) -> bool:

@@ -36,9 +36,6 @@ _log = logging.getLogger(__name__)
 _PATIENCE = 3600.0
 """Seconds for what another thread sends; a copy that moves nothing is ended by the watchdog."""
 
-_OTHERS_PATIENCE = 20.0
-"""Seconds that another target may take no bytes, or not end an upload: then it is let go."""
-
 _NO_ANSWER = 502
 _CHALLENGE = "www-authenticate"
 
@@ -71,7 +68,7 @@ class Passage:
         branch: Branch,
         others: Iterable[Branch] = (),
         *,
-        patience_with_others: float = _OTHERS_PATIENCE,
+        patience_with_others: float = math.inf,
     ) -> None:
         """Take no request yet.
 

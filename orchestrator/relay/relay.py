@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 from collections.abc import Callable, Iterator
@@ -34,6 +35,9 @@ _LONGEST_NAME = 255
 _MOST_FAULTS = 2
 """Copies that got no answer through the relay before a host is pushed to by skopeo itself."""
 
+_OTHERS_PATIENCE = 20.0
+"""Seconds that another target may take no bytes, or not end its uploads: then it is let go."""
+
 _POLL = 0.05
 """Seconds between two looks whether the relay is to end."""
 
@@ -49,6 +53,8 @@ class Relay:
         reason_against: Why a destination can't be relayed; empty where it can.
         port: The port that is tried first, so that skopeo's cache knows the relay again.
         bandwidth_of: Bytes a second that a registry may be sent; None where nobody says.
+        patience: Seconds without a byte after which skopeo is ended: another target that is fed
+            along the way keeps it waiting for a part of that.
     """
 
     def __init__(
@@ -58,10 +64,12 @@ class Relay:
         *,
         port: int,
         bandwidth_of: Callable[[str], int | None] = lambda _registry: None,
+        patience: float = math.inf,
     ) -> None:
         password = secrets.token_urlsafe(32)
         self._writer = writer
         self._reason_against = reason_against
+        self._patience_with_others = min(_OTHERS_PATIENCE, patience / 3)
         self._passages: dict[str, Passage] = {}
         self._lock = threading.Lock()
         self._claiming = threading.Lock()
@@ -163,7 +171,9 @@ class Relay:
                 Branch(place, request.blobs, target, blobs, pace)
                 for place, target, blobs, pace in sides
             )
-        return Passage(request, branch, others), tuple(others)
+        patience = self._patience_with_others
+        passage = Passage(request, branch, others, patience_with_others=patience)
+        return passage, tuple(others)
 
     def _tell(self, destination: Reference, reason: str) -> None:
         """Say why a destination is not relayed; once aloud, where more was to come of it."""

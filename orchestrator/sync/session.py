@@ -279,7 +279,13 @@ def _relay(settings: Settings, client: RegistryClient) -> Iterator[Relay | None]
         return
     # One port for a state directory, so that skopeo's cache does not grow by a host each run.
     port = _FIRST_PORT + zlib.crc32(bytes(settings.state_dir)) % _PORTS
-    relay = Relay(client, client.reason_against, port=port, bandwidth_of=settings.bandwidth_of)
+    relay = Relay(
+        client,
+        client.reason_against,
+        port=port,
+        bandwidth_of=settings.bandwidth_of,
+        patience=settings.stall_timeout,
+    )
     with closing(relay):
         yield relay
 

@@ -195,6 +195,21 @@ def test_the_manifest_waits_for_every_blob(passage: Passage, registry: Registry)
     assert digest_of(LONG) in registry.blobs
 
 
+def test_the_end_of_a_copy_wakes_whoever_waits_for_a_silent_target(
+    passage: Passage, registry: Registry
+) -> None:
+    """Else the run's own end would wait for it, too."""
+    registry.gate.clear()
+    assert bring(passage, LONG) == 201
+    with ThreadPoolExecutor(1) as other:
+        answer = other.submit(passage.put_manifest, "1", MANIFEST, "type")
+        passage.close()
+        assert answer.result(1).status == 502
+        registry.gate.set()
+    assert registry.manifests == {}
+    assert passage.uploaded == ()
+
+
 def test_a_refused_blob_keeps_its_manifest_back(passage: Passage, registry: Registry) -> None:
     registry.refusal = Response(403, {"content-type": "application/json"}, b"no")
     assert bring(passage, LONG) == 201
