@@ -1,13 +1,14 @@
 """How many requests a second arrive at a real registry that has a limit.
 
-Arrivals are timed by a proxy before it, which may be late on a busy machine; so what is held to is
-the time that all of them took together.
+Arrivals are timed by a proxy before it, which may be late on a busy machine, so that single ones
+may come closer.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from demo.faults import Call, Rule
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from tests.support.runs import Site
 
 RATE = 25.0
-FEWEST = 12
-"""Requests: far more than come at once where nothing is limited, and half a second's."""
+FEWEST = 8
+"""Requests of each test at least; without a limit, most come in a few milliseconds."""
 
 
 @contextmanager
@@ -34,8 +35,12 @@ def timed(url: str) -> Iterator[tuple[FaultProxy, list[float]]]:
 
 
 def check(arrived: list[float]) -> None:
+    """That they came one by one, and that few of them met where one was late."""
     assert len(arrived) >= FEWEST
-    assert max(arrived) - min(arrived) >= 0.9 * (len(arrived) - 1) / RATE
+    gaps = [later - earlier for earlier, later in pairwise(sorted(arrived))]
+    short = [gap for gap in gaps if gap < 0.5 / RATE]
+    assert len(short) <= len(gaps) / 4, gaps
+    assert sum(gaps) >= 0.75 * len(gaps) / RATE
 
 
 def limit(site: Site, table: str) -> None:
