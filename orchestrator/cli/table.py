@@ -51,7 +51,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "plan",
         _LOOK,
-        "say what batch, or a copy of IMAGE, would do, and what each target needs",
+        "say what batch or a copy of IMAGE would do, and what targets need",
         "batch",
         "*",
         ("file", "to", "shard", *_ONE_IMAGE),
