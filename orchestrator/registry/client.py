@@ -48,13 +48,13 @@ from orchestrator.registry.responses import (
     upload_in,
     written_in,
 )
+from orchestrator.registry.tokens import WRITE
 from orchestrator.registry.transport import RateOf, Request, Transport, rates_of
 from orchestrator.system.http import DEADLINE, HttpClient, Response
 
 _MOST_PAGES = 1000
 _TAGS_OF_A_PAGE = 1000
 """As many as registries hand out at once; some hand out fewer, whatever they are asked for."""
-_WRITE = "pull,push"
 _DELETE = "pull,push,delete"
 _NOWHERE = digest_of(b"a blob that no registry has, since nobody pushes these very words")
 
@@ -160,10 +160,11 @@ class RegistryClient:
         for (registry, login), repositories in expected.items():
             self._host(registry).expect(login, repositories)
 
-    def open_ahead(self, registries: Iterable[str]) -> None:
-        """Say who will be pushed to, so that connections stand when an image's blobs come."""
-        for registry in registries:
-            self._host(registry).open_ahead()
+    def prepare_pushes(self, destinations: Iterable[Reference]) -> None:
+        """Have what a push waits for made ready, beside the first questions."""
+        for there in destinations:
+            login = credentials_for(self._logins, there.registry, there.repository)
+            self._host(there.registry).prepare_push(login, there.repository)
 
     def head(self, reference: Reference) -> Digest | NotFound | Inconclusive:
         """The digest of what a reference names, without reading it."""
@@ -269,7 +270,7 @@ class RegistryClient:
             "PUT",
             destination.repository,
             _manifest_path(destination),
-            actions=_WRITE,
+            actions=WRITE,
             body=raw,
             content_type=OCI_INDEX,
         )
@@ -310,10 +311,10 @@ class RegistryClient:
                 a login that may write and not read gets no further.
         """
         if by_skopeo:
-            looked = self._ask("HEAD", reference, f"blobs/{_NOWHERE}", actions=_WRITE)
+            looked = self._ask("HEAD", reference, f"blobs/{_NOWHERE}", actions=WRITE)
             if isinstance(looked, Inconclusive) or looked.status in (401, 403):
                 return push_right_in(looked, registry=reference.registry)
-        answer = self._ask("POST", reference, "blobs/uploads/", actions=_WRITE)
+        answer = self._ask("POST", reference, "blobs/uploads/", actions=WRITE)
         right = push_right_in(answer, registry=reference.registry)
         if isinstance(answer, Inconclusive) or isinstance(right, Inconclusive):
             return right
@@ -339,8 +340,7 @@ class RegistryClient:
         login = credentials_for(self._logins, reference.registry, reference.repository)
         if isinstance(login, NoCredentials) or self._conf.reason_against(reference):
             return
-        reason = self._host(reference.registry).danger(login)
-        if reason:
+        if reason := self._host(reference.registry).danger(login):
             raise ImageError(
                 ErrorKind.DENIED,
                 f"{reference.familiar}: {reference.registry} gets no login: {reason}",

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 from typing import TypeAlias
 
@@ -26,7 +27,7 @@ from orchestrator.registry.challenge import (
 from orchestrator.registry.health import HostHealth
 from orchestrator.registry.pull_limit import is_over_limit
 from orchestrator.registry.responses import Inconclusive, moment_in
-from orchestrator.registry.tokens import READ, Tokens
+from orchestrator.registry.tokens import READ, WRITE, Tokens
 from orchestrator.registry.transport import Request, Transport
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import HttpError, Response
@@ -74,6 +75,8 @@ class RegistryHost:
         self._is_led_elsewhere = False
         self._tokens = Tokens(transport)
         self._meeting = threading.Lock()
+        self._asking_anew = threading.Lock()
+        self._prepared: set[str] = set()
         self._base = ""
         self._challenge: Challenge | None = None
         self.asks_late = False
@@ -86,9 +89,24 @@ class RegistryHost:
         """Say which repositories will be read, so that one token serves several."""
         self._tokens.expect(login, repositories)
 
-    def open_ahead(self) -> None:
-        """Have connections stand for what will be asked at once."""
-        self._transport.open_ahead(self._address, _OPENED_AHEAD)
+    def prepare_push(self, login: FoundLogin, repository: str) -> None:
+        """Have connections stand for the blobs of an image, and a token where it will want one.
+
+        The first pushes alone are prepared: later ones come when much is known and open.
+        """
+        if not self._prepared:
+            self._transport.open_ahead(self._address, _OPENED_AHEAD)
+        if len(self._prepared) < _OPENED_AHEAD and repository not in self._prepared:
+            self._prepared.add(repository)
+            work = partial(self._prepare, login, repository)
+            with suppress(RuntimeError):  # no more threads: it is asked for when it is needed
+                Thread(target=work, name="prepare-push", daemon=True).start()
+
+    def _prepare(self, login: FoundLogin, repository: str) -> None:
+        request = Request("POST", repository, "", actions=WRITE, body=b"")
+        if isinstance(login, Credentials) and self._recall(request, login) and self._is_recalled:
+            self._authorization(request, login)
+            self._is_otherwise(self._way, request, login)
 
     def ask(self, request: Request, login: FoundLogin) -> Response | Inconclusive:
         """Ask; a registry that failed once is left alone from then on."""
@@ -217,7 +235,7 @@ class RegistryHost:
 
     def _is_otherwise(self, used: _Way, request: Request, login: FoundLogin) -> bool:
         """Whether it wants something else than was gone by; it is asked, once in a run."""
-        with self._meeting:
+        with self._asking_anew:
             if self._is_unsure:
                 self._is_unsure = False
                 asks_who = _asks_who(request, login)

@@ -30,7 +30,7 @@ _SCOPES = 20
 """Repositories in one token: it names them all, and travels in every request's header."""
 
 _LARGEST = 256 * 1024
-READ = "pull"
+READ, WRITE = "pull", "pull,push"
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from urllib.parse import urlencode
 
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.responses import Inconclusive, error_codes, upload_in
+from orchestrator.registry.tokens import WRITE
 from orchestrator.registry.transport import Request
 from orchestrator.relay.blobs import Begun, Present, Refused, Upload
 from orchestrator.system.body import BodyStream
 from orchestrator.system.http import Response
 
-_WRITE = "pull,push"
 _DELETE = "pull,push,delete"
 _BYTES = "application/octet-stream"
-_FAR = 0.02
+FAR = 0.02
 """Seconds to a registry and back from which on a trip that is saved is worth it."""
 
 _REFUSES_WHOLE = frozenset({400, 405, 413})
@@ -80,7 +80,7 @@ class RelayTarget:
 
     def send(self, upload: Upload, digest: Digest, body: BodyStream) -> Refused | None:
         """Send a whole blob; None where the target has it now."""
-        is_far = self._writer.round_trips().get(upload.repository.registry, 0.0) >= _FAR
+        is_far = self._writer.round_trips().get(upload.repository.registry, 0.0) >= FAR
         if is_far and not self._has_refused_whole:
             answer = self._ask("PUT", upload, _with_digest(upload.path, digest), body)
             if isinstance(answer, Response) and _refuses_whole(answer):
@@ -137,14 +137,14 @@ class RelayTarget:
             "PUT",
             destination.repository,
             path,
-            actions=_WRITE,
+            actions=WRITE,
             body=raw,
             content_type=media_type,
         )
         return self._writer.send(request, destination)
 
     def _begin(self, repository: Reference, path: str) -> Begun:
-        request = Request("POST", repository.repository, path, actions=_WRITE, body=b"")
+        request = Request("POST", repository.repository, path, actions=WRITE, body=b"")
         answer = self._writer.send(request, repository)
         if isinstance(answer, Inconclusive) or answer.status not in (201, 202):
             return Refused(answer)
@@ -162,7 +162,7 @@ class RelayTarget:
             method,
             upload.repository.repository,
             path,
-            actions=_WRITE,
+            actions=WRITE,
             body=body,
             content_type=_BYTES,
         )

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from typing import Protocol
 
 from orchestrator.errors import DeferredError, ImageError
-from orchestrator.oci.reference import Reference
+from orchestrator.oci.reference import Digest, Reference
 from orchestrator.plan.ages import HeldItem
 from orchestrator.plan.decision import (
     Action,
@@ -20,6 +21,7 @@ from orchestrator.plan.decision import (
     Verdict,
     delivery_notes,
 )
+from orchestrator.plan.items import Item
 from orchestrator.report.result import Outcome, Result
 from orchestrator.sync.conflict import ConflictCheck
 from orchestrator.sync.copier import Copier, CopyOutcome, CopyTool, Forms
@@ -35,6 +37,18 @@ TOO_YOUNG = "too-young"
 """Why an image is held back: --min-age."""
 
 
+class PushWatcher(Protocol):
+    """Learns what is pushed, while that goes on; safe to be used by many threads."""
+
+    def expect(self, destination: Reference) -> None:
+        """It is about to be pushed to."""
+        ...
+
+    def ask(self, destination: Reference) -> None:
+        """It has been pushed to."""
+        ...
+
+
 @dataclass(frozen=True)
 class Conditions:
     """How a run goes about carrying out.
@@ -44,12 +58,14 @@ class Conditions:
         fails_fast: Whether the first failure defers all that has not begun.
         transfers: Shows what is under way.
         kept: The result of what fails only since its source is gone; None of all else.
+        pushes: Learns what is pushed, where somebody wants to know.
     """
 
     is_dry_run: bool = False
     fails_fast: bool = False
     transfers: Transfers = field(default_factory=Transfers)
     kept: Callable[[FailedItem], Result | None] = lambda _: None
+    pushes: PushWatcher | None = None
 
 
 class Executor:
@@ -74,12 +90,7 @@ class Executor:
         *,
         conflicts: ConflictCheck | None = None,
     ) -> None:
-        self._copier = Copier(
-            tool,
-            forms,
-            conflicts.has_arrived if conflicts else lambda _item, _digest: False,
-            retry,
-        )
+        self._copier = Copier(tool, forms, self._has_arrived, retry)
         self._retry = retry
         self._conditions = conditions
         self._is_stopping = is_stopping
@@ -145,6 +156,8 @@ class Executor:
             attempts += 1
             if self._conflicts:
                 self._conflicts.check(verdict)
+            if self._conditions.pushes:
+                self._conditions.pushes.expect(verdict.item.destination)
             also = tuple(one.item.destination for one in task.feeds if self._may_be_fed(one))
             with self._conditions.transfers.begun(destination, name=name, sizes=sizes):
                 return self._copier.copy(verdict, previous, also)
@@ -165,6 +178,12 @@ class Executor:
             attempts=attempts,
             note="; ".join(filter(None, (result.note, outcome.note, self._overtaken(verdict)))),
         )
+
+    def _has_arrived(self, item: Item, digest: Digest) -> bool:
+        """After a copy: whether a HEAD tells that it is there."""
+        if self._conditions.pushes:
+            self._conditions.pushes.ask(item.destination)
+        return bool(self._conflicts and self._conflicts.has_arrived(item, digest))
 
     def _may_be_fed(self, verdict: Verdict) -> bool:
         """Whether nothing speaks against writing what comes next in the chain along with this."""

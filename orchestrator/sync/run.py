@@ -42,7 +42,6 @@ from orchestrator.sync.followup.counts import counts_of, remember_speeds
 from orchestrator.sync.followup.gone import GoneSources
 from orchestrator.sync.followup.memory import remember
 from orchestrator.sync.followup.signatures import Signatures
-from orchestrator.sync.followup.visible import visible
 from orchestrator.sync.schedule import CopyTask, CopyTaskFactory, chain_links, schedule_of
 from orchestrator.sync.session import CHECKS_AT_ONCE, HEADS_AT_ONCE, Session, StopSignal, session
 from orchestrator.sync.steps import (
@@ -177,7 +176,7 @@ def _carried_out(
         results = tools.told_of_mirrors(stages.gone.back(results))
         remember(results, tools.state)
         remember_speeds(results, tools.transfers, tools.state)
-        results = visible(results, tools.stranger, tools.state) if writes else results
+        results = tools.visibility.of(results) if writes else results
         if settings.takes_signatures and writes:
             results = stages.bring_signatures(results)
         if left_out:
@@ -318,6 +317,7 @@ class _Stages:
             is_dry_run=self.options.is_dry_run,
             fails_fast=self.options.fails_fast,
             transfers=self.tools.transfers,
+            pushes=self.tools.visibility,
             kept=self.gone.kept if self.settings.gone is Gone.KEEP else lambda _: None,
         )
         executor = Executor(

@@ -26,6 +26,7 @@ from orchestrator.registry.pull_limit import PullCounter, PullLimit
 from orchestrator.registry.reader import CountedRegistry, HttpFirstReader, HttpReader, Reader
 from orchestrator.registry.transport import RateOf, rates_of
 from orchestrator.relay.relay import Relay
+from orchestrator.relay.target import FAR
 from orchestrator.report.result import Result
 from orchestrator.skopeo.adapter import Skopeo
 from orchestrator.skopeo.arguments import connection_of, straight
@@ -33,6 +34,7 @@ from orchestrator.state.directory import locked, private_folder
 from orchestrator.state.seals import Seals
 from orchestrator.state.store import State
 from orchestrator.sync.copier import CopyTool
+from orchestrator.sync.followup.visible import Visibility
 from orchestrator.sync.upstream.mirrors import (
     MirrorFirstLister,
     MirrorFirstReader,
@@ -123,7 +125,7 @@ class Session:
         skopeo: The program itself: its version, and whom it tells of blobs.
         tool: Copies, and reads what HTTP does not settle.
         client: Registries over HTTP.
-        stranger: Makes one that has no logins.
+        visibility: Finds out who can pull what is pushed.
         http: Reads sources over HTTP, each once.
         has_blob: Whether a repository has a blob, over HTTP.
         mirrors: Where sources are read first.
@@ -139,7 +141,7 @@ class Session:
     skopeo: Skopeo
     tool: CopyTool
     client: RegistryClient
-    stranger: Callable[[], RegistryClient]
+    visibility: Visibility
     http: Reader
     has_blob: Callable[[Reference, Digest], bool]
     mirrors: Mirrors
@@ -168,8 +170,10 @@ class Session:
         """
         self.client.expect(one for item in items for one in (item.source, item.destination))
         if self.is_relaying:
-            new = (one.destination for one in items if not self.state.writer(str(one.destination)))
-            self.client.open_ahead({one.registry for one in new})
+            known = self.state.writer
+            self.client.prepare_pushes(
+                one.destination for one in items if not known(str(one.destination))
+            )
 
     @property
     def lister(self) -> MirrorFirstLister:
@@ -238,6 +242,8 @@ def session(
             route=relay.route if relay else straight,
             precautions=Precautions(health, client.check_login, longest_question),
         )
+        pool = stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE))
+        stranger = partial(_stranger, settings, http, rate_of)
         transfers = Transfers()
         http_reader = HttpReader(CountedRegistry(client, pulls))
         mirrors = Mirrors(places_of(settings.sources), settings.retries)
@@ -246,11 +252,16 @@ def session(
             skopeo=skopeo,
             tool=MirrorFirstTool(CountedTool(skopeo, pulls), mirrors, judges=judges),
             client=client,
-            stranger=partial(_stranger, settings, http, rate_of),
+            visibility=Visibility(
+                stranger,
+                state,
+                pool,
+                is_far=lambda registry: client.round_trips().get(registry, 0.0) >= FAR,
+            ),
             http=MirrorFirstReader(http_reader, mirrors),
             has_blob=http_reader.has_blob,
             mirrors=mirrors,
-            pool=stack.enter_context(ThreadPoolExecutor(HEADS_AT_ONCE)),
+            pool=pool,
             state=state,
             pulls=pulls,
             health=health,

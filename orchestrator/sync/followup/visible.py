@@ -5,7 +5,9 @@ GHCR and Aliyun make a new repository private, and GHCR has no API that would ch
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,11 +19,10 @@ from orchestrator.registry.responses import Inconclusive
 from orchestrator.registry.transport import Request
 from orchestrator.report.result import Outcome, Result
 from orchestrator.system.http import Response
-from orchestrator.system.parallel import FifoQueue, map_bounded
+from orchestrator.system.parallel import OncePerKey
 
 PUBLIC, PRIVATE = "public", "private"
 
-_AT_ONCE = 8
 _REFUSED = (401, 403)
 """What registries answer to a stranger; a 404 may be a tag that is not shown yet (GHCR)."""
 
@@ -48,32 +49,69 @@ class VisibilityMemory(Protocol):
         ...
 
 
-def visible(
-    results: Iterable[Result], stranger: Callable[[], Stranger], memory: VisibilityMemory
-) -> tuple[Result, ...]:
-    """Say of whatever is in a repository that was copied to whether everybody can pull it.
+class Visibility:
+    """Finds out who can pull what a run pushes; safe to be asked by many threads.
 
     Args:
-        results: What became of a run's items.
         stranger: Makes the client that asks, where there is anything to ask.
         memory: What earlier runs found out. A repository that is public is asked for once, and a
             private one again when something new is pushed there: somebody may have opened it.
+        pool: Asks, while the run goes on.
+        is_far: Whether each trip to a registry takes long.
     """
-    results = tuple(results)
-    copied = {_name(one): one.item.destination for one in results if one.outcome is Outcome.COPIED}
-    before = {name: memory.visibility(name) for name in copied}
-    doubtful = [reference for name, reference in copied.items() if before[name] != PUBLIC]
-    if doubtful:
-        asker = stranger()
-        asked = map_bounded(
-            lambda reference: _seen_by(asker, reference), FifoQueue(doubtful), jobs=_AT_ONCE
-        )
-        for reference, found in asked:
-            if found:
-                memory.remember_visibility(reference.name, found)
-    known = {name: memory.visibility(name) or "" for name in copied}
-    untold = {name for name, found in known.items() if found == PRIVATE and not before[name]}
-    return tuple(_with_visibility(one, known, untold) for one in results)
+
+    def __init__(
+        self,
+        stranger: Callable[[], Stranger],
+        memory: VisibilityMemory,
+        pool: Executor,
+        is_far: Callable[[str], bool] = lambda _registry: False,
+    ) -> None:
+        self._asker = OncePerKey[None, Stranger](lambda _: stranger())
+        self._memory = memory
+        self._pool = pool
+        self._is_far = is_far
+        self._lock = threading.Lock()
+        self._expected: set[str] = set()
+        self._asked: dict[str, Future[str]] = {}
+
+    def expect(self, destination: Reference) -> None:
+        """It will be pushed to: where it is far, a stranger's token is got meanwhile."""
+        name = destination.name
+        if self._is_far(destination.registry) and self._memory.visibility(name) != PUBLIC:
+            with self._lock:
+                is_new = name not in self._expected
+                self._expected.add(name)
+            if is_new:
+                self._pool.submit(self._seen, destination)
+
+    def ask(self, destination: Reference) -> None:
+        """It has been pushed to: ask once, without waiting for the answer."""
+        name = destination.name
+        with self._lock:
+            if name not in self._asked and self._memory.visibility(name) != PUBLIC:
+                self._asked[name] = self._pool.submit(self._seen, destination)
+
+    def of(self, results: Iterable[Result]) -> tuple[Result, ...]:
+        """Say of whatever is in a repository that was copied to whether everybody can pull it."""
+        results = tuple(results)
+        copied = {_name(one): one.item.destination for one in results if _is_new(one)}
+        before = {name: self._memory.visibility(name) for name in copied}
+        for reference in copied.values():
+            self.ask(reference)
+        for name in copied.keys() & self._asked.keys():
+            if found := self._asked[name].result():
+                self._memory.remember_visibility(name, found)
+        known = {name: self._memory.visibility(name) or "" for name in copied}
+        untold = {name for name, found in known.items() if found == PRIVATE and not before[name]}
+        return tuple(_with_visibility(one, known, untold) for one in results)
+
+    def _seen(self, reference: Reference) -> str:
+        return _seen_by(self._asker(None), reference)
+
+
+def _is_new(result: Result) -> bool:
+    return result.outcome is Outcome.COPIED
 
 
 def _name(result: Result) -> str:
