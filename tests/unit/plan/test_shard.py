@@ -17,7 +17,7 @@ from tests.support.reports import ALIYUN, an_item
 
 OTHER = replace(ALIYUN, name="other", registry="registry.example", namespace="a/b")
 NAMES = st.from_regex(r"[a-z0-9]{1,12}(/[a-z0-9]{1,5})?", fullmatch=True)
-LISTS = st.lists(st.tuples(NAMES, st.sampled_from(["1", "2", "latest"])), unique=True, max_size=40)
+LISTS = st.lists(st.tuples(NAMES, st.sampled_from(["1", "2", "latest"])), unique=True, max_size=12)
 COUNTS = st.integers(min_value=1, max_value=MOST_SHARDS)
 
 
@@ -41,7 +41,7 @@ def test_every_item_is_in_exactly_one_part(images: list[tuple[str, str]], count:
     assert sorted(found, key=items.index) == items
 
 
-@given(LISTS, st.lists(st.booleans(), min_size=40, max_size=40), COUNTS)
+@given(LISTS, st.lists(st.booleans(), min_size=12, max_size=12), COUNTS)
 def test_a_line_more_or_less_moves_no_other(
     images: list[tuple[str, str]], stays: list[bool], count: int
 ) -> None:
