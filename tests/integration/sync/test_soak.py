@@ -29,8 +29,8 @@ from tests.support.runs import Site
 from tests.support.traces import has_ended, lacking, private_folders
 
 IS_LONG = bool(os.environ.get("SOAK"))
-ITEMS = 2000 if IS_LONG else 48
-IMAGES = 12
+ITEMS = 2000 if IS_LONG else 30
+IMAGES = 10
 TRIES = 6
 CHANCE = 0.1
 ORDERS = [("auto", "off"), ("off", "auto")][: 2 if IS_LONG else 1]
