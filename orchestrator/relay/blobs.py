@@ -10,12 +10,15 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
 from orchestrator.oci.reference import Digest, Reference
 from orchestrator.registry.responses import Inconclusive
 from orchestrator.system.http import Response
+
+_LEAST_REMEMBERED = 32 * 1024
+"""Bytes of a blob whose place is kept for later runs; a smaller one is sent as fast as mounted."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,41 @@ Begun: TypeAlias = "Present | Upload | Refused"
 
 
 class BlobTarget(Protocol):
-    """Who is asked for blobs."""
+    """Who is asked for blobs.
+
+    Attributes:
+        refuses_mounts: Whether a mount from another repository was refused.
+    """
+
+    refuses_mounts: bool
 
     def begin(self, repository: Reference, digest: Digest, *, mount_from: Reference) -> Begun:
         """Ask for a blob and begin its upload, in one trip."""
         ...
+
+
+class BlobMemory(Protocol):
+    """Who knows between runs where blobs are."""
+
+    def blob_place(self, registry: str, blob: Digest) -> str | None:
+        """The repository of a registry that a run has sent a blob to."""
+        ...
+
+    def remember_blob_place(self, registry: str, blob: Digest, repository: str) -> None:
+        """Keep where a blob was sent to."""
+        ...
+
+
+class Forgetful:
+    """Whoever knows nothing."""
+
+    def blob_place(self, registry: str, blob: Digest) -> str | None:
+        """Nowhere."""
+        del registry, blob
+        return None
+
+    def remember_blob_place(self, registry: str, blob: Digest, repository: str) -> None:
+        """Forget it."""
 
 
 @dataclass(eq=False)
@@ -73,10 +106,15 @@ class TargetBlobs:
     Args:
         target: Asks the target.
         executor: Where the questions run, so that all blobs of an image are asked for at once.
+        memory: Knows from earlier runs where a blob can be mounted from. What it says need not
+            be so any more: then the same request begins the upload.
     """
 
-    def __init__(self, target: BlobTarget, executor: Executor) -> None:
+    def __init__(
+        self, target: BlobTarget, executor: Executor, memory: BlobMemory | None = None
+    ) -> None:
         self._target = target
+        self._memory = memory or Forgetful()
         self._executor = executor
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -126,8 +164,12 @@ class TargetBlobs:
             older = {digest: self._claim(copy, repository, digest) for digest in asked}
         return self._answers(copy, repository, asked, older)
 
-    def finish(self, copy: int, repository: Reference, digest: Digest, *, arrived: bool) -> None:
+    def finish(
+        self, copy: int, repository: Reference, digest: Digest, *, arrived: bool, size: int = 0
+    ) -> None:
         """A blob was sent, or could not be: whoever waits for it goes on."""
+        if arrived and size >= _LEAST_REMEMBERED:
+            self._memory.remember_blob_place(repository.registry, digest, repository.repository)
         with self._lock:
             if arrived:
                 self._present.add((repository.repository, digest))
@@ -178,7 +220,7 @@ class TargetBlobs:
             found.set_result(Refused(Inconclusive("the copy that asked has ended")))
             return
         if older is None:
-            self._start(found, lambda: self._begin(copy, repository, digest, repository))
+            self._start(found, lambda: self._begin_remembered(copy, repository, digest))
             return
 
         def go_on(done: Future[bool]) -> None:
@@ -191,6 +233,14 @@ class TargetBlobs:
             self._answer(found, copy, repository, digest, another)
 
         older.done.add_done_callback(go_on)
+
+    def _begin_remembered(self, copy: int, repository: Reference, digest: Digest) -> Begun:
+        """Ask for a blob that this run knows nothing of; earlier ones may know where it is."""
+        place = None
+        if not self._target.refuses_mounts:
+            place = self._memory.blob_place(repository.registry, digest)
+        origin = replace(repository, repository=place) if place else repository
+        return self._begin(copy, repository, digest, origin)
 
     def _begin(
         self, copy: int, repository: Reference, digest: Digest, mount_from: Reference

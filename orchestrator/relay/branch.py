@@ -178,7 +178,13 @@ class Branch:
                 elif isinstance(begun, Refused):
                     refused = begun
             finally:
-                self._known.finish(self._number, self.destination, digest, arrived=refused is None)
+                self._known.finish(
+                    self._number,
+                    self.destination,
+                    digest,
+                    arrived=refused is None,
+                    size=size,
+                )
                 body.abandon()
                 _settle(sent, refused)
 

@@ -15,7 +15,7 @@ from orchestrator.config.settings import Login
 from orchestrator.errors import ErrorKind, ImageError
 from orchestrator.oci.reference import Reference
 from orchestrator.registry.challenge import basic_authorization
-from orchestrator.relay.blobs import TargetBlobs
+from orchestrator.relay.blobs import BlobMemory, TargetBlobs
 from orchestrator.relay.branch import Branch
 from orchestrator.relay.pace import Pace
 from orchestrator.relay.passage import Passage
@@ -55,6 +55,7 @@ class Relay:
         bandwidth_of: Bytes a second that a registry may be sent; None where nobody says.
         patience: Seconds without a byte after which skopeo is ended: another target that is fed
             along the way keeps it waiting for a part of that.
+        memory: Knows between runs which repository of a target has a blob.
     """
 
     def __init__(
@@ -65,10 +66,12 @@ class Relay:
         port: int,
         bandwidth_of: Callable[[str], int | None] = lambda _registry: None,
         patience: float = math.inf,
+        memory: BlobMemory | None = None,
     ) -> None:
         password = secrets.token_urlsafe(32)
         self._writer = writer
         self._reason_against = reason_against
+        self._memory = memory
         self._patience_with_others = min(_OTHERS_PATIENCE, patience / 3)
         self._passages: dict[str, Passage] = {}
         self._lock = threading.Lock()
@@ -192,7 +195,7 @@ class Relay:
                 self._executors.append(executor)
                 target = RelayTarget(self._writer)
                 pace = Pace(self._bandwidth_of(registry))
-                self._targets[registry] = target, TargetBlobs(target, executor), pace
+                self._targets[registry] = target, TargetBlobs(target, executor, self._memory), pace
             return self._targets[registry]
 
 

@@ -30,6 +30,11 @@ _REFUSES_WHOLE = frozenset({400, 405, 413})
 """What registries say that take no body in the PUT which ends an upload."""
 
 
+_REFUSES_MOUNT = frozenset({400, 401, 403, 404, 405})
+"""What registries say to a mount from a repository that is not there, or not this login's to read;
+most begin an upload instead (202)."""
+
+
 @dataclass(frozen=True)
 class SentAnew(Inconclusive):
     """Why an upload failed which another try makes otherwise: no fault of the way there."""
@@ -53,6 +58,9 @@ class RelayTarget:
     A blob goes in one PUT where each trip counts. A registry that is near gets it as from any
     other client, by a PATCH and a PUT; and so does one that has refused the other way.
 
+    Attributes:
+        refuses_mounts: Whether a mount from another repository was refused.
+
     Args:
         writer: Speaks to it.
     """
@@ -60,6 +68,7 @@ class RelayTarget:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._has_refused_whole = False
+        self.refuses_mounts = False
         self._lock = threading.Lock()
         self._writing: dict[Reference, threading.Lock] = {}
         self._written: set[Reference] = set()
@@ -69,8 +78,9 @@ class RelayTarget:
         query = urlencode({"mount": digest, "from": mount_from.repository})
         begun = self._begin(repository, f"blobs/uploads/?{query}")
         is_elsewhere = mount_from.repository != repository.repository
-        if is_elsewhere and isinstance(begun, Refused) and _is_about_login(begun):
-            # A token may be good for this repository alone; then there is no mount from another.
+        if is_elsewhere and isinstance(begun, Refused) and _refuses_mount(begun):
+            # A token may be good for this repository alone, and the other one may be gone.
+            self.refuses_mounts = True
             return self.begin(repository, digest, mount_from=repository)
         return begun
 
@@ -188,9 +198,9 @@ def _refused(answer: Response | Inconclusive, *, created: bool) -> Refused | Non
     return None if is_good else Refused(answer)
 
 
-def _is_about_login(refused: Refused) -> bool:
+def _refuses_mount(refused: Refused) -> bool:
     answer = refused.answer
-    return isinstance(answer, Response) and answer.status in (401, 403)
+    return isinstance(answer, Response) and answer.status in _REFUSES_MOUNT
 
 
 def _with_digest(path: str, digest: Digest) -> str:

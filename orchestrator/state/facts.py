@@ -157,11 +157,18 @@ CHALLENGES = Fact(
     _known_challenge,
 )
 """How a registry wants a client to log in; no scheme is no login."""
+BLOB_PLACES = Fact(
+    Table("blob_places", ("registry", "blob", "repository", "seal"), key=("registry", "blob")),
+    lambda repository: (repository,),
+    lambda texts: texts[0],
+)
+"""Which repository of a registry was sent a blob, so that others can have it mounted from there."""
 NEWER_TABLES = (
     SIGHTINGS.table,
     GONE.table,
     VISIBILITY.table,
     SPEEDS.table,
     CHALLENGES.table,
+    BLOB_PLACES.table,
 )
 """What databases of earlier versions lack; it stands behind all else in new ones too."""

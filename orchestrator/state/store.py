@@ -20,6 +20,7 @@ from orchestrator.report.history import PastResult, PastRun
 from orchestrator.report.result import Report, Speed
 from orchestrator.state.database import Database, Row, Schema, Statement
 from orchestrator.state.facts import (
+    BLOB_PLACES,
     CHALLENGES,
     CHILDREN,
     CONVERTED,
@@ -39,7 +40,7 @@ from orchestrator.state.seals import Seals
 
 T = TypeVar("T")
 
-_SCHEMA = Schema(6, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
+_SCHEMA = Schema(7, (*TABLES, RUNS, RESULTS, *NEWER_TABLES, IMAGES))
 _BUSY_TIMEOUT = 2.0
 _BATCH = 500
 """Facts that are written at once; a run that is killed loses no more than these."""
@@ -163,6 +164,14 @@ class State:
     def remember_challenge(self, registry: str, known: KnownChallenge, *, has_login: bool) -> None:
         """Keep how a registry wanted a login."""
         self._keep(CHALLENGES, known, registry, _asked_by(has_login=has_login))
+
+    def blob_place(self, registry: str, blob: Digest) -> str | None:
+        """The repository of a registry that a run has sent a blob to."""
+        return self._fact(BLOB_PLACES, registry, blob)
+
+    def remember_blob_place(self, registry: str, blob: Digest, repository: str) -> None:
+        """Keep where a blob was sent to."""
+        self._keep(BLOB_PLACES, repository, registry, blob)
 
     def record(self, report: Report) -> Report:
         """Add a run to the history, and let the oldest go; one of the same id is replaced.

@@ -232,7 +232,7 @@ def session(
         client.share(health, state)
         rate_of = rates_of(settings.request_rates, http.pause)
         client.limit(rate_of)
-        relay = stack.enter_context(_relay(settings, client)) if is_writing else None
+        relay = stack.enter_context(_relay(settings, client, state)) if is_writing else None
         connection = connection_of(settings, targets, folder, _with_relay(logins, relay))
         skopeo = Skopeo(
             programs,
@@ -283,7 +283,7 @@ def _stranger(settings: Settings, http: HttpClient, rate_of: RateOf) -> Registry
 
 
 @contextmanager
-def _relay(settings: Settings, client: RegistryClient) -> Iterator[Relay | None]:
+def _relay(settings: Settings, client: RegistryClient, state: State) -> Iterator[Relay | None]:
     """The run's relay, if there is to be one."""
     if settings.relay is RelayUse.OFF:
         yield None
@@ -296,6 +296,7 @@ def _relay(settings: Settings, client: RegistryClient) -> Iterator[Relay | None]
         port=port,
         bandwidth_of=settings.bandwidth_of,
         patience=settings.stall_timeout,
+        memory=state,
     )
     with closing(relay):
         yield relay

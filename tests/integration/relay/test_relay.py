@@ -53,6 +53,20 @@ def test_a_blob_that_many_images_share_is_sent_once(site: Site) -> None:
         assert site.mirrored(f"app{n}:1") == image.digest
 
 
+def test_a_blob_that_an_earlier_run_has_sent_elsewhere_is_mounted(site: Site) -> None:
+    base = site.noise(50_000)
+    images = [build_image(files={"app": f"{n}".encode()}, layers=[base]) for n in range(2)]
+    site.configure(**RELAYED)
+    for n, image in enumerate(images):
+        site.publish(image, f"app{n}:1")
+        site.sync(site.source(f"app{n}:1"))
+        assert site.mirrored(f"app{n}:1") == image.digest
+    shared = set.intersection(*({one.digest for one in image.layers} for image in images))
+    assert [uploads(site).count(one) for one in shared] == [1]
+    mounts = [one for one in site.writes() if one.method == "POST" and one.status == 201]
+    assert [site.mirrored_name("app0").replace("/", "%2F") in one.path for one in mounts] == [True]
+
+
 def test_a_small_image_takes_few_requests(site: Site) -> None:
     site.publish(build_image(layers=[site.noise()]))
     site.configure(**RELAYED)

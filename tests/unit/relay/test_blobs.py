@@ -91,6 +91,52 @@ def test_a_blob_that_an_older_copy_sends_is_mounted_once_it_has_arrived() -> Non
     ]
 
 
+class Memory:
+    """Knows where blobs are, and keeps what it is told."""
+
+    def __init__(self, **places: Digest) -> None:
+        self.places = {blob: f"{name}/app" for name, blob in places.items()}
+
+    def blob_place(self, registry: str, blob: Digest) -> str | None:
+        """Where it is."""
+        assert registry == ONE.registry
+        return self.places.get(blob)
+
+    def remember_blob_place(self, registry: str, blob: Digest, repository: str) -> None:
+        """Where it is now."""
+        assert registry == ONE.registry
+        self.places[blob] = repository
+
+
+@pytest.mark.parametrize(
+    ("there", "refuses", "origin", "found"),
+    [
+        pytest.param("old/app", False, "old/app", Present, id="it is there"),
+        pytest.param("gone/app", False, "old/app", Upload, id="it is there no more"),
+        pytest.param("old/app", True, ONE.repository, Upload, id="mounts are refused"),
+    ],
+)
+def test_a_blob_that_an_earlier_run_has_sent_is_mounted_from_there(
+    there: str, origin: str, found: type[Begun], *, refuses: bool
+) -> None:
+    target = Target((there, A))
+    target.refuses_mounts = refuses
+    under_test = TargetBlobs(target, AtOnce(), Memory(old=A))
+    asked = under_test.ask_for(0, ONE, [A, B])
+    assert isinstance(asked[A].result(0), found)
+    assert isinstance(asked[B].result(0), Upload)
+    assert target.asked == [(ONE.repository, A, origin), (ONE.repository, B, ONE.repository)]
+
+
+def test_where_a_large_blob_was_sent_is_remembered() -> None:
+    memory = Memory(old=A)
+    under_test = TargetBlobs(Target(), AtOnce(), memory)
+    under_test.ask_for(0, ONE, [A, B, C])
+    for blob, size, arrived in ((A, 10**6, True), (B, 10, True), (C, 10**6, False)):
+        under_test.finish(0, ONE, blob, arrived=arrived, size=size)
+    assert memory.places == {A: ONE.repository}
+
+
 def test_a_mount_that_the_target_does_not_make_is_an_upload() -> None:
     target = Target()
     under_test = blobs_of(target)

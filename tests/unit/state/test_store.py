@@ -207,17 +207,20 @@ def test_a_seal_of_one_kind_of_fact_is_none_of_another(tmp_path: Path) -> None:
 
 def test_the_database_of_an_earlier_version_is_taken_over(tmp_path: Path) -> None:
     with closing(sqlite3.connect(filled(tmp_path), isolation_level=None)) as connection:
-        for table in ("children", "writers", "speeds", "images", "challenges"):
+        for table in ("children", "writers", "speeds", "images", "challenges", "blob_places"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("PRAGMA user_version = 1")
     with opened(tmp_path) as state:
         state.remember_writer(DESTINATION, "redis:7")
         state.remember_speed("registry.example", Speed(5_000, 1.5))
+        state.remember_blob_place("registry.example", CHILD, "mirror/app")
         assert len(state.runs()) == 1
         assert state.expected(INDEX, "linux/amd64") == AMD64
     with opened(tmp_path) as state:
         assert state.writer(DESTINATION) == "redis:7"
         assert state.speed("registry.example") == Speed(5_000, 1.5)
+        assert state.blob_place("registry.example", CHILD) == "mirror/app"
+        assert state.blob_place("other.example", CHILD) is None
         assert state.warnings == ()
 
 
