@@ -153,7 +153,7 @@ CHALLENGES = Fact(
         tuple("registry asked_by scheme realm service seen_at seal".split()),
         key=("registry", "asked_by"),
     ),
-    lambda known: (*_challenge_texts(known.challenge), f"{known.seen_at:.0f}"),
+    lambda known: (*_challenge_texts(known.challenge), f"{int(known.seen_at)}"),
     _known_challenge,
 )
 """How a registry wants a client to log in; no scheme is no login."""
