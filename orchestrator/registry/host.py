@@ -319,7 +319,14 @@ class RegistryHost:
         actions, repository = request.actions, request.repository
         has_to_wait = not is_fresh and not self._tokens.has(challenge, login, repository)
         opening = self._open_one() if has_to_wait and actions == READ else ()
-        token = self._tokens.get(challenge, login, repository, actions=actions, is_fresh=is_fresh)
+        token = self._tokens.get(
+            challenge,
+            login,
+            repository,
+            actions=actions,
+            origin=request.origin,
+            is_fresh=is_fresh,
+        )
         for one in opening:
             one.join(_OPENING)
         return token if isinstance(token, Inconclusive) else f"Bearer {token.text}"

@@ -94,6 +94,7 @@ class Tokens:
         repository: str,
         *,
         actions: str = READ,
+        origin: str = "",
         is_fresh: bool = False,
     ) -> Token | Inconclusive:
         """A token that opens the repository, as far as its server says so.
@@ -103,10 +104,16 @@ class Tokens:
             login: Whom it is for.
             repository: What it is for.
             actions: What is to be done there; a token to write is for one repository alone.
+            origin: Another repository that has to be read to write this one, if any.
             is_fresh: What is kept did not do: ask anew, for this repository alone.
         """
         if actions == READ and self.is_shared(login, repository) and not is_fresh:
             found = self._kept(self._first(challenge, login, repository))
+            if isinstance(found, Token) or found.ends_host:
+                return found
+        if origin:
+            both = _TokenRequest(challenge, login, (repository, origin), actions)
+            found = self._kept(both, is_fresh=is_fresh)
             if isinstance(found, Token) or found.ends_host:
                 return found
         return self._kept(

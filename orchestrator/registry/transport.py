@@ -47,6 +47,7 @@ class Request:
         body: What is written there; None where nothing is.
         content_type: The body's.
         range: The part that is asked for, as the header `Range` has it; empty for all.
+        origin: The repository that a blob is mounted from, which has to be read; empty for none.
     """
 
     method: str
@@ -57,6 +58,7 @@ class Request:
     body: bytes | BodyStream | None = None
     content_type: str = ""
     range: str = ""
+    origin: str = ""
 
     @property
     def url_path(self) -> str:

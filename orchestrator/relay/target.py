@@ -76,10 +76,11 @@ class RelayTarget:
     def begin(self, repository: Reference, digest: Digest, *, mount_from: Reference) -> Begun:
         """Ask for a blob and begin its upload, in one trip."""
         query = urlencode({"mount": digest, "from": mount_from.repository})
-        begun = self._begin(repository, f"blobs/uploads/?{query}")
         is_elsewhere = mount_from.repository != repository.repository
+        origin = mount_from.repository if is_elsewhere else ""
+        begun = self._begin(repository, f"blobs/uploads/?{query}", origin=origin)
         if is_elsewhere and isinstance(begun, Refused) and _refuses_mount(begun):
-            # A token may be good for this repository alone, and the other one may be gone.
+            # The login may not read the other one, or it may be gone.
             self.refuses_mounts = True
             return self.begin(repository, digest, mount_from=repository)
         return begun
@@ -153,8 +154,10 @@ class RelayTarget:
         )
         return self._writer.send(request, destination)
 
-    def _begin(self, repository: Reference, path: str) -> Begun:
-        request = Request("POST", repository.repository, path, actions=WRITE, body=b"")
+    def _begin(self, repository: Reference, path: str, *, origin: str = "") -> Begun:
+        request = Request(
+            "POST", repository.repository, path, actions=WRITE, body=b"", origin=origin
+        )
         answer = self._writer.send(request, repository)
         if isinstance(answer, Inconclusive) or answer.status not in (201, 202):
             return Refused(answer)

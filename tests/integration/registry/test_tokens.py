@@ -157,6 +157,23 @@ def test_a_token_that_runs_out_in_the_middle_of_a_copy_is_replaced(
         assert site.mirrored(host=near.host) == image.digest
 
 
+def test_a_blob_is_mounted_under_a_token_for_both_repositories(site: Site, tmp_path: Path) -> None:
+    """From another image of the run, and from one of an earlier run."""
+    base = site.noise(50_000)
+    with guarded(tmp_path, lifetime=300) as (registry, _):
+        site = configure(site, registry, ALICE, RELAY="auto", JOBS=1)
+        names = [f"app{number}:1" for number in range(3)]
+        for name in names:
+            site.publish(build_image(files={"app": name.encode()}, layers=[base]), name)
+        site.sync(*map(site.source, names[:2]))
+        site.sync(site.source(names[2]))
+        mounts = [one for one in site.writes() if one.method == "POST" and one.status == 201]
+        assert len(mounts) == 2
+        for one in mounts:
+            place, _, origin = one.path.partition("from=")
+            assert origin.replace("%2F", "/") not in place
+
+
 def test_who_may_only_pull_reads_a_private_source(site: Site, tmp_path: Path) -> None:
     with guarded(tmp_path) as (registry, tokens):
         push(registry.url, "private/app", "1", INDEX, auth=ALICE)
