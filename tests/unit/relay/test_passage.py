@@ -362,7 +362,7 @@ def feeding(registry: Registry) -> Iterator[Feeding]:
     with ThreadPoolExecutor(4) as executor:
         branch = branch_of(other, executor, ELSEWHERE)
         own = branch_of(registry, executor)
-        passage = Passage(request(), own, [branch], patience_with_others=0.2)
+        passage = Passage(request(), own, [branch], patience_with_others=1)
         yield Feeding(registry, other, branch, passage)
 
 
