@@ -126,8 +126,11 @@ peers: setup-dev ## install a second registry to test on, where there is Go
 	@command -v go >/dev/null || { echo "there is no Go here: the tests go without a second registry" >&2; exit 3; }
 	@GOBIN="$(CURDIR)/$(BIN)" go install github.com/distribution/distribution/v3/cmd/registry@v3.1.2
 
+# All is collected once beforehand, so that what pytest makes of each file is there for each worker.
 test: setup-dev ## run the whole suite
-	@set -f; $(BIN)/python -m pytest -n 4 --dist worksteal -q $$ARGS
+	@set -f; unset PYTHONDONTWRITEBYTECODE; \
+	$(BIN)/python -m pytest --collect-only -qq $$ARGS >/dev/null 2>&1; \
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q $$ARGS
 
 soak: setup-dev ## the long form of the kill, soak, hostile and serve tests, with a tally: some half an hour
 	@set -f; SOAK=1 $(BIN)/python -m pytest -q -s --show-capture=no tests/integration/sync/test_killed.py tests/integration/sync/test_soak.py tests/integration/sync/test_slow_host.py tests/integration/sync/test_any_manifest.py tests/integration/front/test_serve.py $$ARGS
