@@ -41,7 +41,7 @@ def ask(
 def _main(address: str, arguments: list[str]) -> int:
     given = [name for name, value in os.environ.items() if (name, value) != _COERCED]
     if arguments[:1] != ["-c"] or needs_real_start(given):
-        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  (it becomes Python)
     _, code, *rest = arguments
     request: dict[str, object] = {
         "code": code,

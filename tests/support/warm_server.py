@@ -89,7 +89,7 @@ def _become(request: _Request, files: list[int]) -> NoReturn:
     sys.argv = ["-c", *request["arguments"]]
     sys.path[0] = ""
     try:
-        exec(compile(request["code"], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102
+        exec(compile(request["code"], "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102  (as for -c)
         sys.exit()
     except SystemExit as ended:
         if ended.code is None or isinstance(ended.code, int):
