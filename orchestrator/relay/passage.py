@@ -68,7 +68,7 @@ class Passage:
         branch: Branch,
         others: Iterable[Branch] = (),
         *,
-        patience_with_others: float = math.inf,
+        patience_with_others: float = _PATIENCE,
     ) -> None:
         """Take no request yet.
 
