@@ -13,7 +13,9 @@ from typing import Protocol
 
 from orchestrator.errors import FormatError
 
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
+"""Bytes; larger ones cost more, as the memory for each is got from the system anew."""
+
 _LONGEST_CHUNK_LINE = 64
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(;[^\r\n]*)?\r\n")
