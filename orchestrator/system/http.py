@@ -184,7 +184,7 @@ class HttpClient:
 
         try:
             pool = self._routes.find(url, host_of(url), _named(verify)).pool
-        except OSError:  # authorities that can't be read, which a request will say
+        except (OSError, ValueError):  # which a request will say
             return []
         return open_ahead(pool, number, self._connect_timeout)
 

@@ -366,6 +366,20 @@ def test_the_proxy_of_the_environment_is_used_but_not_to_this_machine() -> None:
     )
 
 
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://[bad"])
+def test_where_a_proxy_can_not_be_spoken_to_nothing_is_opened_ahead(proxy: str) -> None:
+    """Skopeo may get through by it: a run goes on."""
+    code = (
+        "from orchestrator.system.http import HttpClient\n"
+        "print(HttpClient().open_ahead('https://registry.invalid', 2))"
+    )
+    surroundings = {"PYTHONPATH": str(ROOT), "HTTPS_PROXY": proxy}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
 def test_what_no_proxy_names_is_reached_without_one() -> None:
     with serving(answering(Reply(202))) as proxy:
         environ = {"http_proxy": proxy.url, "no_proxy": ".invalid"}
